@@ -1,0 +1,149 @@
+package actor
+
+import (
+	"context"
+	"path"
+	"slices"
+
+	"probity.dev/internal/errs"
+)
+
+// The permissions of the product. They are part of the HTTP contract: an API key's scopes are taken from the same words.
+const (
+	LedgerAppend       = "ledger.append"        // send audit events
+	LedgerSearch       = "ledger.search"        // read events, personal fields masked
+	LedgerViewUnmasked = "ledger.view_unmasked" // read personal fields as they are
+	LedgerVerify       = "ledger.verify"        // read tiles, proofs and checkpoints, start a verification
+	ExportsCreate      = "exports.create"       // make and download exports
+	SettingsManage     = "settings.manage"      // change the tenant's settings and custom fields
+	AccessManage       = "access.manage"        // manage users and API keys
+)
+
+// The roles that a user of the console may have.
+const (
+	RoleAdmin   = "admin"   // everything
+	RoleAuditor = "auditor" // reads masked, verifies, exports
+	RoleWriter  = "writer"  // appends only
+)
+
+// Permissions returns every permission, in the order of the documentation.
+func Permissions() []string {
+	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, SettingsManage, AccessManage}
+}
+
+// Roles returns the names of the roles, in the order of the documentation.
+func Roles() []string { return []string{RoleAdmin, RoleAuditor, RoleWriter} }
+
+// RolePermissions returns what a role may do; nil for an unknown role.
+func RolePermissions(role string) []string {
+	switch role {
+	case RoleAdmin:
+		return Permissions()
+	case RoleAuditor:
+		return []string{LedgerSearch, LedgerVerify, ExportsCreate}
+	case RoleWriter:
+		return []string{LedgerAppend}
+	}
+	return nil
+}
+
+// Principal is the authenticated caller of one request: a person at the console, an application with an API key, or the system
+// itself. It is a value: holders never see it change.
+type Principal struct {
+	// TenantID is the tenant that every query of this caller is confined to. It is never empty for an authenticated caller.
+	TenantID string
+	// UserID is set for a person, KeyID for an API key; exactly one of them is, except for the system, which has neither.
+	UserID string
+	KeyID  string
+	// Name and Email describe a person (the name of a key for a key). They are personal: never log them.
+	Name  string
+	Email string
+	// Role is a person's role; "" for a key.
+	Role string
+	// Permissions are what this caller may do.
+	Permissions []string
+	// Sources are the glob patterns ([path.Match] syntax over the whole string) of event sources that a key is bound to; when
+	// empty the caller may write as any source.
+	Sources []string
+	// SessionID is the opaque identifier of the console session, "" without one. It is not the cookie and cannot be used as one.
+	SessionID string
+	// IP is the client's address as far as the trusted proxies vouch for it.
+	IP string
+	// UserAgent is the client's own description of itself, cut to a sane length.
+	UserAgent string
+}
+
+// System returns the principal under which the server itself acts for a tenant (scheduled work, the command line on the data
+// directory). It may do everything within that tenant.
+func System(tenantID string) Principal {
+	return Principal{TenantID: tenantID, Name: "system", Permissions: Permissions()}
+}
+
+// IsSystem reports whether the principal is the server itself.
+func (p Principal) IsSystem() bool { return p.TenantID != "" && p.UserID == "" && p.KeyID == "" }
+
+// Can reports whether the caller has a permission.
+func (p Principal) Can(permission string) bool { return slices.Contains(p.Permissions, permission) }
+
+// Unmasked reports whether the caller reads personal fields as they are.
+func (p Principal) Unmasked() bool { return p.Can(LedgerViewUnmasked) }
+
+// MayWriteAs reports whether the caller may append events under a source. A key that is bound to sources may use those only.
+// A malformed pattern matches nothing.
+func (p Principal) MayWriteAs(source string) bool {
+	if len(p.Sources) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(p.Sources, func(pattern string) bool {
+		ok, err := path.Match(pattern, source)
+		return err == nil && ok
+	})
+}
+
+// Type returns the actor type under which the caller appears in events: user, api_key or system.
+func (p Principal) Type() string {
+	switch {
+	case p.UserID != "":
+		return "user"
+	case p.KeyID != "":
+		return "api_key"
+	}
+	return "system"
+}
+
+// ID returns the identifier under which the caller appears in events.
+func (p Principal) ID() string {
+	switch {
+	case p.UserID != "":
+		return p.UserID
+	case p.KeyID != "":
+		return p.KeyID
+	}
+	return "system"
+}
+
+type contextKey struct{}
+
+// With returns a context that carries the caller.
+func With(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, contextKey{}, p)
+}
+
+// From returns the caller carried by ctx, and whether there is one.
+func From(ctx context.Context) (Principal, bool) {
+	p, ok := ctx.Value(contextKey{}).(Principal)
+	return p, ok && p.TenantID != ""
+}
+
+// Require returns the caller if it has the permission ("" asks for any authenticated caller). The error is Unauthorized when
+// nobody is signed in and Forbidden, naming the missing permission, otherwise.
+func Require(ctx context.Context, permission string) (Principal, error) {
+	p, ok := From(ctx)
+	if !ok {
+		return Principal{}, errs.New(errs.Unauthorized, "Sign in or send an API key.")
+	}
+	if permission != "" && !p.Can(permission) {
+		return Principal{}, errs.New(errs.Forbidden, "This needs the permission %s.", permission)
+	}
+	return p, nil
+}

@@ -1,0 +1,208 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
+)
+
+// outer is what every request passes, matched or not.
+func (a *API) outer(rw http.ResponseWriter, r *http.Request) {
+	req := &request{start: time.Now(), route: "unmatched", id: r.Header.Get("X-Request-Id")}
+	if !saneRequestID(req.id) {
+		req.id = newRequestID()
+	}
+	req.client, req.hops = a.options.Proxies.client(r)
+	ctx := r.Context()
+	done := func(Outcome) {}
+	if a.options.Observer != nil {
+		ctx, done = a.options.Observer.Begin(r)
+	}
+	r = r.WithContext(context.WithValue(ctx, requestKey{}, req))
+	w := &recorder{ResponseWriter: rw}
+	a.secure(w.Header(), req.id)
+	defer func() {
+		a.recovered(w, r, recover())
+		o := Outcome{Method: methodWord(r.Method), Route: req.route, Status: w.status, Duration: time.Since(req.start), BytesOut: w.bytes, RequestID: req.id}
+		if o.Status == 0 { // the client went away before anything was sent
+			o.Status = 499
+		}
+		a.access(r.Context(), req, o)
+		done(o)
+	}()
+	if h, pattern := a.mux.Handler(r); pattern == "" {
+		a.unmatched(w, r, h)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// unmatched answers in our form what ServeMux would answer in plain text. A redirect to the cleaned path is passed through.
+func (a *API) unmatched(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	probe := &probe{header: http.Header{}}
+	h.ServeHTTP(probe, r)
+	switch {
+	case probe.status == http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", probe.header.Get("Allow"))
+		p := problemOf(r.Context(), http.StatusMethodNotAllowed, "method_not_allowed", "This path does not support "+methodWord(r.Method)+".")
+		p.Title = "Method not allowed"
+		writeProblem(w, p)
+	case probe.status >= 300 && probe.status < 400:
+		w.Header().Set("Location", probe.header.Get("Location"))
+		w.WriteHeader(probe.status)
+	default:
+		WriteError(w, r, errs.New(errs.NotFound, "There is nothing at this path."))
+	}
+}
+
+// probe swallows a response to learn its status and headers.
+type probe struct {
+	header http.Header
+	status int
+}
+
+func (p *probe) Header() http.Header         { return p.header }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
+func (p *probe) WriteHeader(status int)      { p.status = status }
+
+// recovered turns a panic into a problem, unless the response has begun; then the connection is cut, so that nobody takes half an answer for a whole one.
+func (a *API) recovered(w *recorder, r *http.Request, v any) {
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
+	}
+	a.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", RequestID(r.Context())),
+		slog.String("error", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+	if w.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	WriteError(w, r, errs.New(errs.Internal, "%s", errs.Message(errors.New("panic"))))
+}
+
+func (a *API) access(ctx context.Context, req *request, o Outcome) {
+	level := slog.LevelInfo
+	if o.Status >= 500 {
+		level = slog.LevelError
+	}
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs, slog.String("request_id", req.id), slog.String("method", o.Method), slog.String("route", o.Route),
+		slog.Int("status", o.Status), slog.Int64("bytes", o.BytesOut), slog.Float64("ms", float64(o.Duration.Microseconds())/1000))
+	if req.caller.TenantID != "" {
+		attrs = append(attrs, slog.String("tenant", req.caller.TenantID), slog.String("caller", req.caller.Type()+":"+req.caller.ID()))
+	}
+	if req.cause != nil {
+		attrs = append(attrs, slog.String("error", req.cause.Error()))
+	}
+	a.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// methodWord keeps made-up methods out of metrics and logs.
+func methodWord(m string) string {
+	switch m {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+		return m
+	}
+	return "OTHER"
+}
+
+// chain is what a matched request passes before its operation.
+func (a *API) chain(route string, rule Rule, next http.Handler) http.Handler {
+	if rule.MaxBody == 0 {
+		rule.MaxBody = a.options.MaxBody
+	}
+	if rule.Timeout == 0 {
+		rule.Timeout = a.options.Timeout
+	}
+	if rule.Idempotent {
+		next = a.idempotent(route, next)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req := requestFrom(r.Context())
+		if req == nil { // served without outer, as a test of one handler might
+			req = &request{id: newRequestID(), start: time.Now()}
+			r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
+		}
+		req.route = route
+		w = a.deadlines(w, r, rule)
+		r, err := a.admit(w, r, req, rule)
+		if err == nil {
+			err = limitBody(r, rule.MaxBody)
+		}
+		if err != nil {
+			WriteError(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// admit decides whether the request may reach its operation, and returns it with the caller in its context.
+func (a *API) admit(w http.ResponseWriter, r *http.Request, req *request, rule Rule) (*http.Request, error) {
+	var caller actor.Principal
+	var authErr error
+	if a.options.Auth != nil {
+		caller, authErr = a.options.Auth.Authenticate(r.Context(), r)
+	}
+	if authErr != nil || caller.TenantID == "" {
+		caller = actor.Principal{}
+	}
+	if authErr != nil && errs.CodeOf(authErr) != errs.Unauthorized {
+		return r, authErr // the credential could not be checked at all
+	}
+	if err := a.throttle(w, req, caller, rule); err != nil {
+		return r, err
+	}
+	if caller.TenantID == "" && !rule.Public {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="probity"`)
+		if authErr != nil {
+			return r, authErr
+		}
+		return r, errs.New(errs.Unauthorized, "Sign in or send an API key.")
+	}
+	if unsafeMethod(r.Method) {
+		if err := a.sameSite(r, caller); err != nil {
+			return r, err
+		}
+	}
+	if caller.TenantID == "" {
+		return r, nil
+	}
+	caller.IP = ""
+	if req.client.IsValid() {
+		caller.IP = req.client.String()
+	}
+	caller.UserAgent = cut(r.UserAgent(), 512)
+	req.caller = caller
+	r = r.WithContext(actor.With(r.Context(), caller))
+	if rule.Public {
+		return r, nil
+	}
+	_, err := actor.Require(r.Context(), rule.Permission)
+	return r, err
+}
+
+func (a *API) throttle(w http.ResponseWriter, req *request, caller actor.Principal, rule Rule) error {
+	if rule.Unlimited {
+		return nil
+	}
+	if caller.TenantID != "" {
+		return a.callers.take(w.Header(), caller.TenantID+"/"+caller.ID())
+	}
+	return a.anonymous.take(w.Header(), addressKey(req.client))
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}

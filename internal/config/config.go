@@ -1,0 +1,96 @@
+package config
+
+import (
+	"time"
+)
+
+// Config holds every setting of the server, parsed and checked.
+type Config struct {
+	Data               string
+	Listen             string
+	PublicURL          string // without a trailing slash; "" when not set
+	InstanceName       string
+	TLSCert            string
+	TLSKey             string
+	TrustedProxies     []string // CIDRs and addresses
+	ForwardedHeader    string   // x-forwarded-for or forwarded
+	LogLevel           string   // debug, info, warn, error
+	LogFormat          string   // json, text
+	OTLPEndpoint       string
+	OTLPHeaders        string // secret: name=value pairs separated by commas
+	SealAfter          time.Duration
+	CheckpointInterval time.Duration
+	QueryMemory        int64 // bytes
+	QueryThreads       int
+	RateLimit          string // see api.ParseRate
+	AnonymousRateLimit string
+	MaxRequestBytes    int64
+	SessionIdle        time.Duration
+	SessionAbsolute    time.Duration
+	MetricsListen      string
+	ScrubAt            string // HH:MM in UTC, or "off"
+
+	sources map[string]Source
+}
+
+// Source says where a setting's value came from.
+type Source string
+
+// The sources, from strongest to weakest.
+const (
+	FromFlag    Source = "flag"
+	FromEnv     Source = "environment"
+	FromFile    Source = "file"
+	FromDefault Source = "default"
+)
+
+// Setting is one row of the table of settings.
+type Setting struct {
+	// Name is the flag's name without dashes, such as "seal-after".
+	Name string
+	// Type is shown in help and documentation: path, address, url, text, duration, size, number, list, rate, choice, time.
+	Type string
+	// Default as it would be written; "" when there is none.
+	Default string
+	// Help is one or two sentences.
+	Help string
+	// Secret settings are never printed, and can be read from a file named by NAME-file.
+	Secret bool
+
+	set func(c *Config, value string) error
+	get func(c *Config) string
+}
+
+// Env returns the name of the environment variable, such as PROBITY_SEAL_AFTER.
+func (s Setting) Env() string { return "PROBITY_" + upperSnake(s.Name) }
+
+// Key returns the key in the YAML file, such as seal_after.
+func (s Setting) Key() string { return snake(s.Name) }
+
+// Value is a setting with the value in effect.
+type Value struct {
+	Setting Setting
+	Text    string // "(set)" or "(not set)" for secrets
+	Source  Source
+}
+
+// Values lists every setting with the value in effect and where it came from. Secrets are not shown.
+func (c *Config) Values() []Value {
+	settings := Settings()
+	out := make([]Value, 0, len(settings))
+	for _, s := range settings {
+		v := Value{Setting: s, Text: s.get(c), Source: c.sources[s.Name]}
+		if v.Source == "" {
+			v.Source = FromDefault
+		}
+		if s.Secret {
+			if v.Text == "" {
+				v.Text = "(not set)"
+			} else {
+				v.Text = "(set)"
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}

@@ -1,0 +1,269 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings returns the table of settings in the order of the documentation.
+func Settings() []Setting {
+	return slices.Concat(storageSettings(), networkSettings(), limitSettings(), observeSettings())
+}
+
+func storageSettings() []Setting {
+	return []Setting{
+		text("data", "path", "./data", "Directory that holds everything the server keeps. One server at a time.",
+			func(c *Config) *string { return &c.Data }, notEmpty),
+		text("instance-name", "text", "probity.local", "Name of this installation, first part of the origin of every log. It is fixed when a log is created; a domain name of yours is a good choice.",
+			func(c *Config) *string { return &c.InstanceName }, instanceName),
+		duration("seal-after", "24h", "Age after which recent events are moved to sealed files even when a block of 65,536 is not full.",
+			func(c *Config) *time.Duration { return &c.SealAfter }, time.Minute, 90*24*time.Hour),
+		duration("checkpoint-interval", "500ms", "Longest time between a change of the log and the signed checkpoint that covers it.",
+			func(c *Config) *time.Duration { return &c.CheckpointInterval }, 10*time.Millisecond, time.Minute),
+		size("query-memory", "256MiB", "Memory that searches over sealed files may use together.",
+			func(c *Config) *int64 { return &c.QueryMemory }, 64<<20, 1<<40),
+		number("query-threads", "2", "Threads that searches over sealed files may use together.",
+			func(c *Config) *int { return &c.QueryThreads }, 1, 256),
+		text("scrub-at", "time", "02:30", "Time of day (HH:MM, UTC) at which the log and its working copies are verified; \"off\" never.",
+			func(c *Config) *string { return &c.ScrubAt }, timeOfDay),
+	}
+}
+
+func networkSettings() []Setting {
+	return []Setting{
+		text("listen", "address", "127.0.0.1:8780", "Address and port to serve on. Anything but the local machine should be behind TLS.",
+			func(c *Config) *string { return &c.Listen }, hostPort),
+		text("public-url", "url", "", "Address under which people and applications reach the server, for links and for the check of where browser requests come from. With https, cookies are Secure.",
+			func(c *Config) *string { return &c.PublicURL }, publicURL),
+		text("tls-cert", "path", "", "PEM file with the certificate chain; serves TLS 1.3 itself. Read again when it changes.",
+			func(c *Config) *string { return &c.TLSCert }, nil),
+		text("tls-key", "path", "", "PEM file with the certificate's private key.",
+			func(c *Config) *string { return &c.TLSKey }, nil),
+		list("trusted-proxies", "Networks (CIDR) and addresses of your own proxies, whose word on the client's address is taken.",
+			func(c *Config) *[]string { return &c.TrustedProxies }, network),
+		text("forwarded-header", "choice", "x-forwarded-for", "The one header in which trusted proxies name the client: x-forwarded-for or forwarded (RFC 7239). The other is ignored, since a proxy passes it through unchecked.",
+			func(c *Config) *string { return &c.ForwardedHeader }, oneOf("x-forwarded-for", "forwarded")),
+	}
+}
+
+func limitSettings() []Setting {
+	return []Setting{
+		text("rate-limit", "rate", "20000/s", "Requests of one API key or user, such as 50/s or 3000/m; 0 for no limit.",
+			func(c *Config) *string { return &c.RateLimit }, rate),
+		text("anonymous-rate-limit", "rate", "50/s", "Requests without a valid credential from one address (one /64 network for IPv6); 0 for no limit.",
+			func(c *Config) *string { return &c.AnonymousRateLimit }, rate),
+		size("max-request-bytes", "8MiB", "Largest request body after decompression, streams excepted.",
+			func(c *Config) *int64 { return &c.MaxRequestBytes }, 64<<10, 1<<30),
+		duration("session-idle", "30m", "A console session ends after this time without a request.",
+			func(c *Config) *time.Duration { return &c.SessionIdle }, time.Minute, 30*24*time.Hour),
+		duration("session-absolute", "12h", "A console session ends this long after signing in, whatever happens.",
+			func(c *Config) *time.Duration { return &c.SessionAbsolute }, time.Minute, 90*24*time.Hour),
+	}
+}
+
+func observeSettings() []Setting {
+	otlpHeaders := text("otlp-headers", "text", "", "Headers sent to the collector, as name=value pairs separated by commas.",
+		func(c *Config) *string { return &c.OTLPHeaders }, headerPairs)
+	otlpHeaders.Secret = true
+	return []Setting{
+		text("log-level", "choice", "info", "Least level that is logged: debug, info, warn or error.",
+			func(c *Config) *string { return &c.LogLevel }, oneOf("debug", "info", "warn", "error")),
+		text("log-format", "choice", "json", "Form of log lines: json or text.",
+			func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
+		text("metrics-listen", "address", "", "Address and port to serve /metrics on. When empty it is served on the main address, to callers with settings.manage.",
+			func(c *Config) *string { return &c.MetricsListen }, optional(hostPort)),
+		text("otlp-endpoint", "url", "", "OpenTelemetry collector that receives traces over OTLP/HTTP, such as http://localhost:4318. No traces when empty.",
+			func(c *Config) *string { return &c.OTLPEndpoint }, optional(httpURL)),
+		otlpHeaders,
+	}
+}
+
+func text(name, typ, def, help string, field func(*Config) *string, check func(string) (string, error)) Setting {
+	return Setting{Name: name, Type: typ, Default: def, Help: help,
+		get: func(c *Config) string { return *field(c) },
+		set: func(c *Config, v string) error {
+			v = strings.TrimSpace(v)
+			if check != nil {
+				var err error
+				if v, err = check(v); err != nil {
+					return err
+				}
+			}
+			*field(c) = v
+			return nil
+		}}
+}
+
+func duration(name, def, help string, field func(*Config) *time.Duration, lo, hi time.Duration) Setting {
+	return Setting{Name: name, Type: "duration", Default: def, Help: help,
+		get: func(c *Config) string { return FormatDuration(*field(c)) },
+		set: func(c *Config, v string) error {
+			d, err := ParseDuration(v)
+			if err != nil {
+				return err
+			}
+			if d < lo || d > hi {
+				return fmt.Errorf("must be between %s and %s", FormatDuration(lo), FormatDuration(hi))
+			}
+			*field(c) = d
+			return nil
+		}}
+}
+
+func size(name, def, help string, field func(*Config) *int64, lo, hi int64) Setting {
+	return Setting{Name: name, Type: "size", Default: def, Help: help,
+		get: func(c *Config) string { return FormatSize(*field(c)) },
+		set: func(c *Config, v string) error {
+			n, err := ParseSize(v)
+			if err != nil {
+				return err
+			}
+			if n < lo || n > hi {
+				return fmt.Errorf("must be between %s and %s", FormatSize(lo), FormatSize(hi))
+			}
+			*field(c) = n
+			return nil
+		}}
+}
+
+func number(name, def, help string, field func(*Config) *int, lo, hi int) Setting {
+	return Setting{Name: name, Type: "number", Default: def, Help: help,
+		get: func(c *Config) string { return strconv.Itoa(*field(c)) },
+		set: func(c *Config, v string) error {
+			n, err := strconv.Atoi(strings.TrimSpace(v))
+			if err != nil || n < lo || n > hi {
+				return fmt.Errorf("must be a whole number between %d and %d", lo, hi)
+			}
+			*field(c) = n
+			return nil
+		}}
+}
+
+func list(name, help string, field func(*Config) *[]string, check func(string) error) Setting {
+	return Setting{Name: name, Type: "list", Help: help,
+		get: func(c *Config) string { return strings.Join(*field(c), ",") },
+		set: func(c *Config, v string) error {
+			var out []string
+			for item := range strings.SplitSeq(v, ",") {
+				if item = strings.TrimSpace(item); item == "" {
+					continue
+				}
+				if err := check(item); err != nil {
+					return err
+				}
+				out = append(out, item)
+			}
+			*field(c) = out
+			return nil
+		}}
+}
+
+func optional(check func(string) (string, error)) func(string) (string, error) {
+	return func(v string) (string, error) {
+		if v == "" {
+			return "", nil
+		}
+		return check(v)
+	}
+}
+
+func notEmpty(v string) (string, error) {
+	if v == "" {
+		return "", fmt.Errorf("must not be empty")
+	}
+	return v, nil
+}
+
+var instancePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
+
+func instanceName(v string) (string, error) {
+	if !instancePattern.MatchString(v) {
+		return "", fmt.Errorf("must be 1 to 63 of a-z, 0-9, dot and hyphen, such as audit.example.com")
+	}
+	return v, nil
+}
+
+func hostPort(v string) (string, error) {
+	_, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return "", fmt.Errorf("must be an address and a port, such as 127.0.0.1:8780 or :8780")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		return "", fmt.Errorf("the port must be a number up to 65535")
+	}
+	return v, nil
+}
+
+func publicURL(v string) (string, error) {
+	if v == "" {
+		return "", nil
+	}
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", fmt.Errorf("must be an address without a path, such as https://audit.example.com")
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func httpURL(v string) (string, error) {
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return "", fmt.Errorf("must be an http or https address")
+	}
+	return v, nil
+}
+
+func network(v string) error {
+	if _, err := netip.ParseAddr(v); err == nil {
+		return nil
+	}
+	if _, err := netip.ParsePrefix(v); err == nil {
+		return nil
+	}
+	return fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", v)
+}
+
+func oneOf(words ...string) func(string) (string, error) {
+	return func(v string) (string, error) {
+		v = strings.ToLower(v)
+		if !slices.Contains(words, v) {
+			return "", fmt.Errorf("must be one of %s", strings.Join(words, ", "))
+		}
+		return v, nil
+	}
+}
+
+var ratePattern = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(/[smh])?$`)
+
+func rate(v string) (string, error) {
+	if !ratePattern.MatchString(v) {
+		return "", fmt.Errorf("must be a rate such as 50/s, 3000/m or 0 for none")
+	}
+	return v, nil
+}
+
+func timeOfDay(v string) (string, error) {
+	if v == "off" {
+		return v, nil
+	}
+	if _, err := time.Parse("15:04", v); err != nil {
+		return "", fmt.Errorf("must be a time of day such as 02:30, or off")
+	}
+	return v, nil
+}
+
+func headerPairs(v string) (string, error) {
+	for pair := range strings.SplitSeq(v, ",") {
+		if name, _, ok := strings.Cut(pair, "="); v != "" && (!ok || strings.TrimSpace(name) == "") {
+			return "", fmt.Errorf("must be name=value pairs separated by commas")
+		}
+	}
+	return v, nil
+}

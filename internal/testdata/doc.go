@@ -1,0 +1,2 @@
+// Package testdata finds the real-world data that tests run on and that is kept outside the repository.
+package testdata

@@ -1,0 +1,383 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
+	"probity.dev/internal/sqldb"
+	"probity.dev/internal/tlog"
+	"probity.dev/ledger/person"
+	"probity.dev/ledger/segment"
+)
+
+// Bounds of one group commit. Submissions that arrive while a commit is under way form the next group, so latency is about two commits under load and one
+// without.
+const (
+	groupEvents = 16_384
+	groupBytes  = 32 << 20
+	queueLength = 4096
+	blockEvents = 65_536 // hot rows never straddle a block, and a sealed segment never does
+)
+
+// Effect is a change that is committed together with its event. It runs in the same transaction, under a savepoint, and must do nothing else that lasts.
+type Effect func(ctx context.Context, tx *sql.Tx) error
+
+// submission is a group of events that belong together: one request, or one decision with its effect.
+type submission struct {
+	ctx    context.Context
+	t      *tenant
+	events []encoded
+	people person.Batch
+	effect Effect
+	atomic bool
+	period periodID
+	bytes  int
+
+	results  []Result // one for each event
+	first    uint64   // seq of the first accepted event
+	accepted int
+	root     tlog.Hash // over the accepted leaves
+	recorded int64
+	err      error
+	done     chan struct{}
+}
+
+var errPeriod = errors.New("the month changed between encoding and commit")
+
+// committer is the only writer of logs in this process. MUST be the only goroutine that touches dedupe windows and trees.
+type committer struct {
+	l     *Ledger
+	queue chan *submission
+	quit  chan struct{}
+	idle  chan struct{}
+}
+
+func newCommitter(l *Ledger) *committer {
+	c := &committer{l: l, queue: make(chan *submission, queueLength), quit: make(chan struct{}), idle: make(chan struct{})}
+	go c.run()
+	return c
+}
+
+// submit hands s over and waits until it is durable or has failed. A context that ends while s is queued does not take s back.
+func (c *committer) submit(s *submission) error {
+	s.done = make(chan struct{})
+	select {
+	case c.queue <- s:
+	case <-c.quit:
+		return errs.New(errs.Unavailable, "the server is shutting down")
+	default:
+		e := errs.New(errs.Throttled, "too many appends are waiting")
+		e.RetryAfter = time.Second
+		return e
+	}
+	<-s.done
+	return s.err
+}
+
+func (c *committer) run() {
+	defer close(c.idle)
+	for {
+		select {
+		case s := <-c.queue:
+			c.commit(c.gather(s))
+		case <-c.quit:
+			for {
+				select {
+				case s := <-c.queue:
+					c.commit(c.gather(s))
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (c *committer) stop() {
+	close(c.quit)
+	<-c.idle
+}
+
+func (c *committer) gather(s *submission) []*submission {
+	group := []*submission{s}
+	events, bytes := len(s.events), s.bytes
+	for events < groupEvents && bytes < groupBytes {
+		select {
+		case s := <-c.queue:
+			group = append(group, s)
+			events += len(s.events)
+			bytes += s.bytes
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit makes a group durable in one transaction and answers every submission of it.
+func (c *committer) commit(group []*submission) {
+	start := time.Now()
+	ctx := context.Background() // whoever asked may be gone; what is under way is finished
+	logs := map[*tenant]*logAppend{}
+	err := c.l.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, s := range group {
+			a := logs[s.t]
+			if a == nil {
+				a = newLogAppend(s.t)
+				logs[s.t] = a
+			}
+			if s.err = s.t.usable(); s.err != nil {
+				continue
+			}
+			if err := c.one(ctx, tx, a, s); err != nil {
+				return err
+			}
+		}
+		for _, a := range logs {
+			if err := a.store(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		for _, s := range group {
+			if s.err == nil {
+				s.err = err
+			}
+		}
+	} else {
+		for _, a := range logs {
+			a.apply(c.l)
+		}
+	}
+	for _, s := range group {
+		if s.err == nil {
+			s.t.people.Committed(&s.people)
+		}
+		close(s.done)
+	}
+	c.l.metrics.commit(group, time.Since(start))
+}
+
+// one prepares a submission inside the transaction. An error of the submission stays with it (s.err); a returned error fails the whole group.
+func (c *committer) one(ctx context.Context, tx *sql.Tx, a *logAppend, s *submission) error {
+	a.stamp()
+	if len(s.events) > 0 && evidence.Period(a.recordedAt) != s.period.period {
+		s.err = errPeriod
+		return nil
+	}
+	mark := a.mark()
+	if s.err = c.choose(ctx, tx, a, s); s.err != nil {
+		a.reset(mark)
+		return nil
+	}
+	if s.people.Empty() && s.effect == nil {
+		return nil
+	}
+	var failed error
+	err := sqldb.Savepoint(ctx, tx, "submission", func() error {
+		failed = s.t.people.Persist(ctx, tx, &s.people)
+		if failed == nil && s.effect != nil {
+			failed = s.effect(ctx, tx)
+		}
+		return failed
+	})
+	if failed != nil {
+		s.err = failed
+		a.reset(mark)
+		return diskTrouble(failed)
+	}
+	return err
+}
+
+// diskTrouble returns err when the database itself is in trouble, so that nothing of the group is committed on doubtful ground.
+func diskTrouble(err error) error {
+	if errs.CodeOf(err) == errs.Unavailable && !errors.Is(err, person.ErrStale) {
+		return err
+	}
+	return nil
+}
+
+// choose decides which events of a submission are new, and appends those to the log's pending rows.
+func (c *committer) choose(ctx context.Context, tx *sql.Tx, a *logAppend, s *submission) error {
+	s.results = make([]Result, len(s.events))
+	s.first, s.accepted, s.recorded = a.next(), 0, a.recordedAt
+	var head tlog.Head
+	for i := range s.events {
+		e := &s.events[i]
+		r := &s.results[i]
+		r.Index = i
+		seq, digest, known, err := a.known(ctx, tx, e.print)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !known:
+			r.Status, r.Seq = StatusAccepted, a.next()
+			r.LeafHash = a.add(e)
+			head.AppendLeaf(r.LeafHash)
+			s.accepted++
+		case digest == e.digest:
+			r.Status, r.Seq = StatusDuplicate, seq
+		default:
+			r.Status, r.Seq = StatusRejected, seq
+			r.Err = errs.Field("/id", "conflict", "an event with the same source and id but other content is recorded as seq %d", seq)
+			r.Err.Code = errs.Conflict
+			if s.atomic {
+				return r.Err
+			}
+		}
+		r.ID = e.row.EventID
+	}
+	s.root = head.Root()
+	return nil
+}
+
+// logAppend collects what one group appends to one log.
+type logAppend struct {
+	t          *tenant
+	from       *headState
+	recordedAt int64
+	leaves     [][]byte
+	hashes     []tlog.Hash
+	rows       []segment.Row
+	prints     []uint64
+	digests    []uint64
+	recent     map[uint64]int // fingerprints of this group
+	tree       *tlog.Tree
+	batches    []HotBatch
+}
+
+func newLogAppend(t *tenant) *logAppend {
+	from := t.committed.Load()
+	return &logAppend{t: t, from: from, recordedAt: from.recordedAt, recent: map[uint64]int{}}
+}
+
+// stamp fixes the group's recorded_at: the server's time, never before that of an earlier event.
+func (a *logAppend) stamp() {
+	if len(a.leaves) == 0 {
+		a.recordedAt = max(sqldb.Now(), a.from.recordedAt)
+	}
+}
+
+func (a *logAppend) next() uint64 { return a.from.base + a.from.tree.Size() + uint64(len(a.leaves)) }
+func (a *logAppend) mark() int    { return len(a.leaves) }
+
+func (a *logAppend) reset(mark int) {
+	for _, p := range a.prints[mark:] {
+		delete(a.recent, p)
+	}
+	a.leaves, a.hashes, a.rows = a.leaves[:mark], a.hashes[:mark], a.rows[:mark]
+	a.prints, a.digests = a.prints[:mark], a.digests[:mark]
+}
+
+// known reports whether an event with this fingerprint is recorded, or about to be by this group.
+func (a *logAppend) known(ctx context.Context, tx *sql.Tx, print uint64) (seq, digest uint64, known bool, err error) {
+	if i, ok := a.recent[print]; ok {
+		return a.from.base + a.from.tree.Size() + uint64(i), a.digests[i], true, nil
+	}
+	seq, ok := a.t.dedupe.find(print)
+	if !ok {
+		return 0, 0, false, nil
+	}
+	var first uint64
+	var body []byte
+	err = tx.QueryRowContext(ctx, `SELECT first_seq, body FROM dedupe WHERE log_id = $1 AND first_seq <= $2 ORDER BY first_seq DESC LIMIT 1`, a.t.logID, seq).Scan(&first, &body)
+	if err != nil {
+		return 0, 0, false, sqldb.Translate(err)
+	}
+	if at := int(seq-first) * dedupeBytes; at+dedupeBytes <= len(body) {
+		return seq, binary.BigEndian.Uint64(body[at+8:]), true, nil
+	}
+	return 0, 0, false, fmt.Errorf("the fingerprints of seq %d are missing", seq)
+}
+
+func (a *logAppend) add(e *encoded) tlog.Hash {
+	evidence.Restamp(e.leaf, a.recordedAt)
+	e.row.RecordedAt, e.row.Seq = a.recordedAt, int64(a.next())
+	h := tlog.LeafHash(e.leaf)
+	a.recent[e.print] = len(a.leaves)
+	a.leaves, a.hashes, a.rows = append(a.leaves, e.leaf), append(a.hashes, h), append(a.rows, e.row)
+	a.prints, a.digests = append(a.prints, e.print), append(a.digests, e.digest)
+	return h
+}
+
+// store writes the group's rows, tiles and head. The head moves by compare-and-set, so a second writer cannot fork the log.
+func (a *logAppend) store(ctx context.Context, tx *sql.Tx) error {
+	if len(a.leaves) == 0 {
+		return nil
+	}
+	a.tree = a.from.tree.Clone()
+	for _, tile := range a.tree.Append(a.hashes) {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO tile (log_id, epoch, level, idx, body) VALUES ($1, $2, $3, $4, $5)`,
+			a.t.logID, a.from.epoch, tile.Level, tile.Index, tile.Data); err != nil {
+			return sqldb.Translate(err)
+		}
+	}
+	first := a.from.base + a.from.tree.Size()
+	for i := 0; i < len(a.leaves); {
+		n := min(len(a.leaves)-i, blockEvents-int((first+uint64(i)-a.from.base)%blockEvents))
+		if err := a.storeRows(ctx, tx, first+uint64(i), i, i+n); err != nil {
+			return err
+		}
+		i += n
+	}
+	root := a.tree.Root()
+	res, err := tx.ExecContext(ctx, `UPDATE log SET size = $1, root = $2, recorded_at = $3 WHERE log_id = $4 AND epoch = $5 AND size = $6`,
+		a.tree.Size(), root[:], a.recordedAt, a.t.logID, a.from.epoch, a.from.tree.Size())
+	if err != nil {
+		return sqldb.Translate(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return errs.New(errs.Unavailable, "another server is writing to this log")
+	}
+	return nil
+}
+
+func (a *logAppend) storeRows(ctx context.Context, tx *sql.Tx, first uint64, i, j int) error {
+	var leaves []byte
+	for _, leaf := range a.leaves[i:j] {
+		leaves = binary.BigEndian.AppendUint16(leaves, uint16(len(leaf)))
+		leaves = append(leaves, leaf...)
+	}
+	working := segment.AppendBatch(nil, a.rows[i:j])
+	prints := make([]byte, 0, (j-i)*dedupeBytes)
+	for k := i; k < j; k++ {
+		prints = binary.BigEndian.AppendUint64(prints, a.prints[k])
+		prints = binary.BigEndian.AppendUint64(prints, a.digests[k])
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO hot_evidence (log_id, first_seq, count, body) VALUES ($1, $2, $3, $4)`, a.t.logID, first, j-i, leaves); err != nil {
+		return sqldb.Translate(err)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO hot_working (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`,
+		a.t.logID, first, j-i, a.recordedAt, working); err != nil {
+		return sqldb.Translate(err)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO dedupe (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`,
+		a.t.logID, first, j-i, a.recordedAt, prints); err != nil {
+		return sqldb.Translate(err)
+	}
+	a.batches = append(a.batches, HotBatch{First: first, Count: uint64(j - i), Recorded: a.recordedAt, Body: working})
+	return nil
+}
+
+// apply makes the committed state visible in memory.
+func (a *logAppend) apply(l *Ledger) {
+	if len(a.leaves) == 0 {
+		return
+	}
+	for i, p := range a.prints {
+		a.t.dedupe.add(p, a.from.base+a.from.tree.Size()+uint64(i))
+	}
+	a.t.dedupe.loaded = a.tree.Size()
+	a.t.hot.add(a.batches...)
+	a.t.committed.Store(&headState{epoch: a.from.epoch, base: a.from.base, tree: a.tree, edge: a.tree.Edge(), recordedAt: a.recordedAt})
+	l.appended(a.t)
+}

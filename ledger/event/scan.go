@@ -1,0 +1,192 @@
+package event
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The functions of this file walk JSON text that is already known to be valid, so they look for ends only. They are what makes
+// parsing cost little more than validating.
+
+// skipString returns the index after the string that starts at b[i], and whether it holds an escape.
+func skipString(b []byte, i int) (end int, escaped bool) {
+	near := min(len(b), i+40) // most strings are short, where a plain loop beats a vector search
+	for j := i + 1; j < near; j++ {
+		switch b[j] {
+		case '"':
+			return j + 1, false
+		case '\\':
+			return skipEscaped(b, j)
+		}
+	}
+	n := bytes.IndexByte(b[near:], '"')
+	if n < 0 {
+		return len(b), false
+	}
+	if e := bytes.IndexByte(b[near:near+n], '\\'); e >= 0 {
+		return skipEscaped(b, near+e)
+	}
+	return near + n + 1, false
+}
+
+func skipEscaped(b []byte, j int) (end int, escaped bool) {
+	for ; j < len(b); j++ {
+		switch b[j] {
+		case '\\':
+			j++
+		case '"':
+			return j + 1, true
+		}
+	}
+	return len(b), true
+}
+
+// skipValue returns the index after the value that starts at b[i].
+func skipValue(b []byte, i int) int {
+	switch b[i] {
+	case '"':
+		end, _ := skipString(b, i)
+		return end
+	case '{', '[':
+		depth := 0
+		for i < len(b) {
+			switch b[i] {
+			case '"':
+				i, _ = skipString(b, i)
+				continue
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+				if depth == 0 {
+					return i + 1
+				}
+			}
+			i++
+		}
+		return len(b)
+	default:
+		return skipScalar(b, i)
+	}
+}
+
+func skipScalar(b []byte, i int) int {
+	for i < len(b) {
+		switch b[i] {
+		case ',', '}', ']', ' ', '\t', '\n', '\r', ':':
+			return i
+		}
+		i++
+	}
+	return i
+}
+
+// compact appends src to dst without the whitespace between tokens. It reports the offset in src of the first value that is
+// nested too deeply, or of the first number that no 64-bit float can hold, and which of the two it is.
+func compact(dst, src []byte) (out []byte, bad int, why fault) {
+	depth, start := 0, 0
+	for i := 0; i < len(src); {
+		switch c := src[i]; c {
+		case '"':
+			i, _ = skipString(src, i)
+			continue
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return dst, i, tooDeep
+			}
+		case '}', ']':
+			depth--
+		case ' ', '\t', '\n', '\r':
+			dst = append(dst, src[start:i]...)
+			for i < len(src) && (src[i] == ' ' || src[i] == '\t' || src[i] == '\n' || src[i] == '\r') {
+				i++
+			}
+			start = i
+			continue
+		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			end := skipScalar(src, i)
+			if overflows(src[i:end]) {
+				return dst, i, tooLarge
+			}
+			i = end
+			continue
+		}
+		i++
+	}
+	return append(dst, src[start:]...), -1, 0
+}
+
+type fault uint8
+
+const (
+	tooDeep fault = iota + 1
+	tooLarge
+)
+
+// overflows reports whether a number's magnitude is beyond a 64-bit float: 1e999 has no value that readers would agree on.
+func overflows(num []byte) bool {
+	if len(num) < 300 && bytes.IndexByte(num, 'e') < 0 && bytes.IndexByte(num, 'E') < 0 {
+		return false
+	}
+	_, err := strconv.ParseFloat(string(num), 64)
+	return err != nil
+}
+
+// object calls f for each member of the compact object that starts at b[i] and returns the index after it. f gets the position of the
+// name without quotes and of the value, and returns the index after the value.
+func object(b []byte, i int, f func(name text, value int) (end int)) int {
+	i++
+	for b[i] != '}' {
+		if b[i] == ',' {
+			i++
+		}
+		end, esc := skipString(b, i)
+		i = f(text{i + 1, end - 1, esc}, end+1)
+	}
+	return i + 1
+}
+
+// array is object for an array; f gets the index of the element.
+func array(b []byte, i int, f func(n, value int) (end int)) int {
+	i++
+	for n := 0; b[i] != ']'; n++ {
+		if b[i] == ',' {
+			i++
+		}
+		i = f(n, i)
+	}
+	return i + 1
+}
+
+// text is the position of a string's content, without its quotes.
+type text struct {
+	off, end int
+	escaped  bool
+}
+
+// members returns the members of a compact JSON object, in order. Values alias v. It is nil for anything else.
+func members(v jsontext.Value) []Member {
+	if len(v) < 2 || v[0] != '{' {
+		return nil
+	}
+	var out []Member
+	object(v, 0, func(n text, val int) int {
+		end := skipValue(v, val)
+		out = append(out, Member{Name: unquoted(v, n), Value: v[val:end:end]})
+		return end
+	})
+	return out
+}
+
+func unquoted(b []byte, t text) string {
+	if !t.escaped {
+		return string(b[t.off:t.end])
+	}
+	out, err := jsontext.AppendUnquote(nil, b[t.off-1:t.end+1])
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}

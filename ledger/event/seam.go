@@ -1,0 +1,41 @@
+package event
+
+// Class is a classifier's word on one field.
+type Class struct {
+	// Category is a Fideslang data category such as "user.contact.email"; "" for operational data.
+	Category string
+	Kind     Kind
+}
+
+// Kind says how a value must be kept.
+type Kind uint8
+
+// The kinds of value. The zero value is the safe one: whatever nobody vouches for is encrypted.
+const (
+	// Unknown text may name anybody: it is committed and encrypted under every person of the event.
+	Unknown Kind = iota
+	// Operational data says nothing about a person: committed, and kept in clear in the working copy.
+	Operational
+	// Personal data is encrypted under its owner.
+	Personal
+)
+
+// Classifier says what a field holds. Implementations MUST be safe for concurrent use and MUST NOT keep value. They are called once
+// per field of every event, so an answer should take well under a microsecond.
+type Classifier interface {
+	// Classify looks at the event's action, the field's JSON pointer and the value's verbatim JSON.
+	Classify(action, path string, value []byte) Class
+	// ClassifyChange looks at a changed member's value; changePath is the change's own path within the resource, such as "/phone".
+	ClassifyChange(action, changePath string, value []byte) Class
+	// PersonType reports whether an actor or resource type ("patient", "client", "user") stands for a person.
+	PersonType(typ string) bool
+	// Suspicious reports whether a string that is to be stored in clear (an action, a source, a resource type) looks personal,
+	// for example because it holds an e-mail address or a card number.
+	Suspicious(clear string) bool
+}
+
+// Masker decides what a reader sees of a field. Implementations MUST be safe for concurrent use.
+type Masker interface {
+	// Mask changes r's fields in place: sets State to Masked with a new Value, or to Withheld with a nil Value.
+	Mask(r *Record)
+}

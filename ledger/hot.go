@@ -1,0 +1,71 @@
+package ledger
+
+import (
+	"sort"
+	"sync"
+
+	"probity.dev/ledger/query"
+)
+
+// HotBatch is one append batch of working copies that is not sealed yet, in the encoding of segment.AppendBatch.
+type HotBatch struct {
+	First, Count uint64
+	Recorded     int64 // microseconds since 1970 UTC
+	Body         []byte
+}
+
+// hotWindow is the list of hot batches of a log in order of seq, kept in memory because every search needs it. It is bounded by sealing.
+type hotWindow struct {
+	mu      sync.RWMutex
+	batches []HotBatch
+	// segments are the sealed files, in order of seq. They change together with batches, so a snapshot sees an event exactly once.
+	segments []Segment
+}
+
+func (h *hotWindow) add(b ...HotBatch) {
+	h.mu.Lock()
+	h.batches = append(h.batches, b...)
+	h.mu.Unlock()
+}
+
+// replace swaps hot batches for the segment that now holds them.
+func (h *hotWindow) seal(s Segment) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := sort.Search(len(h.batches), func(i int) bool { return h.batches[i].First >= s.First+s.Count })
+	h.batches = append([]HotBatch(nil), h.batches[n:]...)
+	h.segments = append(append([]Segment(nil), h.segments...), s)
+}
+
+func (h *hotWindow) setSegments(s []Segment) {
+	h.mu.Lock()
+	h.segments = s
+	h.mu.Unlock()
+}
+
+// view returns the batches and segments as they are now. Neither slice is ever changed in place.
+func (h *hotWindow) view() ([]HotBatch, []Segment) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.batches[:len(h.batches):len(h.batches)], h.segments
+}
+
+// snapshot is what a query reads.
+func (t *tenant) snapshot(dir func(string) string) query.Snapshot {
+	batches, segments := t.hot.view()
+	s := query.Snapshot{Log: t.logID}
+	seen := map[string]bool{}
+	for _, g := range segments {
+		if seen[g.WorkingPath] {
+			continue
+		}
+		seen[g.WorkingPath] = true
+		s.Segments = append(s.Segments, query.SegmentRef{Path: dir(g.WorkingPath), First: g.WorkingFirst, Count: g.WorkingCount,
+			MinRecorded: g.MinRecorded, MaxRecorded: g.MaxRecorded, MinOccurred: g.MinOccurred, MaxOccurred: g.MaxOccurred})
+	}
+	for _, b := range batches {
+		s.Hot = append(s.Hot, query.HotBatch{First: b.First, Count: b.Count, Bytes: b.Body})
+		s.Head = b.First + b.Count
+	}
+	return s
+}

@@ -1,0 +1,288 @@
+package person
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"probity.dev/internal/crypt"
+	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
+	"probity.dev/internal/sqldb"
+)
+
+// Cache sizes. An entry takes some 300 bytes, a profile some 500.
+const (
+	cachedPersons  = 250_000
+	cachedProfiles = 60_000
+	maxProfiles    = 64 // per person; whoever changes more often has their values stored with each event
+)
+
+// ErrStale says that somebody else changed or created a person between encoding and commit; the event must be encoded again.
+var ErrStale = errors.New("a person of the event changed meanwhile")
+
+// Directory is one tenant's directory. It is safe for concurrent use.
+type Directory struct {
+	tenant string
+	db     *sqldb.DB
+	keys   *crypt.Tenant
+	key    evidence.Hash
+
+	mu       sync.Mutex // guards creation, so that one identifier never gets two entries in this process
+	byKey    *lru.Cache[key, *entry]
+	byHandle *lru.Cache[int64, *entry]
+	profiles *lru.Cache[profileKey, []byte]
+	names    nameIndex
+}
+
+type profileKey struct{ handle, profile int64 }
+
+// New opens the directory of a tenant. directoryKey keys the blind indexes and never changes.
+func New(tenantID string, db *sqldb.DB, keys *crypt.Tenant, directoryKey evidence.Hash) *Directory {
+	d := &Directory{tenant: tenantID, db: db, keys: keys, key: directoryKey}
+	d.byKey, _ = lru.New[key, *entry](cachedPersons)
+	d.byHandle, _ = lru.New[int64, *entry](cachedPersons)
+	d.profiles, _ = lru.New[profileKey, []byte](cachedProfiles)
+	return d
+}
+
+// Resolve returns the person with this identity, making one if there is none. What must be stored is added to b, whose Persist MUST run in the
+// transaction that stores the event.
+func (d *Directory) Resolve(ctx context.Context, b *Batch, kind string, id Identity) (Person, error) {
+	e, ok := d.byKey.Get(id.key())
+	if !ok {
+		var err error
+		if e, err = d.load(ctx, kind, id); err != nil {
+			return Person{}, err
+		}
+	}
+	if !e.persisted.Load() {
+		b.addPerson(e)
+	} else if kind == KindPerson && (id.Name != "" || id.Email != "") && e.display.Load() != displayDigest(id) {
+		b.addDisplay(e, merge(e.who(), id))
+	}
+	return e.person(), nil
+}
+
+func merge(old, now Identity) Identity {
+	if now.Name == "" {
+		now.Name = old.Name
+	}
+	if now.Email == "" {
+		now.Email = old.Email
+	}
+	return now
+}
+
+func (d *Directory) load(ctx context.Context, kind string, id Identity) (*entry, error) {
+	lookup := d.lookup("identifier", id.Namespace, id.Type, id.ID)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e, ok := d.byKey.Get(id.key()); ok {
+		return e, nil
+	}
+	var handle int64
+	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT handle FROM person_identifier WHERE tenant_id = $1 AND lookup = $2`, d.tenant, lookup).Scan(&handle)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		e := &entry{handle: newHandle(), kind: kind, lookup: lookup, generation: 1}
+		e.identity.Store(&id)
+		if kind == KindPerson {
+			e.secret = crypt.Secret()
+			e.display.Store(displayDigest(id))
+		}
+		d.byKey.Add(id.key(), e)
+		d.byHandle.Add(e.handle, e)
+		return e, nil
+	case err != nil:
+		return nil, sqldb.Translate(err)
+	}
+	e, err := d.entry(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
+	d.byKey.Add(id.key(), e)
+	return e, nil
+}
+
+// entry returns the stored entry of a handle. A person whose secret was destroyed is an error with code NotFound.
+func (d *Directory) entry(ctx context.Context, handle int64) (*entry, error) {
+	if e, ok := d.byHandle.Get(handle); ok {
+		return e, nil
+	}
+	e := &entry{handle: handle}
+	var secret, display []byte
+	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT kind, secret, display, generation FROM person WHERE tenant_id = $1 AND handle = $2`, d.tenant, handle).
+		Scan(&e.kind, &secret, &display, &e.generation)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errs.New(errs.NotFound, "there is no person with this handle")
+	}
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	if e.kind == KindPerson {
+		if err := d.openEntry(e, secret, display); err != nil {
+			return nil, err
+		}
+	}
+	e.persisted.Store(true)
+	d.byHandle.Add(handle, e)
+	return e, nil
+}
+
+func (d *Directory) openEntry(e *entry, secret, display []byte) error {
+	if secret == nil {
+		return errs.New(errs.NotFound, "this person has been erased")
+	}
+	s, err := d.keys.Open(secretLabel(e.handle), secret)
+	if err != nil || len(s) != 32 {
+		return errs.Wrap(errs.Internal, err, "the secret of a person does not open")
+	}
+	e.secret = evidence.Hash(s)
+	if display == nil {
+		return nil
+	}
+	plain, err := open(e.secret, "display", d.tenant, e.handle, 0, display)
+	if err != nil {
+		return errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
+	}
+	var i [4]string
+	if err := json.Unmarshal(plain, &i); err != nil {
+		return errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
+	}
+	e.identity.Store(&Identity{Type: i[0], ID: i[1], Name: i[2], Email: i[3]})
+	e.display.Store(displayDigest(e.who()))
+	return nil
+}
+
+// Secret returns the secret of the person with this handle. NotFound means erased or never there.
+func (d *Directory) Secret(ctx context.Context, handle int64) (evidence.Hash, error) {
+	e, err := d.entry(ctx, handle)
+	if err != nil {
+		return evidence.Hash{}, err
+	}
+	return e.secret, nil
+}
+
+// Describe returns what the directory knows of the person with this handle.
+func (d *Directory) Describe(ctx context.Context, handle int64) (Identity, error) {
+	e, err := d.entry(ctx, handle)
+	if err != nil {
+		return Identity{}, err
+	}
+	return e.who(), nil
+}
+
+// Find returns the handles that an identifier or e-mail stands for, in any namespace. An address is found by itself.
+func (d *Directory) Find(ctx context.Context, term string) ([]int64, error) {
+	rows, err := d.db.Read(ctx).QueryContext(ctx, `SELECT DISTINCT handle FROM person_alias WHERE tenant_id = $1 AND lookup IN ($2, $3) ORDER BY handle LIMIT 1000`,
+		d.tenant, d.lookup("id", fold(term)), d.lookup("email", fold(term)))
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	var out []int64
+	for rows.Next() {
+		var h int64
+		if err := rows.Scan(&h); err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	return out, sqldb.Translate(rows.Err())
+}
+
+// Profile returns the number under which body, the values of a person that repeat from event to event, is kept encrypted, adding it to b when it
+// is new. Zero means that the person has too many; the caller then stores the values with the event.
+func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
+	m := hmac.New(sha256.New, p.Secret[:])
+	m.Write([]byte("probity/profile-id/v1\x00"))
+	m.Write(body)
+	id := int64(binary.BigEndian.Uint64(m.Sum(nil)) >> 1)
+	if id == 0 {
+		id = 1
+	}
+	k := profileKey{p.Handle, id}
+	if _, ok := d.profiles.Get(k); ok && p.entry.persisted.Load() {
+		return id
+	}
+	if p.entry.profiles.Add(1) > maxProfiles {
+		return 0
+	}
+	b.profiles = append(b.profiles, newProfile{k, p.Secret, append([]byte(nil), body...)})
+	return id
+}
+
+// ReadProfile returns the body kept by Profile. The result is shared and must not be changed.
+func (d *Directory) ReadProfile(ctx context.Context, handle, profile int64) ([]byte, error) {
+	k := profileKey{handle, profile}
+	if b, ok := d.profiles.Get(k); ok {
+		return b, nil
+	}
+	secret, err := d.Secret(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
+	var sealed []byte
+	err = d.db.Read(ctx).QueryRowContext(ctx, `SELECT body FROM person_profile WHERE tenant_id = $1 AND handle = $2 AND profile = $3`,
+		d.tenant, handle, profile).Scan(&sealed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errs.New(errs.NotFound, "these values have been erased")
+	}
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	b, err := open(secret, "profile", d.tenant, handle, profile, sealed)
+	if err != nil {
+		return nil, errs.Wrap(errs.Internal, err, "stored values of a person do not open")
+	}
+	d.profiles.Add(k, b)
+	return b, nil
+}
+
+func secretLabel(handle int64) string { return fmt.Sprintf("person|%d", handle) }
+
+func personCipher(secret evidence.Hash, purpose string) (cipher.AEAD, error) {
+	k, err := hkdf.Key(sha256.New, secret[:], nil, "probity/"+purpose+"/v1", 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(k)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+func aad(tenant string, handle, n int64) []byte {
+	b := binary.BigEndian.AppendUint64(append(make([]byte, 0, len(tenant)+16), tenant...), uint64(handle))
+	return binary.BigEndian.AppendUint64(b, uint64(n))
+}
+
+func seal(secret evidence.Hash, purpose, tenant string, handle, n int64, plain []byte) ([]byte, error) {
+	c, err := personCipher(secret, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return c.Seal(nil, nil, plain, aad(tenant, handle, n)), nil
+}
+
+func open(secret evidence.Hash, purpose, tenant string, handle, n int64, sealed []byte) ([]byte, error) {
+	c, err := personCipher(secret, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return c.Open(nil, nil, sealed, aad(tenant, handle, n))
+}
+

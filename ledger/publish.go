@@ -1,0 +1,205 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"probity.dev/internal/crypt"
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+	"probity.dev/internal/tlog"
+)
+
+// highWater is the record, outside the database, of the newest checkpoint that was signed for each log. A database that does not extend it has been rolled
+// back or forked, and must not be signed for.
+type highWater struct {
+	path string
+	mu   sync.Mutex
+	logs map[string]highMark
+}
+
+type highMark struct {
+	Epoch      int64  `json:"epoch"`
+	Size       uint64 `json:"size"`
+	Root       string `json:"root"`
+	Checkpoint string `json:"checkpoint"`
+}
+
+func (w *highWater) open(path string) error {
+	w.path, w.logs = path, map[string]highMark{}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &w.logs)
+	}
+	if err != nil {
+		return fmt.Errorf("high-water mark %s: %w", path, err)
+	}
+	return nil
+}
+
+// knows refuses a database that lacks a log which was signed for.
+func (w *highWater) knows(logs map[string]*tenant) error {
+	for id, m := range w.logs {
+		if logs[id] == nil && m.Size > 0 {
+			return errs.New(errs.Unavailable, "a checkpoint of size %d was signed for log %s, which this database does not have: it is an older copy or another database", m.Size, id)
+		}
+	}
+	return nil
+}
+
+// check proves that h extends what was signed last.
+func (w *highWater) check(ctx context.Context, t *tenant, h *headState, tiles tlog.TileReader) error {
+	w.mu.Lock()
+	m, ok := w.logs[t.logID]
+	w.mu.Unlock()
+	if !ok || m.Size == 0 {
+		return nil
+	}
+	b, err := hex.DecodeString(m.Root)
+	if err != nil || len(b) != len(tlog.Hash{}) {
+		return errors.New("the high-water mark is damaged")
+	}
+	size := h.tree.Size()
+	if h.epoch < m.Epoch || h.epoch == m.Epoch && size < m.Size {
+		return errs.New(errs.Unavailable, "the database is older than the last signed checkpoint: it holds %d events, %d were signed for", size, m.Size)
+	}
+	if h.epoch > m.Epoch {
+		return nil
+	}
+	proof, err := tlog.Consistency(ctx, h.edge.Reader(tiles), m.Size, size)
+	if err != nil {
+		return err
+	}
+	if err := tlog.VerifyConsistency(m.Size, size, tlog.Hash(b), h.edge.Root(), proof); err != nil {
+		return errs.New(errs.Unavailable, "the log does not extend the last signed checkpoint (size %d): its history has been changed", m.Size)
+	}
+	return nil
+}
+
+func (w *highWater) raise(logID string, m highMark) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old, had := w.logs[logID]
+	w.logs[logID] = m
+	b, err := json.MarshalIndent(w.logs, "", " ")
+	if err == nil {
+		err = crypt.WriteFile(w.path, append(b, '\n'), 0o600)
+	}
+	if err != nil {
+		if had {
+			w.logs[logID] = old
+		} else {
+			delete(w.logs, logID)
+		}
+	}
+	return err
+}
+
+func (l *Ledger) publishLoop(ctx context.Context) {
+	tick := time.NewTicker(l.opt.CheckpointInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := l.publishAll(ctx); err != nil && ctx.Err() == nil {
+				l.log.Error("checkpoint not published", "error", err)
+			}
+		}
+	}
+}
+
+func (l *Ledger) publishAll(ctx context.Context) error {
+	l.mu.Lock()
+	ts := make([]*tenant, 0, len(l.tenants))
+	for _, t := range l.tenants {
+		ts = append(ts, t)
+	}
+	l.mu.Unlock()
+	var err error
+	for _, t := range ts {
+		if t.frozen.Load() == nil {
+			err = errors.Join(err, l.publish(ctx, t))
+		}
+	}
+	return err
+}
+
+// publish signs a checkpoint of what is durable, if that has grown. The order is fixed: prove that the head extends what was signed before, write the
+// high-water mark, then the database. A crash between the two leaves a signed size that the database does reach, never one that it does not.
+func (l *Ledger) publish(ctx context.Context, t *tenant) error {
+	h := t.committed.Load()
+	size := h.tree.Size()
+	if old := t.published.Load(); size == old.size && (size == 0 || old.text != "") {
+		return l.republish(ctx, t, h, old)
+	}
+	if err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
+		return l.freeze(t, h, err)
+	}
+	root := h.edge.Root()
+	text, err := tlog.Sign(t.origin(h.epoch), size, root, t.signers...)
+	if err != nil {
+		return err
+	}
+	if err := l.high.raise(t.logID, highMark{Epoch: h.epoch, Size: size, Root: hex.EncodeToString(root[:]), Checkpoint: string(text)}); err != nil {
+		return err
+	}
+	err = l.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE log SET published = $1, checkpoint = $2 WHERE log_id = $3`, size, string(text), t.logID)
+		return sqldb.Translate(err)
+	})
+	if err != nil {
+		return err
+	}
+	t.published.Store(&publishedState{size: size, root: root, text: string(text), signedAt: sqldb.Now(), edge: h.edge})
+	l.feed.notify(t.logID)
+	return nil
+}
+
+// republish completes the in-memory state after a start: the stored checkpoint's root and edge.
+func (l *Ledger) republish(ctx context.Context, t *tenant, h *headState, old *publishedState) error {
+	if size := h.tree.Size(); size == 0 && old.text == "" {
+		root := h.edge.Root()
+		text, err := tlog.Sign(t.origin(h.epoch), 0, root, t.signers...)
+		if err != nil {
+			return err
+		}
+		t.published.Store(&publishedState{root: root, text: string(text), signedAt: sqldb.Now(), edge: h.edge})
+		return nil
+	}
+	if old.root == (tlog.Hash{}) && old.size > 0 {
+		t.published.Store(&publishedState{size: old.size, root: h.edge.Root(), text: old.text, signedAt: sqldb.Now(), edge: h.edge})
+	}
+	return ctx.Err()
+}
+
+// waitPublished waits until a checkpoint covers size.
+func (l *Ledger) waitPublished(ctx context.Context, t *tenant, size uint64) (*publishedState, error) {
+	for {
+		changed := l.feed.wait(t.logID)
+		if p := t.published.Load(); p.size >= size {
+			return p, nil
+		}
+		if err := t.usable(); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errs.Wrap(errs.Unavailable, ctx.Err(), "no checkpoint covers the event yet")
+		case <-changed:
+		case <-time.After(2 * l.opt.CheckpointInterval):
+		}
+	}
+}

@@ -1,0 +1,307 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+	"probity.dev/internal/tlog"
+	"probity.dev/ledger/segment"
+)
+
+// sealEvery is how often the sealer looks; a full block waits no longer than this.
+const sealEvery = time.Second
+
+func (l *Ledger) sealLoop(ctx context.Context) {
+	l.removeStray()
+	tick := time.NewTicker(sealEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		l.mu.Lock()
+		ts := make([]*tenant, 0, len(l.tenants))
+		for _, t := range l.tenants {
+			ts = append(ts, t)
+		}
+		l.mu.Unlock()
+		for _, t := range ts {
+			if err := l.sealTenant(ctx, t, time.Now().Add(-l.opt.SealAfter)); err != nil && ctx.Err() == nil {
+				l.log.Error("sealing failed; it will be tried again", "log_id", t.logID, "error", err)
+			}
+		}
+	}
+}
+
+// Seal seals everything that is published and was recorded before the given time, besides full blocks.
+func (l *Ledger) Seal(ctx context.Context, tenantID string, before time.Time) error {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return err
+	}
+	return l.sealTenant(ctx, t, before)
+}
+
+// sealTenant seals block after block, as long as there is one to seal.
+func (l *Ledger) sealTenant(ctx context.Context, t *tenant, before time.Time) error {
+	t.sealMu.Lock()
+	defer t.sealMu.Unlock()
+	if t.usable() != nil {
+		return nil
+	}
+	for ctx.Err() == nil {
+		first, count := t.sealable(before.UnixMicro())
+		if count == 0 {
+			return l.pruneDedupe(ctx, t)
+		}
+		start := time.Now()
+		if err := l.sealRange(ctx, t, first, count); err != nil {
+			return err
+		}
+		l.metrics.sealed(count, time.Since(start))
+	}
+	return ctx.Err()
+}
+
+// sealable returns the next range to seal: a full block, or what is older than before, never beyond the signed checkpoint.
+func (t *tenant) sealable(before int64) (first, count uint64) {
+	batches, _ := t.hot.view()
+	if len(batches) == 0 {
+		return 0, 0
+	}
+	h := t.committed.Load()
+	published := h.base + t.published.Load().size
+	first = batches[0].First
+	block := h.base + ((first-h.base)/blockEvents+1)*blockEvents
+	old := first
+	for _, b := range batches {
+		end := b.First + b.Count
+		if end > published || end > block {
+			break
+		}
+		if b.Recorded < before || end == block {
+			old = end
+		}
+	}
+	if old == block || old > first && batches[0].Recorded < before {
+		return first, old - first
+	}
+	return 0, 0
+}
+
+// sealRange writes the range's two files, reads the evidence back and compares it with the tiles, and only then lets the hot rows go.
+func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) error {
+	dir := filepath.Join("segments", t.logID)
+	if err := os.MkdirAll(l.path(dir), 0o700); err != nil {
+		return err
+	}
+	s := Segment{First: first, Count: count, WorkingFirst: first, WorkingCount: count,
+		EvidencePath: filepath.Join(dir, fmt.Sprintf("e-%016x-%x.parquet", first, count)), WorkingPath: filepath.Join(dir, fmt.Sprintf("w-%016x-%x.parquet", first, count))}
+	root, err := l.tileRoot(ctx, t, first, count)
+	if err != nil {
+		return err
+	}
+	s.Root = root
+	if err := l.sealEvidence(ctx, t, &s); err != nil {
+		return err
+	}
+	if err := l.sealWorking(t, &s); err != nil {
+		return err
+	}
+	err = l.db.Write(ctx, func(tx *sql.Tx) error { return storeSegment(ctx, tx, t.logID, &s) })
+	if err != nil {
+		return err
+	}
+	t.hot.seal(s)
+	return nil
+}
+
+func storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *Segment) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO segment (log_id, first_seq, count, evidence_path, evidence_sha256, evidence_bytes, working_path, working_first, working_count,
+		working_sha256, working_bytes, root, min_recorded, max_recorded, min_occurred, max_occurred, sealed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, logID, s.First, s.Count, s.EvidencePath, s.EvidenceSHA, s.EvidenceBytes,
+		s.WorkingPath, s.WorkingFirst, s.WorkingCount, s.WorkingSHA, s.WorkingSize, s.Root[:], s.MinRecorded, s.MaxRecorded, s.MinOccurred, s.MaxOccurred, sqldb.Now()); err != nil {
+		return sqldb.Translate(err)
+	}
+	for _, q := range []string{`DELETE FROM hot_evidence WHERE log_id = $1 AND first_seq >= $2 AND first_seq < $3`,
+		`DELETE FROM hot_working WHERE log_id = $1 AND first_seq >= $2 AND first_seq < $3`} {
+		if _, err := tx.ExecContext(ctx, q, logID, s.First, s.First+s.Count); err != nil {
+			return sqldb.Translate(err)
+		}
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE log SET sealed = $1 WHERE log_id = $2`, s.First+s.Count, logID)
+	return sqldb.Translate(err)
+}
+
+// tileRoot is the root over the range's leaf hashes as the tiles have them.
+func (l *Ledger) tileRoot(ctx context.Context, t *tenant, first, count uint64) (tlog.Hash, error) {
+	h := t.committed.Load()
+	r := h.edge.Reader(l.tiles(t, h.epoch))
+	var head tlog.Head
+	for i := first - h.base; i < first-h.base+count; {
+		index := i / tlog.TileWidth
+		width := tlog.TileWidthAt(0, index, h.edge.Size())
+		b, err := r.ReadTile(ctx, 0, index, width)
+		if err != nil {
+			return tlog.Hash{}, err
+		}
+		for k := int(i % tlog.TileWidth); k < width && i < first-h.base+count; k++ {
+			head.AppendLeaf(tlog.Hash(b[k*tlog.HashSize : (k+1)*tlog.HashSize]))
+			i++
+		}
+	}
+	return head.Root(), nil
+}
+
+func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error {
+	info, err := writeDurably(l.path(s.EvidencePath), func(w io.Writer) (segment.Info, error) {
+		return segment.WriteEvidence(w, s.First, func(yield func([]byte, error) bool) {
+			err := l.hotLeaves(ctx, t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
+				if !yield(leaf, nil) {
+					return errStop
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, errStop) {
+				yield(nil, err)
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	var head tlog.Head
+	if err := segment.ReadEvidence(l.path(s.EvidencePath), func(_ uint64, leaf []byte) error {
+		head.AppendLeaf(tlog.LeafHash(leaf))
+		return nil
+	}); err != nil {
+		return err
+	}
+	if head.Size != s.Count || head.Root() != s.Root {
+		return errs.New(errs.Internal, "the evidence of seq %d to %d does not match the log's tiles: it is not sealed", s.First, s.First+s.Count-1)
+	}
+	s.EvidenceSHA, s.EvidenceBytes = info.SHA256[:], info.Bytes
+	return nil
+}
+
+func (l *Ledger) sealWorking(t *tenant, s *Segment) error {
+	batches, _ := t.hot.view()
+	info, err := writeDurably(l.path(s.WorkingPath), func(w io.Writer) (segment.Info, error) {
+		return segment.WriteWorking(w, func(yield func(*segment.Row, error) bool) {
+			var rows []segment.Row
+			for _, b := range batches {
+				if b.First < s.First || b.First >= s.First+s.Count {
+					continue
+				}
+				var err error
+				if rows, err = segment.DecodeBatch(b.Body, rows[:0]); err != nil {
+					yield(nil, err)
+					return
+				}
+				for i := range rows {
+					if !yield(&rows[i], nil) {
+						return
+					}
+				}
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if uint64(info.Rows) != s.Count {
+		return errs.New(errs.Internal, "%d working copies of %d were written", info.Rows, s.Count)
+	}
+	if err := checkFile(l.path(s.WorkingPath), info.SHA256); err != nil {
+		return err
+	}
+	s.WorkingSHA, s.WorkingSize = info.SHA256[:], info.Bytes
+	s.MinRecorded, s.MaxRecorded, s.MinOccurred, s.MaxOccurred = info.MinRecorded, info.MaxRecorded, info.MinOccurred, info.MaxOccurred
+	return nil
+}
+
+// checkFile reads a file back and compares its hash.
+func checkFile(path string, want [32]byte) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if [32]byte(h.Sum(nil)) != want {
+		return errs.New(errs.Internal, "%s does not read back as it was written", filepath.Base(path))
+	}
+	return nil
+}
+
+// writeDurably writes a file aside, syncs it, and renames it into place.
+func writeDurably(path string, write func(io.Writer) (segment.Info, error)) (segment.Info, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return segment.Info{}, err
+	}
+	defer os.Remove(f.Name())
+	info, err := write(f)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return segment.Info{}, err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return segment.Info{}, err
+	}
+	return info, errors.Join(d.Sync(), d.Close())
+}
+
+// pruneDedupe drops fingerprints that no window can hold any more.
+func (l *Ledger) pruneDedupe(ctx context.Context, t *tenant) error {
+	size := t.committed.Load().tree.Size()
+	if size <= dedupeGenerations*generationEvents {
+		return nil
+	}
+	return l.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM dedupe WHERE log_id = $1 AND first_seq + count < $2`, t.logID, size-dedupeGenerations*generationEvents)
+		return sqldb.Translate(err)
+	})
+}
+
+// removeStray removes files that no segment names: what a crash left behind, and what compaction has replaced.
+func (l *Ledger) removeStray() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.tenants {
+		_, segments := t.hot.view()
+		known := map[string]bool{}
+		for _, s := range segments {
+			known[filepath.Base(s.EvidencePath)], known[filepath.Base(s.WorkingPath)] = true, true
+		}
+		entries, err := os.ReadDir(l.path(filepath.Join("segments", t.logID)))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if !known[e.Name()] && !e.IsDir() {
+				if err := os.Remove(l.path(filepath.Join("segments", t.logID, e.Name()))); err != nil {
+					l.log.Warn("a stray file could not be removed", "error", err)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package segment
+
+import (
+	"encoding/hex"
+	"fmt"
+)
+
+// Evidence is an open evidence file. It is safe for concurrent use.
+type Evidence struct {
+	file *file
+	meta EvidenceMeta
+}
+
+// OpenEvidence opens an evidence file and checks its footer against its row groups. Pages are checked (CRC-32) as they are read; that the
+// leaves are the logged ones is for the caller to prove.
+func OpenEvidence(path string) (*Evidence, error) {
+	f, err := openFile(path, "evidence", evidenceColumns)
+	if err != nil {
+		return nil, err
+	}
+	e := &Evidence{file: f}
+	if err := e.readMeta(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Evidence) readMeta() error {
+	var err error
+	e.meta.Log = e.file.meta["probity.log"]
+	if e.meta.First, err = e.file.metaUint("probity.first"); err != nil {
+		return err
+	}
+	if e.meta.Count, err = e.file.metaUint("probity.count"); err != nil {
+		return err
+	}
+	if n, err := hex.Decode(e.meta.Root[:], []byte(e.file.meta["probity.root"])); err != nil || n != len(e.meta.Root) {
+		return fmt.Errorf("%s: footer lacks probity.root", e.file.path)
+	}
+	if int64(e.meta.Count) != e.file.md.NumRows {
+		return fmt.Errorf("%s: footer and rows disagree about the number of leaves", e.file.path)
+	}
+	return nil
+}
+
+// Meta returns what the footer says.
+func (e *Evidence) Meta() EvidenceMeta { return e.meta }
+
+// Close closes the file.
+func (e *Evidence) Close() error { return e.file.Close() }
+
+// Scan calls yield with the leaves whose seq lies in [from, to), in order. The leaf is only valid during the call.
+func (e *Evidence) Scan(from, to uint64, yield func(seq uint64, leaf []byte) error) error {
+	var c chunkReader
+	seq := e.meta.First
+	for g := range e.file.md.RowGroups {
+		n := uint64(e.file.md.RowGroups[g].NumRows)
+		if seq+n <= from || seq >= to {
+			seq += n
+			continue
+		}
+		lo, hi, err := e.file.intBounds(g, 0)
+		if err != nil {
+			return err
+		}
+		if uint64(lo) != seq || uint64(hi) != seq+n-1 {
+			return fmt.Errorf("%s: row group %d does not hold the seqs it should", e.file.path, g)
+		}
+		if err := c.open(e.file, g, 1); err != nil {
+			return err
+		}
+		a, b := max(from, seq)-seq, min(to, seq+n)-seq
+		for i := int(a); i < int(b); i++ {
+			if i >= c.to || i < c.from {
+				if err := c.load(i); err != nil {
+					return err
+				}
+			}
+			if err := yield(seq+uint64(i), c.bytes(i)); err != nil {
+				return err
+			}
+		}
+		seq += n
+	}
+	return nil
+}
+
+// ReadEvidence opens the file at path and calls yield with every leaf in order.
+func ReadEvidence(path string, yield func(seq uint64, leaf []byte) error) error {
+	e, err := OpenEvidence(path)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	return e.Scan(0, 1<<63, yield)
+}

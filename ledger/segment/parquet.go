@@ -1,0 +1,308 @@
+package segment
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash"
+	"hash/crc32"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/bloom"
+	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// The Parquet files are laid out by this package and encoded with parquet-go's encoders, instead of by parquet-go's Writer: its
+// dictionaries cannot be dropped per row group without losing bloom filter entries (values written after the fall-back to PLAIN never
+// reach the filter), and a value passes through a 24-byte Value and a Go map on the way. Every column is REQUIRED and flat, every data
+// page version 1, so a page is nothing but its encoded values.
+
+const (
+	createdBy   = "probity version 1 (build 0)"
+	bloomBits   = 10 // per distinct value: about 1 % false positives
+	maxStatSize = 64 // longer bounds are left out rather than shortened
+)
+
+// columnKind is the physical and logical type of a column.
+type columnKind uint8
+
+const (
+	kindInt64 columnKind = iota
+	kindString
+	kindBytes
+	kindNonce
+)
+
+// column describes one column of a file.
+type column struct {
+	name  string
+	kind  columnKind
+	bloom bool
+	rows  int // per page
+}
+
+// columnData is the buffered content of one column of a row group.
+type columnData interface {
+	// page appends the encoded values of rows [from, to).
+	page(dst []byte, from, to int) ([]byte, error)
+	encoding() format.Encoding
+	// dictionary appends the PLAIN entries and returns their number; 0 when the column is not dictionary encoded.
+	dictionary(dst []byte) ([]byte, int)
+	// bounds returns the smallest and largest value in PLAIN form without a length, or ok = false when they are not worth storing.
+	bounds() (lo, hi []byte, ok bool)
+	// hashes appends the XXH64 of every distinct value (duplicates are harmless).
+	hashes(dst []uint64) []uint64
+	reset()
+}
+
+// fileWriter writes row groups and the footer of one Parquet file. It holds at most one row group in memory.
+type fileWriter struct {
+	out     io.Writer
+	offset  int64
+	sum     hash.Hash
+	columns []column
+	groups  []format.RowGroup
+	indexes [][]format.OffsetIndex
+	zstd    *zstd.Encoder
+
+	raw, packed []byte
+	header      bytes.Buffer
+	protocol    thrift.CompactProtocol
+	filter      []uint64
+	blocks      []byte
+}
+
+func newFileWriter(columns []column, level zstd.EncoderLevel) *fileWriter {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level), zstd.WithZeroFrames(true),
+		zstd.WithEncoderCRC(false))
+	if err != nil {
+		panic(err) // only wrong options can fail
+	}
+	return &fileWriter{columns: columns, zstd: z, sum: sha256.New()}
+}
+
+func (f *fileWriter) start(out io.Writer) error {
+	f.out, f.offset = out, 0
+	f.sum.Reset()
+	f.groups, f.indexes = nil, nil
+	return f.write([]byte("PAR1"))
+}
+
+func (f *fileWriter) write(b []byte) error {
+	n, err := f.out.Write(b)
+	f.offset += int64(n)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	f.sum.Write(b[:n])
+	return err
+}
+
+func (f *fileWriter) encode(v any) error {
+	f.header.Reset()
+	if err := thrift.NewEncoder(f.protocol.NewWriter(&f.header)).Encode(v); err != nil {
+		return err
+	}
+	return f.write(f.header.Bytes())
+}
+
+// group writes one row group; data is in the order of the columns.
+func (f *fileWriter) group(rows int, data []columnData) error {
+	if rows == 0 {
+		return nil
+	}
+	g := format.RowGroup{NumRows: int64(rows), FileOffset: f.offset, Ordinal: int16(len(f.groups)),
+		Columns: make([]format.ColumnChunk, len(data)), SortingColumns: []format.SortingColumn{{ColumnIdx: 0}}}
+	index := make([]format.OffsetIndex, len(data))
+	for i := range data {
+		if err := f.chunk(i, data[i], rows, &g.Columns[i].MetaData, &index[i]); err != nil {
+			return err
+		}
+		g.TotalByteSize += g.Columns[i].MetaData.TotalUncompressedSize
+		g.TotalCompressedSize += g.Columns[i].MetaData.TotalCompressedSize
+	}
+	for i := range data {
+		if f.columns[i].bloom {
+			if err := f.bloom(data[i], &g.Columns[i].MetaData); err != nil {
+				return err
+			}
+		}
+		data[i].reset()
+	}
+	f.groups, f.indexes = append(f.groups, g), append(f.indexes, index)
+	return nil
+}
+
+func (f *fileWriter) chunk(col int, d columnData, rows int, m *format.ColumnMetaData, index *format.OffsetIndex) error {
+	c := &f.columns[col]
+	m.Type, m.PathInSchema, m.NumValues = physical(c.kind), []string{c.name}, int64(rows)
+	m.Codec = format.Zstd
+	if len(f.groups) > 0 {
+		m.Codec = f.groups[0].Columns[col].MetaData.Codec // some readers take a column's codec from the first row group
+	}
+	if lo, hi, ok := d.bounds(); ok {
+		m.Statistics.MinValue, m.Statistics.MaxValue = lo, hi
+	}
+	enc := d.encoding()
+	var entries int
+	f.raw, entries = d.dictionary(f.raw[:0])
+	if entries > 0 {
+		m.Encoding = []format.Encoding{format.Plain, enc}
+		m.DictionaryPageOffset = f.offset
+		h := format.PageHeader{Type: format.DictionaryPage}
+		h.DictionaryPageHeader.Set(format.DictionaryPageHeader{NumValues: int32(entries), Encoding: format.Plain})
+		if err := f.page(&h, m); err != nil {
+			return err
+		}
+	} else {
+		m.Encoding = []format.Encoding{enc}
+	}
+	m.DataPageOffset = f.offset
+	for from := 0; from < rows; from += c.rows {
+		to := min(from+c.rows, rows)
+		var err error
+		if f.raw, err = d.page(f.raw[:0], from, to); err != nil {
+			return err
+		}
+		if from == 0 && entries == 0 && len(f.groups) == 0 && !f.worthwhile() {
+			m.Codec = format.Uncompressed
+		}
+		h := format.PageHeader{Type: format.DataPage}
+		h.DataPageHeader.Set(format.DataPageHeader{NumValues: int32(to - from), Encoding: enc,
+			DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE})
+		at := f.offset
+		if err := f.page(&h, m); err != nil {
+			return err
+		}
+		index.PageLocations = append(index.PageLocations, format.PageLocation{Offset: at, CompressedPageSize: int32(f.offset - at),
+			FirstRowIndex: int64(from)})
+	}
+	return nil
+}
+
+// worthwhile reports whether compressing f.raw saves at least a twentieth. Nonces, ciphertexts and random handles do not compress, and
+// storing them as they are spares every reader the work too.
+func (f *fileWriter) worthwhile() bool {
+	f.packed = f.zstd.EncodeAll(f.raw, f.packed[:0])
+	return len(f.packed) < len(f.raw)-len(f.raw)/20
+}
+
+// page compresses f.raw with the chunk's codec and writes it behind its header.
+func (f *fileWriter) page(h *format.PageHeader, m *format.ColumnMetaData) error {
+	body := f.raw
+	if m.Codec == format.Zstd {
+		f.packed = f.zstd.EncodeAll(f.raw, f.packed[:0])
+		body = f.packed
+	}
+	if len(f.raw) > maxPage {
+		return errors.New("segment: a page of a Parquet file exceeds its limit")
+	}
+	h.UncompressedPageSize, h.CompressedPageSize = int32(len(f.raw)), int32(len(body))
+	h.CRC = int32(crc32.ChecksumIEEE(body))
+	before := f.offset
+	if err := f.encode(h); err != nil {
+		return err
+	}
+	head := f.offset - before
+	if err := f.write(body); err != nil {
+		return err
+	}
+	m.TotalUncompressedSize += head + int64(len(f.raw))
+	m.TotalCompressedSize += head + int64(len(body))
+	return nil
+}
+
+func (f *fileWriter) bloom(d columnData, m *format.ColumnMetaData) error {
+	f.filter = d.hashes(f.filter[:0])
+	size := bloom.BlockSize * max(1, bloom.NumSplitBlocksOf(int64(len(f.filter)), bloomBits))
+	if cap(f.blocks) < size {
+		f.blocks = make([]byte, size)
+	}
+	f.blocks = f.blocks[:size]
+	clear(f.blocks)
+	bloom.MakeSplitBlockFilter(f.blocks).InsertBulk(f.filter)
+	h := format.BloomFilterHeader{NumBytes: int32(size)}
+	h.Algorithm.Value = &format.SplitBlockAlgorithm{}
+	h.Hash.Value = &format.XxHash{}
+	h.Compression.Value = &format.BloomFilterUncompressed{}
+	m.BloomFilterOffset = f.offset
+	if err := f.encode(&h); err != nil {
+		return err
+	}
+	if err := f.write(f.blocks); err != nil {
+		return err
+	}
+	m.BloomFilterLength = int32(f.offset - m.BloomFilterOffset)
+	return nil
+}
+
+// finish writes the offset indexes and the footer.
+func (f *fileWriter) finish(meta []format.KeyValue, info *Info) error {
+	rows := int64(0)
+	for g := range f.groups {
+		rows += f.groups[g].NumRows
+		for c := range f.indexes[g] {
+			chunk := &f.groups[g].Columns[c]
+			chunk.OffsetIndexOffset = f.offset
+			if err := f.encode(&f.indexes[g][c]); err != nil {
+				return err
+			}
+			chunk.OffsetIndexLength = int32(f.offset - chunk.OffsetIndexOffset)
+		}
+	}
+	md := format.FileMetaData{Version: 2, Schema: schemaOf(f.columns), NumRows: rows, RowGroups: f.groups, KeyValueMetadata: meta,
+		CreatedBy: createdBy}
+	for range f.columns {
+		md.ColumnOrders = append(md.ColumnOrders, format.ColumnOrder{Value: &format.TypeDefinedOrder{}})
+	}
+	if md.RowGroups == nil {
+		md.RowGroups = []format.RowGroup{}
+	}
+	at := f.offset
+	if err := f.encode(&md); err != nil {
+		return err
+	}
+	tail := binary.LittleEndian.AppendUint32(nil, uint32(f.offset-at))
+	if err := f.write(append(tail, "PAR1"...)); err != nil {
+		return err
+	}
+	info.Bytes = f.offset
+	f.sum.Sum(info.SHA256[:0])
+	f.out = nil
+	return nil
+}
+
+func physical(k columnKind) format.Type {
+	switch k {
+	case kindInt64:
+		return format.Int64
+	case kindNonce:
+		return format.FixedLenByteArray
+	default:
+		return format.ByteArray
+	}
+}
+
+func schemaOf(columns []column) []format.SchemaElement {
+	root := format.SchemaElement{Name: "probity"}
+	root.NumChildren.Set(int32(len(columns)))
+	out := []format.SchemaElement{root}
+	for _, c := range columns {
+		e := format.SchemaElement{Name: c.name}
+		e.Type.Set(physical(c.kind))
+		e.RepetitionType.Set(format.Required)
+		switch c.kind {
+		case kindNonce:
+			e.TypeLength.Set(16)
+		case kindString:
+			e.ConvertedType.Set(deprecated.UTF8)
+			e.LogicalType.Value = &format.StringType{}
+		}
+		out = append(out, e)
+	}
+	return out
+}

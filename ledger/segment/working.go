@@ -1,0 +1,202 @@
+package segment
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/format"
+
+	"probity.dev/internal/errs"
+)
+
+// RowGroup is the largest number of rows of a row group (60 DuckDB vectors of 2,048).
+const RowGroup = 122_880
+
+// maxPage bounds a page before compression, on writing and on reading.
+const (
+	maxPage       = 512 << 20
+	maxGroupBytes = 256 << 20 // of field values buffered before a row group is cut early
+)
+
+// Rows per page. Narrow columns are scanned, so their pages are large; the wide ones are fetched a few rows at a time.
+const (
+	scanPage  = 16_384
+	textPage  = 2_048
+	fetchPage = 1_024
+)
+
+// The columns of a working file, in file order. Bloom filters never sit on BLOB columns: DuckDB 1.5.5 silently drops matches there.
+var workingColumns = []column{
+	{name: "seq", kind: kindInt64, rows: scanPage},
+	{name: "recorded_at", kind: kindInt64, rows: scanPage},
+	{name: "occurred_at", kind: kindInt64, rows: scanPage},
+	{name: "source", kind: kindString, rows: scanPage},
+	{name: "action", kind: kindString, rows: scanPage, bloom: true},
+	{name: "category", kind: kindString, rows: scanPage},
+	{name: "activity", kind: kindString, rows: scanPage},
+	{name: "outcome", kind: kindString, rows: scanPage},
+	{name: "severity", kind: kindString, rows: scanPage},
+	{name: "resource_type", kind: kindString, rows: scanPage},
+	{name: "shape", kind: kindString, rows: scanPage},
+	{name: "resource_id", kind: kindString, rows: textPage, bloom: true},
+	{name: "event_id", kind: kindString, rows: textPage, bloom: true},
+	{name: "correlation_id", kind: kindString, rows: textPage, bloom: true},
+	{name: "actor", kind: kindInt64, rows: scanPage, bloom: true},
+	{name: "subject", kind: kindInt64, rows: scanPage, bloom: true},
+	{name: "resource", kind: kindInt64, rows: scanPage, bloom: true},
+	{name: "ip", kind: kindInt64, rows: scanPage, bloom: true},
+	{name: "profile", kind: kindInt64, rows: scanPage},
+	{name: "nonce", kind: kindNonce, rows: fetchPage},
+	{name: "clear", kind: kindBytes, rows: fetchPage},
+	{name: "sealed", kind: kindBytes, rows: fetchPage},
+}
+
+// Positions in workingColumns.
+const (
+	colSeq = iota
+	colRecorded
+	colOccurred
+	colSource
+	colAction
+	colCategory
+	colActivity
+	colOutcome
+	colSeverity
+	colResourceType
+	colShape
+	colResourceID
+	colEventID
+	colCorrelationID
+	colActor
+	colSubject
+	colResource
+	colIP
+	colProfile
+	colNonce
+	colClear
+	colSealed
+)
+
+// workingWriter is the reusable state of WriteWorking: a few tens of MB that are not worth allocating per block.
+type workingWriter struct {
+	file    *fileWriter
+	times   [3]deltaColumn
+	strings [11]stringColumn
+	handles [5]handleColumn
+	nonce   nonceColumn
+	clear   bytesColumn
+	sealed  bytesColumn
+	data    []columnData
+	rows    int
+	last    int64
+}
+
+var workingWriters = sync.Pool{New: func() any {
+	w := &workingWriter{file: newFileWriter(workingColumns, zstd.SpeedFastest)}
+	for i := range w.times {
+		w.data = append(w.data, &w.times[i])
+	}
+	for i := range w.strings {
+		w.strings[i].dict.own = true
+		w.data = append(w.data, &w.strings[i])
+	}
+	for i := range w.handles {
+		w.data = append(w.data, &w.handles[i])
+	}
+	w.data = append(w.data, &w.nonce, &w.clear, &w.sealed)
+	return w
+}}
+
+// WriteWorking writes rows to w as a working file: zstd, row groups of at most [RowGroup] rows, bounds on every searchable column, and
+// split-block bloom filters on handles and identifiers. Rows MUST come in strictly ascending order of Seq and hold valid UTF-8 in their
+// strings; an error that rows yields is returned as it is. A row is not kept after the next one is asked for.
+func WriteWorking(w io.Writer, rows iter.Seq2[*Row, error]) (Info, error) {
+	ww := workingWriters.Get().(*workingWriter)
+	defer ww.release()
+	var info Info
+	if err := ww.file.start(w); err != nil {
+		return info, err
+	}
+	for r, err := range rows {
+		if err != nil {
+			return info, err
+		}
+		if err := ww.add(r, info.Rows == 0); err != nil {
+			return info, err
+		}
+		info.add(r.Seq, r.RecordedAt, r.OccurredAt)
+		if ww.rows == RowGroup {
+			if err := ww.flush(); err != nil {
+				return info, err
+			}
+		}
+	}
+	if err := ww.flush(); err != nil {
+		return info, err
+	}
+	meta := []format.KeyValue{
+		{Key: "probity.kind", Value: "working"}, {Key: "probity.version", Value: "1"},
+		{Key: "probity.first", Value: strconv.FormatInt(info.MinSeq, 10)}, {Key: "probity.last", Value: strconv.FormatInt(info.MaxSeq, 10)},
+	}
+	err := ww.file.finish(meta, &info)
+	return info, err
+}
+
+func (w *workingWriter) release() {
+	for _, d := range w.data {
+		d.reset()
+	}
+	w.rows = 0
+	workingWriters.Put(w)
+}
+
+func (w *workingWriter) flush() error {
+	n := w.rows
+	w.rows = 0
+	return w.file.group(n, w.data)
+}
+
+func (w *workingWriter) add(r *Row, first bool) error {
+	if !first && r.Seq <= w.last {
+		return errs.New(errs.Internal, "segment: seq %d follows %d", r.Seq, w.last)
+	}
+	if len(w.clear.data)+len(w.sealed.data) > maxGroupBytes {
+		if err := w.flush(); err != nil { // very large events: a row group of fewer rows
+			return err
+		}
+	}
+	w.last = r.Seq
+	w.rows++
+	w.times[0].add(r.Seq)
+	w.times[1].add(r.RecordedAt)
+	w.times[2].add(r.OccurredAt)
+	for i, s := range r.strings() {
+		if c := &w.strings[i]; !c.plain && len(c.codes) > 0 && c.last == *s {
+			c.codes = append(c.codes, c.lastCode)
+			continue
+		}
+		if !utf8.ValidString(*s) {
+			return errs.New(errs.Internal, "segment: %s of seq %d is not valid UTF-8", workingColumns[colSource+i].name, r.Seq)
+		}
+		w.strings[i].add(*s)
+	}
+	w.handles[0].add(r.Actor)
+	w.handles[1].add(r.Subject)
+	w.handles[2].add(r.Resource)
+	w.handles[3].add(r.IP)
+	w.handles[4].add(r.Profile)
+	w.nonce.data = append(w.nonce.data, r.Nonce[:]...)
+	w.clear.add(r.Clear)
+	w.sealed.add(r.Sealed)
+	return nil
+}
+
+// kindError is what a reader says about a file of another kind.
+func kindError(path, want string) error {
+	return fmt.Errorf("%s is not a Probity %s file", path, want)
+}

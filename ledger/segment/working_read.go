@@ -1,0 +1,273 @@
+package segment
+
+import (
+	"fmt"
+	"slices"
+	"unsafe"
+)
+
+// Columns is a set of a working file's columns. Seq is always read. The zero value means all of them.
+type Columns uint32
+
+// The columns that a reader may leave out, singly or in the groups that usually go together.
+const (
+	Times Columns = 1 << iota // RecordedAt, OccurredAt
+	Labels                    // Source, Action, Category, Activity, Outcome, Severity, ResourceType
+	IDs                       // ResourceID, EventID, CorrelationID
+	Handles                   // Actor, Subject, Resource, IP, Profile
+	Nonces                    // Nonce
+	Values                    // Shape, Clear, Sealed
+
+	AllColumns Columns = 1<<iota - 1
+)
+
+var columnGroup = [...]Columns{
+	colSeq: 0, colRecorded: Times, colOccurred: Times,
+	colSource: Labels, colAction: Labels, colCategory: Labels, colActivity: Labels, colOutcome: Labels, colSeverity: Labels, colResourceType: Labels,
+	colShape: Values, colResourceID: IDs, colEventID: IDs, colCorrelationID: IDs,
+	colActor: Handles, colSubject: Handles, colResource: Handles, colIP: Handles, colProfile: Handles,
+	colNonce: Nonces, colClear: Values, colSealed: Values,
+}
+
+var columnOffset = [...]uintptr{
+	colSeq: unsafe.Offsetof(Row{}.Seq), colRecorded: unsafe.Offsetof(Row{}.RecordedAt), colOccurred: unsafe.Offsetof(Row{}.OccurredAt),
+	colSource: unsafe.Offsetof(Row{}.Source), colAction: unsafe.Offsetof(Row{}.Action), colCategory: unsafe.Offsetof(Row{}.Category),
+	colActivity: unsafe.Offsetof(Row{}.Activity), colOutcome: unsafe.Offsetof(Row{}.Outcome), colSeverity: unsafe.Offsetof(Row{}.Severity),
+	colResourceType: unsafe.Offsetof(Row{}.ResourceType), colShape: unsafe.Offsetof(Row{}.Shape),
+	colResourceID: unsafe.Offsetof(Row{}.ResourceID), colEventID: unsafe.Offsetof(Row{}.EventID), colCorrelationID: unsafe.Offsetof(Row{}.CorrelationID),
+	colActor: unsafe.Offsetof(Row{}.Actor), colSubject: unsafe.Offsetof(Row{}.Subject), colResource: unsafe.Offsetof(Row{}.Resource),
+	colIP: unsafe.Offsetof(Row{}.IP), colProfile: unsafe.Offsetof(Row{}.Profile),
+	colNonce: unsafe.Offsetof(Row{}.Nonce), colClear: unsafe.Offsetof(Row{}.Clear), colSealed: unsafe.Offsetof(Row{}.Sealed),
+}
+
+// Working is an open working file. It is safe for concurrent use.
+type Working struct{ file *file }
+
+// OpenWorking opens a working file and checks its footer. Pages are checked (CRC-32) as they are read.
+func OpenWorking(path string) (*Working, error) {
+	f, err := openFile(path, "working", workingColumns)
+	if err != nil {
+		return nil, err
+	}
+	return &Working{file: f}, nil
+}
+
+// Close closes the file; scans under way fail.
+func (w *Working) Close() error { return w.file.Close() }
+
+// Rows returns the number of rows.
+func (w *Working) Rows() int64 { return w.file.md.NumRows }
+
+// Bytes returns the size of the file.
+func (w *Working) Bytes() int64 { return w.file.size }
+
+// Scan calls yield with the rows whose Seq lies in [from, to) in ascending order, or descending order when desc is set. The Row and the memory it refers
+// to are only valid during the call; yield may change the Row. An error of yield ends the scan and is returned as it is.
+func (w *Working) Scan(from, to int64, cols Columns, desc bool, yield func(*Row) error) error {
+	s := newScanner(w.file, cols)
+	n := len(w.file.md.RowGroups)
+	for i := range n {
+		g := i
+		if desc {
+			g = n - 1 - i
+		}
+		lo, hi, err := w.file.intBounds(g, colSeq)
+		if err != nil {
+			return err
+		}
+		if hi < from || lo >= to {
+			continue
+		}
+		if err := s.openGroup(g); err != nil {
+			return err
+		}
+		a, _ := slices.BinarySearch(s.seqs, from)
+		b, _ := slices.BinarySearch(s.seqs, to)
+		if err := s.scan(a, b, desc, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Fetch calls yield with the rows of the given seqs, which MUST be ascending; seqs that the file does not hold are skipped. Only the pages that
+// hold them are read. The Row is valid during the call only.
+func (w *Working) Fetch(seqs []int64, cols Columns, yield func(*Row) error) error {
+	s := newScanner(w.file, cols)
+	for g := range w.file.md.RowGroups {
+		_, hi, err := w.file.intBounds(g, colSeq)
+		if err != nil {
+			return err
+		}
+		n, _ := slices.BinarySearch(seqs, hi+1)
+		if n == 0 {
+			continue
+		}
+		if err := s.openGroup(g); err != nil {
+			return err
+		}
+		if err := s.fetch(seqs[:n], yield); err != nil {
+			return err
+		}
+		if seqs = seqs[n:]; len(seqs) == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// ReadWorking opens the file at path and calls yield with every row in ascending order.
+func ReadWorking(path string, cols Columns, yield func(*Row) error) error {
+	w, err := OpenWorking(path)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return w.Scan(0, 1<<63-1, cols, false, yield)
+}
+
+// window is how many rows are assembled at a time: every page size is a multiple of it, so a window never straddles two pages.
+const window = fetchPage
+
+type scanner struct {
+	f      *file
+	cols   Columns
+	chunks [len(columnOffset)]chunkReader
+	opened [len(columnOffset)]bool
+	group  int
+	seqs   []int64
+	rows   [window]Row
+}
+
+func newScanner(f *file, cols Columns) *scanner {
+	if cols == 0 {
+		cols = AllColumns
+	}
+	return &scanner{f: f, cols: cols}
+}
+
+// openGroup makes a row group current and decodes its seq column.
+func (s *scanner) openGroup(g int) error {
+	s.group = g
+	clear(s.opened[:])
+	n := int(s.f.md.RowGroups[g].NumRows)
+	c := &s.chunks[colSeq]
+	if err := c.open(s.f, g, colSeq); err != nil {
+		return err
+	}
+	s.seqs = s.seqs[:0]
+	for len(s.seqs) < n {
+		if err := c.load(len(s.seqs)); err != nil {
+			return err
+		}
+		s.seqs = append(s.seqs, c.ints...)
+	}
+	for i := 1; i < n; i++ {
+		if s.seqs[i] <= s.seqs[i-1] {
+			return fmt.Errorf("%s: seq is out of order in row group %d", s.f.path, g)
+		}
+	}
+	return nil
+}
+
+// fill assembles rows [from, to), which lie within one window, of the current group.
+func (s *scanner) fill(from, to int) error {
+	out := s.rows[:to-from]
+	for i := range out {
+		out[i].Seq = s.seqs[from+i]
+	}
+	for col := colSeq + 1; col < len(columnOffset); col++ {
+		if columnGroup[col]&s.cols == 0 {
+			continue
+		}
+		c := &s.chunks[col]
+		if !s.opened[col] {
+			if err := c.open(s.f, s.group, col); err != nil {
+				return err
+			}
+			s.opened[col] = true
+		}
+		if err := c.load(from); err != nil {
+			return err
+		}
+		if to > c.to {
+			return c.fail(errPage)
+		}
+		switch off := columnOffset[col]; s.f.cols[col].kind {
+		case kindInt64:
+			c.fillInts(out, from, to, off)
+		case kindString:
+			c.fillStrings(out, from, to, off)
+		case kindBytes:
+			c.fillBytes(out, from, to, off)
+		case kindNonce:
+			for i := range out {
+				copy(out[i].Nonce[:], c.values[16*(from-c.from+i):])
+			}
+		}
+	}
+	return nil
+}
+
+func (s *scanner) scan(a, b int, desc bool, yield func(*Row) error) error {
+	if a >= b {
+		return nil
+	}
+	first, last := a/window, (b-1)/window
+	for i := first; i <= last; i++ {
+		w := i
+		if desc {
+			w = first + last - i
+		}
+		from, to := max(a, w*window), min(b, (w+1)*window)
+		if err := s.fill(from, to); err != nil {
+			return err
+		}
+		for k := range to - from {
+			r := &s.rows[k]
+			if desc {
+				r = &s.rows[to-from-1-k]
+			}
+			if err := yield(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fetch yields the given seqs of the current group. Neighbours within a window are assembled together.
+func (s *scanner) fetch(seqs []int64, yield func(*Row) error) error {
+	at := 0
+	for i := 0; i < len(seqs); {
+		k, ok := slices.BinarySearch(s.seqs[at:], seqs[i])
+		at += k
+		if !ok {
+			i++
+			continue
+		}
+		end := min((at/window+1)*window, len(s.seqs))
+		j := i + 1 // the wanted seqs of this window
+		for j < len(seqs) && seqs[j] <= s.seqs[end-1] {
+			j++
+		}
+		hi, _ := slices.BinarySearch(s.seqs[at:end], seqs[j-1])
+		to := min(at+hi+1, end)
+		if err := s.fill(at, to); err != nil {
+			return err
+		}
+		for k := 0; k < to-at && i < j; k++ {
+			for i < j && seqs[i] < s.rows[k].Seq {
+				i++ // not in the file
+			}
+			if i < j && seqs[i] == s.rows[k].Seq {
+				i++
+				if err := yield(&s.rows[k]); err != nil {
+					return err
+				}
+			}
+		}
+		i = j
+	}
+	return nil
+}

@@ -1,0 +1,272 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
+	"probity.dev/internal/sqldb"
+	"probity.dev/internal/tlog"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/person"
+)
+
+// Status says what became of one event of an append.
+type Status string
+
+// The statuses.
+const (
+	StatusAccepted  Status = "accepted"
+	StatusDuplicate Status = "duplicate" // recorded before, with the same content
+	StatusRejected  Status = "rejected"
+	StatusDisabled  Status = "disabled" // the tenant has switched off logging for the event's class
+)
+
+// Result is the answer for one event of an append.
+type Result struct {
+	Index    int
+	Status   Status
+	Seq      uint64 // when accepted or duplicate
+	ID       string
+	LeafHash tlog.Hash // when accepted
+	Err      *errs.Error
+}
+
+// Receipt is the answer to an append. It is returned after the accepted events are durable.
+type Receipt struct {
+	Results []Result
+	// First is the seq of the first accepted event; the others follow without a gap.
+	First      uint64
+	Accepted   int
+	Duplicates int
+	Rejected   int
+	Disabled   int
+	RecordedAt time.Time
+	// Promise is the log's signed word that the accepted events are durably at their seq; empty when there are none.
+	Promise string
+}
+
+// Item is one event to append, or the reason why it could not be read.
+type Item struct {
+	Event *event.Event
+	Err   *errs.Error
+}
+
+// AppendOptions are the choices of one append.
+type AppendOptions struct {
+	// Atomic records all events or none.
+	Atomic bool
+	// Lifetime looks for duplicates in the whole log instead of its newest 10 million events.
+	Lifetime bool
+	// Sources restricts which sources the caller may write for, as globs; nil allows all.
+	Sources []string
+	// Governance marks events of the product itself: they are recorded whatever the tenant's settings.
+	Governance bool
+}
+
+// Append records events. Each is judged by itself unless opt.Atomic: a bad event among good ones is rejected with its reason. The returned error is about the request as a whole;
+// nothing was recorded then.
+func (l *Ledger) Append(ctx context.Context, tenantID string, items []Item, opt AppendOptions) (*Receipt, error) {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	r := &Receipt{Results: make([]Result, len(items))}
+	at := make([]int, 0, len(items)) // index in items of each event that goes on
+	events := make([]*event.Event, 0, len(items))
+	now := time.Now()
+	for i, it := range items {
+		res := &r.Results[i]
+		res.Index = i
+		if res.Status, res.Err = l.admit(t, it, opt, now); res.Status != "" {
+			continue
+		}
+		at, events = append(at, i), append(events, it.Event)
+	}
+	if opt.Atomic {
+		for i := range r.Results {
+			if e := r.Results[i].Err; e != nil {
+				return nil, atomicError(e, i)
+			}
+		}
+	}
+	if len(events) > 0 {
+		if err := l.record(ctx, t, r, at, events, opt, nil); err != nil {
+			return nil, err
+		}
+	}
+	return r, l.finish(t, r)
+}
+
+func atomicError(e *errs.Error, i int) error {
+	return &errs.Error{Code: e.Code, Message: "nothing was recorded, because the request is atomic and one event is wrong: " + e.Message, Fields: e.Fields}
+}
+
+// Record records one event of the product itself together with its effect: both or neither, in one transaction.
+func (l *Ledger) Record(ctx context.Context, tenantID string, e *event.Event, effect Effect) error {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return err
+	}
+	if e.Category == "" {
+		e.Category = "governance"
+	}
+	if e.Source == "" {
+		e.Source = "probity"
+	}
+	r := &Receipt{Results: make([]Result, 1)}
+	opt := AppendOptions{Atomic: true, Governance: true}
+	if _, bad := l.admit(t, Item{Event: e}, opt, time.Now()); bad != nil {
+		return errs.Wrap(errs.Internal, bad, "the product's own event is malformed")
+	}
+	return l.record(ctx, t, r, []int{0}, []*event.Event{e}, opt, effect)
+}
+
+// admit normalises an event and applies the rules that need no look-up. An empty status lets it pass.
+func (l *Ledger) admit(t *tenant, it Item, opt AppendOptions, now time.Time) (Status, *errs.Error) {
+	if it.Err != nil {
+		return StatusRejected, it.Err
+	}
+	e := it.Event
+	if err := e.Normalise(now); err != nil {
+		return StatusRejected, asError(err)
+	}
+	for _, c := range [...]struct{ pointer, text string }{{"/action", e.Action}, {"/source", e.Source}, {"/resource/type", e.Resource.Type}} {
+		if c.text != "" && l.opt.Classifier.Suspicious(c.text) {
+			return StatusRejected, errs.Field(c.pointer, "personal", "this is kept in clear for ever and looks like personal data; put personal values into actor, subject, resource.id or data")
+		}
+	}
+	if !opt.Governance {
+		if e.Source == "probity" || e.Category == "governance" {
+			return StatusRejected, errs.Field("/source", "reserved", "source probity and category governance are reserved for the product's own events")
+		}
+		if !sourceAllowed(opt.Sources, e.Source) {
+			err := errs.Field("/source", "not_allowed", "this key may not write for this source")
+			err.Code = errs.Forbidden
+			return StatusRejected, err
+		}
+		if s := t.settings.Load(); !s.enabled(e.Category) {
+			return StatusDisabled, nil
+		}
+	}
+	if err := t.settings.Load().checkCustom(e); err != nil {
+		return StatusRejected, asError(err)
+	}
+	return "", nil
+}
+
+func asError(err error) *errs.Error {
+	var e *errs.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return errs.Wrap(errs.Internal, err, "the event could not be read")
+}
+
+func sourceAllowed(globs []string, source string) bool {
+	if globs == nil {
+		return true
+	}
+	for _, g := range globs {
+		if matchGlob(g, source) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxAttempts bounds how often a submission is encoded again because a person or the month changed under it.
+const maxAttempts = 5
+
+func (l *Ledger) record(ctx context.Context, t *tenant, r *Receipt, at []int, events []*event.Event, opt AppendOptions, effect Effect) error {
+	for attempt := 0; ; attempt++ {
+		s := &submission{ctx: ctx, t: t, effect: effect, atomic: opt.Atomic, period: periodID{period: evidence.Period(sqldb.Now())}}
+		old, err := l.prepare(ctx, s, r, at, events, opt)
+		if err != nil {
+			return err
+		}
+		if err = l.commit.submit(s); err == nil {
+			collect(r, s, old)
+			return nil
+		}
+		stale := errors.Is(err, person.ErrStale)
+		if stale {
+			t.people.Forget(&s.people)
+		}
+		if !stale && !errors.Is(err, errPeriod) || attempt == maxAttempts {
+			return err
+		}
+	}
+}
+
+// prepare encodes the events. With opt.Lifetime, those that the log already holds beyond the window are answered here; old maps the rest to their place.
+func (l *Ledger) prepare(ctx context.Context, s *submission, r *Receipt, at []int, events []*event.Event, opt AppendOptions) ([]int, error) {
+	enc := encoders.Get().(*encoder)
+	defer func() {
+		enc.arena = nil // it belongs to the submission now
+		encoders.Put(enc)
+	}()
+	enc.arena = make([]byte, 0, len(events)*384)
+	s.events = make([]encoded, 0, len(events))
+	places := make([]int, 0, len(events))
+	for i, e := range events {
+		x, err := l.encode(ctx, s.t, enc, &s.people, e, s.period)
+		if err != nil {
+			var bad *errs.Error
+			if !errors.As(err, &bad) || bad.Code == errs.Internal || bad.Code == errs.Unavailable || opt.Atomic {
+				return nil, err
+			}
+			r.Results[at[i]] = Result{Index: at[i], Status: StatusRejected, Err: bad}
+			continue
+		}
+		s.bytes += len(x.leaf) + len(x.row.Clear) + len(x.row.Sealed) + 200
+		s.events = append(s.events, x)
+		places = append(places, at[i])
+	}
+	if opt.Lifetime {
+		return l.dropRecorded(ctx, s, r, places)
+	}
+	return places, nil
+}
+
+func collect(r *Receipt, s *submission, places []int) {
+	for i, res := range s.results {
+		res.Index = places[i]
+		r.Results[places[i]] = res
+	}
+	r.First, r.Accepted, r.RecordedAt = s.first, s.accepted, time.UnixMicro(s.recorded).UTC()
+	r.Promise = string(s.root[:]) // replaced by finish
+}
+
+// finish counts the results and signs the promise.
+func (l *Ledger) finish(t *tenant, r *Receipt) error {
+	for i := range r.Results {
+		switch r.Results[i].Status {
+		case StatusDuplicate:
+			r.Duplicates++
+		case StatusRejected:
+			r.Rejected++
+		case StatusDisabled:
+			r.Disabled++
+		}
+	}
+	l.metrics.results(r)
+	root := r.Promise
+	r.Promise = ""
+	if r.Accepted == 0 {
+		return nil
+	}
+	p := tlog.Promise{Origin: t.origin(t.committed.Load().epoch), First: r.First, Count: uint64(r.Accepted), Root: tlog.Hash([]byte(root)), RecordedAt: r.RecordedAt.UnixMicro()}
+	text, err := p.Sign(t.signers...)
+	r.Promise = string(text)
+	return err
+}
+
+// appended tells followers and streams that a log grew.
+func (l *Ledger) appended(t *tenant) { l.feed.notify(t.logID) }
+

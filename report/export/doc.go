@@ -1,0 +1,10 @@
+// Package export turns selected events into files and keeps track of the exports that people ask for (mission rows A6, A12, B1-B4).
+//
+// It owns two things. The encoders (CSV, JSON, NDJSON, OCSF, Parquet, PDF) stream [event.Record] values into an [io.Writer] in bounded
+// memory, whatever the number of rows. The [Service] runs exports in the background: it queues them in the SQL table export, writes
+// each to an encrypted file, reports progress, serves the download and deletes the file after a day; every step that concerns an
+// auditor (asked for, finished, downloaded, cancelled) is itself an event of the tenant's ledger.
+//
+// It does not select, decrypt or mask events and does not build proof bundles: a [Source] does, with the rights of the person who asked.
+// It does not deliver files by e-mail and runs nothing on a schedule.
+package export

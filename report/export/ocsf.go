@@ -1,0 +1,434 @@
+package export
+
+import (
+	"encoding/hex"
+	"io"
+	"strconv"
+
+	"probity.dev/ledger/event"
+)
+
+// OCSFVersion is the version of the Open Cybersecurity Schema Framework that the OCSF format follows and is tested against. It is
+// the first with the record_integrity profile, which carries our leaf hashes; all else in a record exists since 1.4.
+const OCSFVersion = "1.9.0-dev"
+
+// ocsfEncoder writes one OCSF event a line: API Activity, Entity Management, Authentication or Account Change. What has no place
+// in OCSF is kept under unmapped, so that nothing that the reader may see is lost.
+type ocsfEncoder struct {
+	w      io.Writer
+	tenant string
+	origin string
+	row    row
+	b      []byte
+	comma  bool // whether the next member of the current object needs a comma before it
+}
+
+func newOCSF(w io.Writer, o Options) (Encoder, error) {
+	return &ocsfEncoder{w: w, tenant: o.TenantID, b: make([]byte, 0, flushAt+16<<10)}, nil
+}
+
+func (e *ocsfEncoder) Begin(m Meta) error {
+	e.origin = m.Log.Origin
+	return nil
+}
+
+func (e *ocsfEncoder) Write(r *event.Record) error {
+	e.row.load(r)
+	e.event()
+	e.b = append(e.b, '\n')
+	if len(e.b) < flushAt {
+		return nil
+	}
+	return e.flush()
+}
+
+func (e *ocsfEncoder) flush() error {
+	_, err := e.w.Write(e.b)
+	e.b = e.b[:0]
+	return err
+}
+
+func (e *ocsfEncoder) End(Summary) error { return e.flush() }
+
+// The writers of JSON members. Each leaves comma set for the next.
+
+func (e *ocsfEncoder) key(name string) {
+	if e.comma {
+		e.b = append(e.b, ',')
+	}
+	e.b = append(append(append(e.b, '"'), name...), '"', ':')
+	e.comma = true
+}
+
+func (e *ocsfEncoder) open(name string) {
+	e.key(name)
+	e.b = append(e.b, '{')
+	e.comma = false
+}
+
+func (e *ocsfEncoder) close() {
+	e.b = append(e.b, '}')
+	e.comma = true
+}
+
+func (e *ocsfEncoder) int(name string, v int64) {
+	e.key(name)
+	e.b = strconv.AppendInt(e.b, v, 10)
+}
+
+func (e *ocsfEncoder) str(name, v string) {
+	if v == "" {
+		return
+	}
+	e.key(name)
+	e.b = appendQuoted(e.b, v)
+}
+
+// field writes a field's value as a string, and reports whether there was one to write.
+func (e *ocsfEncoder) field(name string, f *event.Field) bool {
+	if f == nil || f.Value == nil {
+		return false
+	}
+	e.key(name)
+	if f.Value[0] == '"' {
+		e.b = append(e.b, f.Value...)
+	} else {
+		e.b = appendQuoted(e.b, f.Value)
+	}
+	return true
+}
+
+// fieldOr writes a field, or what is known of it without the field.
+func (e *ocsfEncoder) fieldOr(name string, f *event.Field, fallback string) bool {
+	if f == nil {
+		e.str(name, fallback)
+		return fallback != ""
+	}
+	return e.field(name, f)
+}
+
+// raw writes a field's value as it is.
+func (e *ocsfEncoder) raw(name string, f *event.Field) {
+	if f != nil && f.Value != nil {
+		e.key(name)
+		e.b = append(e.b, f.Value...)
+	}
+}
+
+func (e *ocsfEncoder) event() {
+	r, m := e.row.rec, classify(e.row.rec)
+	e.b = append(e.b, '{')
+	e.comma = false
+	e.int("class_uid", m.class.uid)
+	e.str("class_name", m.class.name)
+	e.int("category_uid", m.class.category)
+	e.str("category_name", m.class.categoryName)
+	e.int("activity_id", m.activity)
+	e.str("activity_name", m.activityName)
+	e.int("type_uid", m.class.uid*100+m.activity)
+	e.key("type_name")
+	e.b = append(append(append(append(append(e.b, '"'), m.class.name...), ": "...), m.activityName...), '"')
+	e.int("time", r.OccurredAt.UnixMilli())
+	e.outcome(r)
+	e.key("message")
+	e.row.scratch = append(e.row.scratch[:0], r.Sentence()...)
+	e.b = appendQuoted(e.b, e.row.scratch)
+	e.metadata(r)
+	e.actor(r)
+	e.endpoint(r)
+	e.httpRequest()
+	switch m.class {
+	case &apiActivity:
+		e.open("api")
+		e.str("operation", r.Action)
+		e.open("service")
+		e.str("name", r.Source)
+		e.close()
+		e.close()
+		e.resources(r)
+	case &entityManagement:
+		e.entity(r)
+		e.field("comment", e.row.reason)
+	case &authentication:
+		e.open("service")
+		e.str("name", r.Source)
+		e.close()
+		e.user("user", e.row.actorID, e.row.actorName, e.row.actorEmail, r.ActorHandle)
+		e.session()
+	case &accountChange:
+		e.account(r)
+	}
+	e.attestation(r)
+	e.unmapped(r)
+	e.b = append(e.b, '}')
+}
+
+func (e *ocsfEncoder) outcome(r *event.Record) {
+	id, name := int64(1), "Informational"
+	switch r.Severity {
+	case "low":
+		id, name = 2, "Low"
+	case "medium":
+		id, name = 3, "Medium"
+	case "high":
+		id, name = 4, "High"
+	case "critical":
+		id, name = 5, "Critical"
+	}
+	e.int("severity_id", id)
+	e.str("severity", name)
+	switch r.Outcome {
+	case "success":
+		e.int("status_id", 1)
+		e.str("status", "Success")
+	case "failure", "denied":
+		e.int("status_id", 2)
+		e.str("status", "Failure")
+		e.str("status_code", r.Outcome)
+	default:
+		e.int("status_id", 0)
+		e.str("status", "Unknown")
+	}
+	e.field("status_detail", e.row.outcomeReason)
+}
+
+func (e *ocsfEncoder) metadata(r *event.Record) {
+	e.open("metadata")
+	e.str("version", OCSFVersion)
+	e.open("product")
+	e.str("name", "Probity")
+	e.str("vendor_name", "Probity")
+	e.close()
+	e.fieldOr("uid", e.row.id, r.ID)
+	e.int("sequence", int64(r.Seq))
+	e.int("logged_time", r.RecordedAt.UnixMilli())
+	e.key("original_time")
+	e.b = append(e.row.clock.append(append(e.b, '"'), r.OccurredAt), '"')
+	e.str("event_code", r.Action)
+	e.str("log_source", r.Source)
+	e.str("log_name", e.origin)
+	e.str("tenant_uid", e.tenant)
+	e.fieldOr("correlation_uid", e.row.correlationID, r.CorrelationID)
+	if len(r.LeafHash) > 0 {
+		e.key("profiles")
+		e.b = append(e.b, `["record_integrity"]`...)
+	}
+	e.close()
+}
+
+// actor writes who did it. OCSF wants one of several members; the producing application is always known.
+func (e *ocsfEncoder) actor(r *event.Record) {
+	e.open("actor")
+	if e.row.actorID != nil || e.row.actorName != nil || e.row.actorEmail != nil || r.ActorHandle != 0 {
+		e.user("user", e.row.actorID, e.row.actorName, e.row.actorEmail, r.ActorHandle)
+	}
+	e.session()
+	e.str("app_name", r.Source)
+	e.close()
+}
+
+func (e *ocsfEncoder) session() {
+	if s := e.row.sessionID; s != nil && s.Value != nil {
+		e.open("session")
+		e.field("uid", s)
+		e.close()
+	}
+}
+
+// user writes a user object that always meets OCSF's rule of at least an id or a name.
+func (e *ocsfEncoder) user(name string, id, full, email *event.Field, handle int64) {
+	e.open(name)
+	known := e.field("uid", id)
+	known = e.field("name", full) || known
+	if email != nil && looksLikeEmail(email.Value) {
+		e.field("email_addr", email)
+	}
+	if handle != 0 {
+		e.key("uid_alt")
+		e.b = append(strconv.AppendInt(append(e.b, '"'), handle, 10), '"')
+	}
+	if !known {
+		e.str("name", "unknown")
+	}
+	e.userType()
+	e.close()
+}
+
+func (e *ocsfEncoder) userType() {
+	if e.row.actorType == nil || e.row.actorType.Value == nil {
+		return
+	}
+	e.row.scratch = appendPlain(e.row.scratch[:0], e.row.actorType.Value)
+	switch string(e.row.scratch) {
+	case "user":
+		e.int("type_id", 1)
+		e.str("type", "User")
+	case "system":
+		e.int("type_id", 3)
+		e.str("type", "System")
+	case "service_account", "api_key":
+		e.int("type_id", 4)
+		e.str("type", "Service")
+	case "anonymous":
+		e.int("type_id", 0)
+		e.str("type", "Unknown")
+	default:
+		e.int("type_id", 99)
+		e.field("type", e.row.actorType)
+	}
+}
+
+func (e *ocsfEncoder) endpoint(r *event.Record) {
+	e.open("src_endpoint")
+	if f := e.row.ip; f != nil && looksLikeIP(f.Value) {
+		e.field("ip", f)
+	}
+	e.str("svc_name", r.Source)
+	e.close()
+}
+
+func (e *ocsfEncoder) httpRequest() {
+	agent, id := e.row.userAgent, e.row.requestID
+	if (agent == nil || agent.Value == nil) && (id == nil || id.Value == nil) {
+		return
+	}
+	e.open("http_request")
+	e.field("user_agent", agent)
+	e.field("uid", id)
+	e.close()
+}
+
+func (e *ocsfEncoder) resources(r *event.Record) {
+	hasResource := r.ResourceType != "" || e.row.resourceID != nil || r.ResourceID != ""
+	hasSubject := e.row.subjectID != nil || e.row.subjectName != nil
+	if !hasResource && !hasSubject {
+		return
+	}
+	e.key("resources")
+	e.b = append(e.b, '[')
+	if hasResource {
+		e.b = append(e.b, '{')
+		e.comma = false
+		known := e.fieldOr("uid", e.row.resourceID, r.ResourceID)
+		known = e.field("name", e.row.resourceName) || known
+		if !known {
+			e.str("name", "unknown")
+		}
+		e.str("type", r.ResourceType)
+		e.int("role_id", 1)
+		e.str("role", "Target")
+		e.close()
+	}
+	if hasSubject {
+		if hasResource {
+			e.b = append(e.b, ',')
+		}
+		e.b = append(e.b, '{')
+		e.comma = false
+		known := e.field("uid", e.row.subjectID)
+		known = e.field("name", e.row.subjectName) || known
+		if !known {
+			e.str("name", "unknown")
+		}
+		e.field("type", e.row.subjectType)
+		e.int("role_id", 3)
+		e.str("role", "Affected")
+		e.close()
+	}
+	e.b = append(e.b, ']')
+	e.comma = true
+}
+
+func (e *ocsfEncoder) entity(r *event.Record) {
+	e.open("entity")
+	known := e.fieldOr("uid", e.row.resourceID, r.ResourceID)
+	known = e.field("name", e.row.resourceName) || known
+	if !known {
+		name := r.ResourceType
+		if name == "" {
+			name = r.Action
+		}
+		e.str("name", name)
+	}
+	e.str("type", r.ResourceType)
+	e.int("type_id", 99)
+	e.close()
+}
+
+// account writes the account that an Account Change is about: the resource, else the data subject.
+func (e *ocsfEncoder) account(r *event.Record) {
+	id, name, fallback := e.row.resourceID, e.row.resourceName, r.ResourceID
+	if id == nil && name == nil && fallback == "" {
+		id, name = e.row.subjectID, e.row.subjectName
+	}
+	e.open("user")
+	known := e.fieldOr("uid", id, fallback)
+	known = e.field("name", name) || known
+	if !known {
+		e.str("name", "unknown")
+	}
+	e.str("type", r.ResourceType)
+	e.int("type_id", 99)
+	e.close()
+}
+
+// attestation writes the leaf hash: the RFC 6962 hash of the event's leaf, which is the deterministic serialisation that the log's
+// signed checkpoints cover.
+func (e *ocsfEncoder) attestation(r *event.Record) {
+	if len(r.LeafHash) == 0 {
+		return
+	}
+	e.key("attestation_list")
+	e.b = append(e.b, `[{`...)
+	e.comma = false
+	e.key("uid")
+	e.b = append(strconv.AppendUint(append(e.b, '"'), r.Seq, 10), '"')
+	e.str("authority_uid", e.origin)
+	e.str("chain_uid", e.origin)
+	e.open("fingerprint")
+	e.str("algorithm", "SHA-256")
+	e.int("algorithm_id", 3)
+	e.str("encoding", "Hex")
+	e.int("encoding_id", 1)
+	e.str("serialization", "probity/leaf/v1")
+	e.int("serialization_id", 99)
+	e.key("value")
+	e.b = append(hex.AppendEncode(append(e.b, '"'), r.LeafHash), '"')
+	e.close()
+	e.b = append(e.b, `}]`...)
+	e.comma = true
+}
+
+func (e *ocsfEncoder) unmapped(r *event.Record) {
+	e.open("unmapped")
+	e.str("category", r.Category)
+	e.str("activity", r.Activity)
+	e.str("severity", r.Severity)
+	if f := e.row.ip; f != nil && !looksLikeIP(f.Value) {
+		e.field("ip", f)
+	}
+	if f := e.row.actorEmail; f != nil && !looksLikeEmail(f.Value) {
+		e.field("actor_email", f)
+	}
+	e.field("reason", e.row.reason)
+	e.raw("actor_roles", e.row.actorRoles)
+	e.raw("on_behalf_of", e.row.onBehalfOf)
+	e.raw("forwarded_for", e.row.forwardedFor)
+	e.raw("device", e.row.device)
+	e.raw("geo", e.row.geo)
+	e.raw("traceparent", e.row.traceparent)
+	e.json("changes", e.row.appendChanges(e.row.scratch[:0]))
+	e.json("custom", appendObject(e.row.scratch[:0], e.row.custom, "/custom"))
+	e.json("data", appendObject(e.row.scratch[:0], e.row.data, "/data"))
+	e.json("fields_state", appendStates(e.row.scratch[:0], r.Fields))
+	e.close()
+}
+
+// json writes JSON text that was made in the row's scratch space, unless it is empty.
+func (e *ocsfEncoder) json(name string, text []byte) {
+	e.row.scratch = text
+	if len(text) > 0 {
+		e.key(name)
+		e.b = append(e.b, text...)
+	}
+}
