@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -326,9 +324,7 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 			}
 		}
 		if enc.plain = enc.pack(enc.plain[:0], idx, 's'); len(enc.plain) > 0 {
-			if sealed, err = enc.seal(sealed, keys.Enc, t.logID, row.Nonce, s); err != nil {
-				return evidence.Hash{}, err
-			}
+			sealed = enc.seal(sealed, keys, t.logID, row.Nonce, s)
 		}
 	}
 	enc.arena = enc.pack(enc.arena, enc.order[0], 'c')
@@ -348,8 +344,8 @@ func (who *persons) handles(o event.Owners) [3]int64 {
 	return owners(h[:]...)
 }
 
-func (enc *encoder) commitGroup(keys evidence.GroupKeys, nonce [16]byte, slot uint8, idx []int) {
-	key := enc.derive.EventKey(keys.G, nonce, slot)
+func (enc *encoder) commitGroup(keys *groupCipher, nonce [16]byte, slot uint8, idx []int) {
+	key := enc.derive.EventKey(keys.g, nonce, slot)
 	enc.hashes = enc.hashes[:0]
 	for _, i := range idx {
 		f := &enc.fields[i]
@@ -396,18 +392,10 @@ func (enc *encoder) pack(dst []byte, idx []int, part byte) []byte {
 	return dst
 }
 
-func (enc *encoder) seal(dst []byte, key evidence.Hash, logID string, nonce [16]byte, slot uint8) ([]byte, error) {
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return nil, err
-	}
-	gcm, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
-	}
+func (enc *encoder) seal(dst []byte, keys *groupCipher, logID string, nonce [16]byte, slot uint8) []byte {
 	enc.aad = evidence.AAD(enc.aad, logID, nonce, slot)
-	dst = binary.AppendUvarint(dst, uint64(len(enc.plain)+gcm.Overhead()))
-	return gcm.Seal(dst, nonce[:12], enc.plain, enc.aad), nil
+	dst = binary.AppendUvarint(dst, uint64(len(enc.plain)+keys.aead.Overhead()))
+	return keys.aead.Seal(dst, nonce[:12], enc.plain, enc.aad)
 }
 
 // describe appends a group to the shape.

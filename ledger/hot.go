@@ -50,10 +50,10 @@ func (h *hotWindow) view() ([]HotBatch, []Segment) {
 	return h.batches[:len(h.batches):len(h.batches)], h.segments
 }
 
-// snapshot is what a query reads.
-func (t *tenant) snapshot(dir func(string) string) query.Snapshot {
+// snapshot is what a query reads: everything before head.
+func (t *tenant) snapshot(dir func(string) string, head uint64) query.Snapshot {
 	batches, segments := t.hot.view()
-	s := query.Snapshot{Log: t.logID}
+	s := query.Snapshot{Log: t.logID, Head: head}
 	seen := map[string]bool{}
 	for _, g := range segments {
 		if seen[g.WorkingPath] {
@@ -65,7 +65,6 @@ func (t *tenant) snapshot(dir func(string) string) query.Snapshot {
 	}
 	for _, b := range batches {
 		s.Hot = append(s.Hot, query.HotBatch{First: b.First, Count: b.Count, Bytes: b.Body})
-		s.Head = b.First + b.Count
 	}
 	return s
 }

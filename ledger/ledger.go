@@ -60,7 +60,6 @@ type Ledger struct {
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 	feed    feed
-	scrub   scrubState
 }
 
 // Open opens the ledger and starts its committer, publisher and sealer. Before it returns, every log is checked against the high-water mark; one that does not
@@ -211,9 +210,8 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 		return t, nil
 	}
 	t := &tenant{id: id, secrets: map[periodID]evidence.Hash{}}
-	t.groups, _ = lru.New[groupID, evidence.GroupKeys](cachedGroups)
-	t.tagKeys, _ = lru.New[tagID, evidence.Hash](cachedGroups)
-	t.profiles, _ = lru.New[profileRef, [][]byte](cachedGroups / 2)
+	t.groups, _ = lru.New[groupID, *groupCipher](cachedGroups)
+	t.tagKeys, _ = lru.New[tagID, evidence.Hash](cachedTags)
 	var keyset []byte
 	err := l.db.Read(ctx).QueryRowContext(ctx, `SELECT name, keyset FROM tenant WHERE id = $1`, id).Scan(&t.name, &keyset)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -166,7 +166,7 @@ func (l *Ledger) tileRoot(ctx context.Context, t *tenant, first, count uint64) (
 
 func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error {
 	info, err := writeDurably(l.path(s.EvidencePath), func(w io.Writer) (segment.Info, error) {
-		return segment.WriteEvidence(w, s.First, func(yield func([]byte, error) bool) {
+		return segment.WriteEvidence(w, segment.EvidenceMeta{Log: t.logID, First: s.First, Root: s.Root}, func(yield func([]byte, error) bool) {
 			err := l.hotLeaves(ctx, t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
 				if !yield(leaf, nil) {
 					return errStop

@@ -11,6 +11,7 @@ import (
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/person"
+	"probity.dev/ledger/query"
 )
 
 // Status says what became of one event of an append.
@@ -173,7 +174,7 @@ func sourceAllowed(globs []string, source string) bool {
 		return true
 	}
 	for _, g := range globs {
-		if matchGlob(g, source) {
+		if query.MatchGlob(g, source) {
 			return true
 		}
 	}
@@ -269,4 +270,3 @@ func (l *Ledger) finish(t *tenant, r *Receipt) error {
 
 // appended tells followers and streams that a log grew.
 func (l *Ledger) appended(t *tenant) { l.feed.notify(t.logID) }
-

@@ -2,8 +2,8 @@ package actor
 
 import (
 	"context"
-	"path"
 	"slices"
+	"strings"
 
 	"probity.dev/internal/errs"
 )
@@ -62,8 +62,7 @@ type Principal struct {
 	Role string
 	// Permissions are what this caller may do.
 	Permissions []string
-	// Sources are the glob patterns ([path.Match] syntax over the whole string) of event sources that a key is bound to; when
-	// empty the caller may write as any source.
+	// Sources are the globs of event sources that a key is bound to (* is any run of bytes); nil lets the caller write as any source.
 	Sources []string
 	// SessionID is the opaque identifier of the console session, "" without one. It is not the cookie and cannot be used as one.
 	SessionID string
@@ -89,15 +88,34 @@ func (p Principal) Can(permission string) bool { return slices.Contains(p.Permis
 func (p Principal) Unmasked() bool { return p.Can(LedgerViewUnmasked) }
 
 // MayWriteAs reports whether the caller may append events under a source. A key that is bound to sources may use those only.
-// A malformed pattern matches nothing.
 func (p Principal) MayWriteAs(source string) bool {
 	if len(p.Sources) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(p.Sources, func(pattern string) bool {
-		ok, err := path.Match(pattern, source)
-		return err == nil && ok
-	})
+	return slices.ContainsFunc(p.Sources, func(glob string) bool { return matchGlob(glob, source) })
+}
+
+// matchGlob matches * against any run of bytes and everything else literally.
+func matchGlob(glob, s string) bool {
+	head, rest, wild := strings.Cut(glob, "*")
+	if !wild {
+		return glob == s
+	}
+	if !strings.HasPrefix(s, head) {
+		return false
+	}
+	s = s[len(head):]
+	for {
+		part, tail, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(s, part)
+		}
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
+		}
+		s, rest = s[i+len(part):], tail
+	}
 }
 
 // Type returns the actor type under which the caller appears in events: user, api_key or system.

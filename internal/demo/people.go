@@ -30,8 +30,8 @@ type cast struct {
 	clinicians, reception []*person // of the clinic
 	sales, managers       []*person // of the shop
 	members, admins       []*person // of the software service
-	patients, customers   []*person
-	users                 []*person // end users of the service
+	patients, customers   *pool
+	users                 *pool // end users of the service
 
 	reminder, scribe, billing, apiKey, anonymous *person
 	// Known people of the planted facts.
@@ -51,7 +51,13 @@ const (
 	numUsers      = 3000
 )
 
-func newCast(r *rand.Rand) *cast {
+// pool is a kind of clients, of whom the first joined have joined so far.
+type pool struct {
+	people           []*person
+	existing, joined int
+}
+
+func newCast(r *rand.Rand, n int) *cast {
 	m := &maker{r: r, seen: make(map[string]int)}
 	c := &cast{
 		clinicians: m.staff(numClinicians, "clinic", "clinician"),
@@ -60,9 +66,9 @@ func newCast(r *rand.Rand) *cast {
 		managers:   m.staff(numManagers, "shop", "manager"),
 		members:    m.staff(numMembers, "saas", "member"),
 		admins:     m.staff(numAdmins, "saas", "admin"),
-		patients:   m.clients(numPatients, "patient", "PT"),
-		customers:  m.clients(numCustomers, "customer", "CU"),
-		users:      m.clients(numUsers, "user", "US"),
+		patients:   m.clients(numPatients, n, "patient", "PT"),
+		customers:  m.clients(numCustomers, n, "customer", "CU"),
+		users:      m.clients(numUsers, n, "user", "US"),
 	}
 	c.reminder = m.machine("service_account", "svc-reminder", "Reminder service")
 	c.billing = m.machine("service_account", "svc-billing", "Billing run")
@@ -74,6 +80,8 @@ func newCast(r *rand.Rand) *cast {
 	c.leaver = m.named("user", "saas-staff-dana", "Dana Whitlock", "dana.whitlock@example.net", "admin")
 	c.victim = m.named("user", "saas-staff-hye", "남궁 혜진", "hyejin.namgung@example.net", "admin")
 	c.traced = m.named("patient", "PT-777001", "Zoë Ångström-Nguyễn", "zoe.angstrom-nguyen@example.com")
+	// They also do what everybody in their place does.
+	c.sales, c.reception, c.admins = append(c.sales, c.bob), append(c.reception, c.night), append(c.admins, c.victim)
 	return c
 }
 
@@ -153,8 +161,10 @@ func (m *maker) staff(n int, unit, role string) []*person {
 	return out
 }
 
-func (m *maker) clients(n int, kind, prefix string) []*person {
-	out := make([]*person, n)
+// clients makes num people of a kind, of whom most join during the n events of a demo; but no more than that one event in ten
+// is somebody joining.
+func (m *maker) clients(num, n int, kind, prefix string) *pool {
+	out := make([]*person, num)
 	for i := range out {
 		p := m.draw()
 		p.kind, p.id = kind, fmt.Sprintf("%s-%06d", prefix, 100001+i)
@@ -162,7 +172,18 @@ func (m *maker) clients(n int, kind, prefix string) []*person {
 		p.prepare()
 		out[i] = p
 	}
-	return out
+	coming := min(num*9/10, n/10*num/(numPatients+numCustomers+numUsers))
+	return &pool{people: out, existing: num - coming, joined: num - coming}
+}
+
+// newcomer returns the pool that somebody should join now, or nil.
+func (g *Generator) newcomer() *pool {
+	for _, p := range []*pool{g.cast.patients, g.cast.customers, g.cast.users} {
+		if p.joined < p.existing+int(float64(len(p.people)-p.existing)*float64(g.ahead)/float64(g.plain)) {
+			return p
+		}
+	}
+	return nil
 }
 
 func (m *maker) machine(kind, id, name string) *person {

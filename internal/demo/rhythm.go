@@ -60,13 +60,7 @@ func (c *cursor) at(q float64) int64 {
 	return c.start.UnixMicro() + int64((float64(c.hour)+part)*3600e6)
 }
 
-// share is the inverse of at.
-func (r *rhythm) share(t time.Time) float64 {
-	h := int(t.Sub(r.start) / time.Hour)
-	return r.cum[min(max(h, 0), len(r.cum)-1)]
-}
-
-// nights returns the k-th night's hour on a weekday after the share q of the span: used to plant an incident at a given hour.
+// weekday returns the given hour (UTC) of the first working day after the share q of all events.
 func (r *rhythm) weekday(q float64, hour int) time.Time {
 	h := sort.SearchFloat64s(r.cum, q)
 	t := r.start.Add(time.Duration(h) * time.Hour).Truncate(24 * time.Hour).Add(time.Duration(hour) * time.Hour)

@@ -51,7 +51,7 @@ const recordedOffset = 1 + 1 + 1 + len(LeafFormat) + 1 + 1 + 16 + 1 // of the 9 
 // Append appends the deterministic CBOR encoding of l to dst. RecordedAt must be at least 2^32 (1970-01-01T01:11:35), so that
 // its encoding has a fixed width and [Restamp] can replace it.
 func (l *Leaf) Append(dst []byte) []byte {
-	n := 10
+	n := 11 // keys 0-8, 11 and 12
 	if l.ResourceType != "" {
 		n++
 	}

@@ -68,16 +68,9 @@ func Parse(b []byte) (*Event, error) {
 // so what was taken from an earlier event stays valid. After an error e holds no usable event.
 func ParseInto(b []byte, e *Event) error {
 	e.reset()
-	if len(b) > MaxBytes {
-		return &errs.Error{Code: errs.TooLarge, Message: "The event is larger than 256 KiB.",
-			Fields: []errs.FieldError{{Pointer: "", Code: "too_large", Detail: "The event is larger than 256 KiB. Keep large content elsewhere and refer to it."}}}
-	}
-	if !jsontext.Value(b).IsValid() {
-		return syntaxError(b)
-	}
-	text, bad, why := compact(make([]byte, 0, len(b)), b)
-	if why != 0 {
-		return faultError(b, bad, why)
+	text, err := strict(b)
+	if err != nil {
+		return err
 	}
 	if text[0] != '{' {
 		return errs.Field("", "type", "An event is a JSON object.")
@@ -86,6 +79,35 @@ func ParseInto(b []byte, e *Event) error {
 	e.text = text
 	p.event()
 	return p.err()
+}
+
+// ParseObject reads any JSON object as strictly as [Parse] reads an event and returns its members in order, compact and otherwise
+// verbatim. The result does not alias b.
+func ParseObject(b []byte) ([]Member, error) {
+	text, err := strict(b)
+	if err != nil {
+		return nil, err
+	}
+	if text[0] != '{' {
+		return nil, errs.Field("", "type", "This must be a JSON object.")
+	}
+	return Members(text), nil
+}
+
+// strict checks JSON text and returns a compact copy of it.
+func strict(b []byte) ([]byte, error) {
+	if len(b) > MaxBytes {
+		const detail = "The event is larger than 256 KiB. Keep large content elsewhere and refer to it."
+		return nil, &errs.Error{Code: errs.TooLarge, Message: detail, Fields: []errs.FieldError{{Code: "too_large", Detail: detail}}}
+	}
+	if !jsontext.Value(b).IsValid() {
+		return nil, syntaxError(b)
+	}
+	text, bad, why := compact(make([]byte, 0, len(b)), b)
+	if why != 0 {
+		return nil, faultError(b, bad, why)
+	}
+	return text, nil
 }
 
 func (e *Event) reset() {

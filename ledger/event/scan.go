@@ -166,8 +166,9 @@ type text struct {
 	escaped  bool
 }
 
-// members returns the members of a compact JSON object, in order. Values alias v. It is nil for anything else.
-func members(v jsontext.Value) []Member {
+// Members returns the members of a JSON object that is valid and compact, as values of this package are, in order. Values alias v.
+// It is nil for anything else.
+func Members(v jsontext.Value) []Member {
 	if len(v) < 2 || v[0] != '{' {
 		return nil
 	}
@@ -190,3 +191,21 @@ func unquoted(b []byte, t text) string {
 	}
 	return string(out)
 }
+
+// Elements returns the elements of a JSON array that is valid and compact, as values of this package are. They alias v. It is nil for
+// anything else.
+func Elements(v jsontext.Value) []jsontext.Value {
+	if len(v) < 2 || v[0] != '[' {
+		return nil
+	}
+	var out []jsontext.Value
+	array(v, 0, func(_, val int) int {
+		end := skipValue(v, val)
+		out = append(out, v[val:end:end])
+		return end
+	})
+	return out
+}
+
+// Text returns the content of a JSON string, or the JSON text of any other value.
+func Text(v jsontext.Value) string { return plain(v) }

@@ -62,7 +62,7 @@ func wholeChange(f Field) changed {
 		return changed{name: sayField(f)}
 	}
 	var c changed
-	for _, m := range members(f.Value) {
+	for _, m := range Members(f.Value) {
 		switch m.Name {
 		case "path":
 			c.name = fieldName(Field{Value: m.Value})
@@ -184,7 +184,7 @@ func wordlike(s string) bool {
 // amount renders an object that holds an amount and a currency.
 func amount(v jsontext.Value) (string, bool) {
 	var n, currency string
-	list := members(v)
+	list := Members(v)
 	for _, m := range list {
 		switch strings.ToLower(m.Name) {
 		case "amount", "value":

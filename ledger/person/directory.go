@@ -285,4 +285,3 @@ func open(secret evidence.Hash, purpose, tenant string, handle, n int64, sealed 
 	}
 	return c.Open(nil, nil, sealed, aad(tenant, handle, n))
 }
-

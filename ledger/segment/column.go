@@ -279,4 +279,3 @@ func appendDictCodes(dst []byte, codes []int32, entries int) ([]byte, error) {
 func appendRun(dst []byte, n int) []byte {
 	return binary.AppendUvarint(append(dst, 0), uint64(n)<<1)
 }
-

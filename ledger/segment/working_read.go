@@ -11,12 +11,12 @@ type Columns uint32
 
 // The columns that a reader may leave out, singly or in the groups that usually go together.
 const (
-	Times Columns = 1 << iota // RecordedAt, OccurredAt
-	Labels                    // Source, Action, Category, Activity, Outcome, Severity, ResourceType
-	IDs                       // ResourceID, EventID, CorrelationID
-	Handles                   // Actor, Subject, Resource, IP, Profile
-	Nonces                    // Nonce
-	Values                    // Shape, Clear, Sealed
+	Times   Columns = 1 << iota // RecordedAt, OccurredAt
+	Labels                      // Source, Action, Category, Activity, Outcome, Severity, ResourceType
+	IDs                         // ResourceID, EventID, CorrelationID
+	Handles                     // Actor, Subject, Resource, IP, Profile
+	Nonces                      // Nonce
+	Values                      // Shape, Clear, Sealed
 
 	AllColumns Columns = 1<<iota - 1
 )

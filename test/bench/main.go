@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"probity.dev/test/bench/load"
+	"probity.dev/test/bench/pg"
 )
 
 // options are the command line.
@@ -23,7 +26,26 @@ type options struct {
 	gobenchTime                    string
 	exportRows                     int
 	seed                           uint64
+	pgSet                          pgSettings
 }
+
+// pgSettings are settings of PostgreSQL that replace or add to those of package pg; it is a flag that may be repeated.
+type pgSettings [][2]string
+
+func (s *pgSettings) String() string { return "" }
+
+// Set adds name=value.
+func (s *pgSettings) Set(v string) error {
+	name, value, ok := strings.Cut(v, "=")
+	if !ok {
+		return errors.New("want name=value")
+	}
+	*s = append(*s, [2]string{name, value})
+	return nil
+}
+
+// all returns the settings in force.
+func (s pgSettings) all() [][2]string { return append(pg.Settings(), s...) }
 
 func parse() options {
 	var o options
@@ -46,6 +68,7 @@ func parse() options {
 	flag.StringVar(&o.gobenchTime, "gobench-time", "3s", "-benchtime of the in-process benchmarks")
 	flag.IntVar(&o.exportRows, "export-rows", 0, "rows to export as CSV, about; 0 means all")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the events")
+	flag.Var(&o.pgSet, "pg-set", "another setting of PostgreSQL, as name=value; may be repeated, the last one counts")
 	flag.Parse()
 	if o.quick {
 		o.events, o.runs, o.textRuns, o.single, o.gobenchTime = 500_000, 30, 10, 3*time.Second, "1s"

@@ -13,7 +13,7 @@ const postgresSide = "postgres"
 // postgres puts the peer through the workload.
 func (w *workload) postgres(ctx context.Context) (err error) {
 	say("%s: starting", postgresSide)
-	s, err := pg.Create(ctx, w.o.data)
+	s, err := pg.Create(ctx, w.o.data, w.o.pgSet.all())
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"probity.dev/test/bench/pg"
 )
 
 // report collects the figures of both sides.
@@ -113,6 +111,8 @@ func (r *report) lines() []line {
 		{"window 1", "ingest, first " + thousands(window), "events/s", ratioMin(2)},
 		{"window 5", "ingest, " + fifth + " " + thousands(window), "events/s", ratioMin(2)},
 	}
+	out = append(out, line{"cpu window 1", "processor time of the first, client included", "µs/event", nil},
+		line{"cpu window 5", "processor time of the fifth, client included", "µs/event", nil})
 	if last := r.o.events / window; last > 5 {
 		out = append(out, line{fmt.Sprintf("window %d", last), "ingest, last " + thousands(window), "events/s", nil})
 	}
@@ -215,7 +215,7 @@ func (r *report) remarks() []string {
 		}
 	}
 	var settings []string
-	for _, kv := range pg.Settings() {
+	for _, kv := range r.o.pgSet.all() {
 		settings = append(settings, kv[0]+"="+kv[1])
 	}
 	out = append(out, "postgres: "+strings.Join(settings, " "))

@@ -47,6 +47,8 @@ func (w *workload) ingest(ctx context.Context, side string, conns int, open func
 		loaders[i] = l
 		defer l.Close(context.WithoutCancel(ctx))
 	}
+	work := make([]atomic.Int64, len(marks)) // processor time until then
+	before := usageNow()
 	start := time.Now()
 	err := parallel(ctx, conns, func(ctx context.Context, i int) error {
 		var b load.Batch
@@ -63,6 +65,7 @@ func (w *workload) ingest(ctx context.Context, side string, conns int, open func
 			after := done.Add(int64(count))
 			if k := int(after) / w.window(); k != int(after-int64(count))/w.window() {
 				marks[k].Store(now)
+				work[k].Store(int64(usageNow().ours - before.ours))
 				say("%s: %d events stored, %.0f/s so far", side, after, float64(after)/time.Duration(now).Seconds())
 			}
 		}
@@ -73,6 +76,7 @@ func (w *workload) ingest(ctx context.Context, side string, conns int, open func
 	last := int64(0)
 	for k := 1; k < len(marks); k++ {
 		at := marks[k].Load()
+		w.rep.add(fmt.Sprintf("cpu window %d", k), side, float64(work[k].Load()-work[k-1].Load())/float64(w.window())/1000)
 		w.rep.add(fmt.Sprintf("window %d", k), side, float64(w.window())/time.Duration(at-last).Seconds())
 		last = at
 	}

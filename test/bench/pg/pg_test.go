@@ -16,7 +16,7 @@ func TestServer(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	s, err := Create(ctx, "")
+	s, err := Create(ctx, "", Settings())
 	if errors.Is(err, ErrAbsent) {
 		t.Skip(err)
 	}

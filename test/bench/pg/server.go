@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"syscall"
@@ -31,6 +32,8 @@ type Server struct {
 	cmd  *exec.Cmd
 	done chan error
 	log  *os.File
+	// settings are given on the command line; of two of the same name the later counts.
+	settings [][2]string
 }
 
 // settings are those of a machine with some gigabytes to spare and a table that is mostly written. None of them gives up
@@ -57,8 +60,8 @@ var settings = [][2]string{
 	{"log_min_messages", "warning"},
 }
 
-// Settings returns the settings that differ from PostgreSQL's own, for the report.
-func Settings() [][2]string { return settings }
+// Settings returns the settings that the peer is measured with; what is not among them is PostgreSQL's own.
+func Settings() [][2]string { return slices.Clone(settings) }
 
 // FindBin returns the directory of the newest installed server binaries, or [ErrAbsent].
 func FindBin() (string, error) {
@@ -79,8 +82,8 @@ func major(path string) int {
 }
 
 // Create makes a new database cluster in a new directory under parent (the system's temporary directory when empty) and starts
-// it. Close removes it.
-func Create(ctx context.Context, parent string) (*Server, error) {
+// it with the given settings, usually [Settings]. Close removes it.
+func Create(ctx context.Context, parent string, settings [][2]string) (*Server, error) {
 	bin, err := FindBin()
 	if err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func Create(ctx context.Context, parent string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, bin: bin}
+	s := &Server{dir: dir, bin: bin, settings: settings}
 	if err := s.create(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -146,7 +149,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.port = port
 	args := []string{"-D", s.data(), "-k", s.dir, "-p", strconv.Itoa(port)}
-	for _, kv := range settings {
+	for _, kv := range s.settings {
 		args = append(args, "-c", kv[0]+"="+kv[1])
 	}
 	if s.log == nil {

@@ -1,0 +1,160 @@
+package query
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"probity.dev/internal/errs"
+	"probity.dev/ledger/segment"
+)
+
+// MaxValues is the largest number of values of one member of a filter.
+const MaxValues = 10_000
+
+// Filter selects rows. Members that are set must all hold; within a member any one value suffices. The zero Filter selects everything.
+// Zero handles and empty strings in a list are ordinary values: they select rows that have none.
+type Filter struct {
+	// SeqFrom and SeqTo are a half-open range of seqs; 0 = open.
+	SeqFrom, SeqTo uint64
+	// Times are microseconds since 1970 UTC: from inclusive, to exclusive; 0 = open.
+	RecordedFrom, RecordedTo int64
+	OccurredFrom, OccurredTo int64
+	// Persons selects rows in which any of the handles is the actor, the subject or the resource.
+	Persons []int64
+	// Handles of the tenant's directory.
+	Actors, Subjects, Resources, IPs []int64
+	// Actions may contain *, which stands for any number of any characters.
+	Actions []string
+
+	Sources, Categories, Activities, Outcomes, Severities []string
+	ResourceTypes, ResourceIDs, EventIDs, CorrelationIDs  []string
+}
+
+// Validate refuses filters that no engine would run.
+func (f *Filter) Validate() error {
+	n := max(len(f.Persons), len(f.Actors), len(f.Subjects), len(f.Resources), len(f.IPs), len(f.Actions))
+	for _, l := range f.lists() {
+		n = max(n, len(*l.values))
+	}
+	if n > MaxValues {
+		return errs.New(errs.Invalid, "a filter has more than %d values", MaxValues)
+	}
+	return nil
+}
+
+// stringList is a member of a filter with the column it looks at.
+type stringList struct {
+	column string
+	values *[]string
+}
+
+func (f *Filter) lists() []stringList {
+	return []stringList{
+		{"source", &f.Sources}, {"category", &f.Categories}, {"activity", &f.Activities}, {"outcome", &f.Outcomes}, {"severity", &f.Severities},
+		{"resource_type", &f.ResourceTypes}, {"resource_id", &f.ResourceIDs}, {"event_id", &f.EventIDs}, {"correlation_id", &f.CorrelationIDs},
+	}
+}
+
+type handleList struct {
+	column string
+	values []int64
+}
+
+func (f *Filter) handleLists() []handleList {
+	return []handleList{{"actor", f.Actors}, {"subject", f.Subjects}, {"resource", f.Resources}, {"ip", f.IPs}}
+}
+
+// Match reports whether r is selected. It is the definition of what a filter means.
+func (f *Filter) Match(r *segment.Row) bool {
+	return f.seqs(r.Seq) && f.times(r.RecordedAt, r.OccurredAt) &&
+		among(f.Actors, r.Actor) && among(f.Subjects, r.Subject) && among(f.Resources, r.Resource) && among(f.IPs, r.IP) &&
+		(len(f.Persons) == 0 || slices.Contains(f.Persons, r.Actor) || slices.Contains(f.Persons, r.Subject) || slices.Contains(f.Persons, r.Resource)) &&
+		among(f.Sources, r.Source) && among(f.Categories, r.Category) && among(f.Activities, r.Activity) && among(f.Outcomes, r.Outcome) &&
+		among(f.Severities, r.Severity) && among(f.ResourceTypes, r.ResourceType) && among(f.ResourceIDs, r.ResourceID) &&
+		among(f.EventIDs, r.EventID) && among(f.CorrelationIDs, r.CorrelationID) && f.action(r.Action)
+}
+
+func (f *Filter) seqs(seq int64) bool {
+	from, to := f.seqRange()
+	return seq >= from && seq < to
+}
+
+// seqRange returns the half-open range of seqs.
+func (f *Filter) seqRange() (from, to int64) {
+	from, to = int64(min(f.SeqFrom, math.MaxInt64)), int64(math.MaxInt64)
+	if f.SeqTo != 0 && f.SeqTo < math.MaxInt64 {
+		to = int64(f.SeqTo)
+	}
+	return from, to
+}
+
+func (f *Filter) times(recorded, occurred int64) bool {
+	return (f.RecordedFrom == 0 || recorded >= f.RecordedFrom) && (f.RecordedTo == 0 || recorded < f.RecordedTo) &&
+		(f.OccurredFrom == 0 || occurred >= f.OccurredFrom) && (f.OccurredTo == 0 || occurred < f.OccurredTo)
+}
+
+func among[T comparable](values []T, v T) bool { return len(values) == 0 || slices.Contains(values, v) }
+
+func (f *Filter) action(action string) bool {
+	if len(f.Actions) == 0 {
+		return true
+	}
+	for _, p := range f.Actions {
+		if MatchGlob(p, action) {
+			return true
+		}
+	}
+	return false
+}
+
+// MatchGlob reports whether s is matched by pattern, in which * stands for any number of any characters and everything else for itself.
+func MatchGlob(pattern, s string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == s
+	}
+	if !strings.HasPrefix(s, head) {
+		return false
+	}
+	s = s[len(head):]
+	for {
+		part, tail, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(s, part)
+		}
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
+		}
+		s, rest = s[i+len(part):], tail
+	}
+}
+
+// rangesOnly reports whether the filter looks at seq and times and at nothing else.
+func (f *Filter) rangesOnly() bool {
+	for _, l := range f.lists() {
+		if len(*l.values) > 0 {
+			return false
+		}
+	}
+	for _, l := range f.handleLists() {
+		if len(l.values) > 0 {
+			return false
+		}
+	}
+	return len(f.Actions) == 0 && len(f.Persons) == 0
+}
+
+// selective reports whether bloom filters are likely to exclude most files, so that looking at all of them at once is cheap.
+func (f *Filter) selective() bool {
+	return len(f.Actors)+len(f.Subjects)+len(f.Resources)+len(f.Persons)+len(f.IPs)+len(f.ResourceIDs)+len(f.EventIDs)+len(f.CorrelationIDs) > 0
+}
+
+// mayHold reports whether the file may have matching rows, as far as ranges tell.
+func (f *Filter) mayHold(r *SegmentRef) bool {
+	from, to := f.seqRange()
+	return int64(r.end()) > from && int64(r.First) < to &&
+		(f.RecordedFrom == 0 || r.MaxRecorded >= f.RecordedFrom) && (f.RecordedTo == 0 || r.MinRecorded < f.RecordedTo) &&
+		(f.OccurredFrom == 0 || r.MaxOccurred >= f.OccurredFrom) && (f.OccurredTo == 0 || r.MinOccurred < f.OccurredTo)
+}

@@ -1,0 +1,251 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"probity.dev/internal/errs"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/query"
+	"probity.dev/ledger/segment"
+)
+
+// Query is a search as a person writes it. Values of one member are alternatives; members narrow each other. Empty means any.
+type Query struct {
+	// From and To bound the time, From included and To excluded.
+	From, To time.Time
+	// Time says which time they bound: "recorded" or "occurred"; occurred when empty.
+	Time string
+	// Actor and Subject are ids, e-mails, exact names or "handle:N"; Person is either of them or the resource.
+	Actor, Subject, Person []string
+	// Action and Source are globs with *.
+	Action, Source []string
+	// Resource is "type", "type/id" or "/id".
+	Resource                              []string
+	Outcome, Category, Activity, Severity []string
+	IP, CorrelationID, EventID            []string
+	// Text must occur, without regard to case, in some value that the reader may see.
+	Text string
+	// Fields are custom field values that must be equal, by name.
+	Fields map[string]string
+	// SeqFrom and SeqTo bound the seq, half-open; 0 is open.
+	SeqFrom, SeqTo uint64
+}
+
+// Page is which part of a result is wanted.
+type Page struct {
+	// Ascending gives the oldest first; else the newest come first.
+	Ascending bool
+	// After is the seq of the last event of the page before; 0 begins.
+	After uint64
+	// Limit is how many events at most; 0 means all.
+	Limit int
+}
+
+// Found says what a search covered.
+type Found struct {
+	// Head is the seq after the newest event that the search saw: every event before it that matches was considered.
+	Head uint64
+	// RecordedAt is the time of the newest event that the search saw.
+	RecordedAt time.Time
+	// More says that there are further results after the last one.
+	More bool
+}
+
+// Search finds a tenant's events and yields them in order of seq. mask, when not nil, decides what the reader sees, and the text and field conditions apply to
+// what is left. A record belongs to yield.
+func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page, mask event.Masker, yield func(*event.Record) error) (Found, error) {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return Found{}, err
+	}
+	f, post, err := l.resolveQuery(ctx, t, q)
+	if err != nil {
+		return Found{}, err
+	}
+	h := t.committed.Load()
+	snap := t.snapshot(l.path, h.base+h.tree.Size())
+	found := Found{Head: h.base + h.tree.Size(), RecordedAt: time.UnixMicro(h.recordedAt).UTC()}
+	p := query.Page{Desc: !page.Ascending, After: page.After, Columns: segment.AllColumns}
+	if page.Limit > 0 && post == nil {
+		p.Limit = page.Limit + 1
+	}
+	n := 0
+	dec := &decoder{l: l, t: t}
+	err = l.opt.Engine.Rows(ctx, snap, f, p, func(row *segment.Row) error {
+		if page.Limit > 0 && n == page.Limit && post == nil {
+			found.More = true
+			return errStop
+		}
+		r, err := dec.record(ctx, row)
+		if err != nil {
+			return err
+		}
+		if mask != nil {
+			mask.Mask(r)
+		}
+		if post != nil && !post.match(r) {
+			return nil
+		}
+		if page.Limit > 0 && n == page.Limit {
+			found.More = true
+			return errStop
+		}
+		n++
+		return yield(r)
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return found, err
+}
+
+// postFilter holds the conditions that are checked on the opened record.
+type postFilter struct {
+	text      string
+	fields    map[string]string
+	resources []string // resource ids that are not in a column because they look personal
+}
+
+func (p *postFilter) match(r *event.Record) bool {
+	for name, want := range p.fields {
+		if f, ok := r.Field("/custom/" + name); !ok || f.Value == nil || r.Text("/custom/"+name) != want {
+			return false
+		}
+	}
+	if p.resources != nil && !contains(p.resources, r.Text("/resource/id")) {
+		return false
+	}
+	return p.text == "" || matchText(r, p.text)
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// matchText reports whether a folded text occurs in the action, the source or any visible value.
+func matchText(r *event.Record, folded string) bool {
+	if strings.Contains(r.Action, folded) || strings.Contains(r.Source, folded) || strings.Contains(r.ResourceType, folded) {
+		return true
+	}
+	for i := range r.Fields {
+		if v := r.Fields[i].Value; len(v) >= len(folded) && containsFold(v, folded) {
+			return true
+		}
+	}
+	return false
+}
+
+// resolveQuery turns names into handles and splits off what only the opened record can answer.
+func (l *Ledger) resolveQuery(ctx context.Context, t *tenant, q Query) (query.Filter, *postFilter, error) {
+	f := query.Filter{SeqFrom: q.SeqFrom, SeqTo: q.SeqTo, Actions: q.Action, Sources: q.Source, Categories: q.Category, Activities: q.Activity,
+		Outcomes: q.Outcome, Severities: q.Severity, EventIDs: q.EventID, CorrelationIDs: q.CorrelationID}
+	switch q.Time {
+	case "", "occurred":
+		f.OccurredFrom, f.OccurredTo = micros(q.From), micros(q.To)
+	case "recorded":
+		f.RecordedFrom, f.RecordedTo = micros(q.From), micros(q.To)
+	default:
+		return f, nil, errs.Field("/time", "invalid", "time is recorded or occurred")
+	}
+	if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
+		return f, nil, errs.Field("/to", "invalid", "the end of the period lies before its begin")
+	}
+	var err error
+	for _, x := range []struct {
+		terms []string
+		into  *[]int64
+	}{{q.Actor, &f.Actors}, {q.Subject, &f.Subjects}, {q.Person, &f.Persons}, {q.IP, &f.IPs}} {
+		if *x.into, err = l.handles(ctx, t, x.terms); err != nil {
+			return f, nil, err
+		}
+	}
+	post := &postFilter{text: strings.ToLower(strings.TrimSpace(q.Text)), fields: q.Fields}
+	if err := l.resolveResources(ctx, t, q.Resource, &f, post); err != nil {
+		return f, nil, err
+	}
+	if post.text == "" && len(post.fields) == 0 && post.resources == nil {
+		post = nil
+	}
+	return f, post, nil
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// nobody is a handle that no person has: a term that finds nobody must match nothing.
+const nobody = -1
+
+func (l *Ledger) handles(ctx context.Context, t *tenant, terms []string) ([]int64, error) {
+	var out []int64
+	for _, term := range terms {
+		if n, ok := strings.CutPrefix(term, "handle:"); ok {
+			h, err := strconv.ParseInt(n, 10, 64)
+			if err != nil || h <= 0 {
+				return nil, errs.Field("/actor", "invalid", "a handle is a positive number, as in handle:123")
+			}
+			out = append(out, h)
+			continue
+		}
+		found, err := t.people.Find(ctx, term)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			matches, err := t.people.Search(ctx, term, 50)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range matches {
+				if strings.EqualFold(m.Identity.Name, strings.TrimSpace(term)) {
+					found = append(found, m.Handle)
+				}
+			}
+		}
+		out = append(out, found...)
+	}
+	if len(terms) > 0 && len(out) == 0 {
+		out = []int64{nobody}
+	}
+	return out, nil
+}
+
+// resolveResources maps "type/id" to a handle for types that stand for persons, to the id column for others. Several resources must agree in kind.
+func (l *Ledger) resolveResources(ctx context.Context, t *tenant, terms []string, f *query.Filter, post *postFilter) error {
+	for _, term := range terms {
+		typ, id, _ := strings.Cut(term, "/")
+		typ = strings.ToLower(typ)
+		if typ != "" {
+			f.ResourceTypes = append(f.ResourceTypes, typ)
+		}
+		switch {
+		case id == "":
+		case typ != "" && l.opt.Classifier.PersonType(typ):
+			h, err := l.handles(ctx, t, []string{id})
+			if err != nil {
+				return err
+			}
+			f.Resources = append(f.Resources, h...)
+		case l.opt.Classifier.Suspicious(id):
+			post.resources = append(post.resources, id)
+		default:
+			f.ResourceIDs = append(f.ResourceIDs, id)
+		}
+	}
+	if len(f.Resources) > 0 && len(f.ResourceIDs)+len(post.resources) > 0 {
+		return errs.Field("/resource", "invalid", "search for persons and for things one after the other, not in one query")
+	}
+	return nil
+}

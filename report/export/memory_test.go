@@ -1,0 +1,81 @@
+package export
+
+import (
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestMemory writes many rows in every format and checks that memory stays within the promise of 512 MiB. PROBITY_EXPORT_ROWS sets
+// the number of rows (10,000,000 for the full promise); a few by default.
+func TestMemory(t *testing.T) {
+	rows := 60_000
+	if s := os.Getenv("PROBITY_EXPORT_ROWS"); s != "" {
+		rows, _ = strconv.Atoi(s)
+	}
+	if testing.Short() {
+		rows = 5_000
+	}
+	list := crowd(t, 3000, 300)
+	for _, name := range []string{"csv", "json", "ndjson", "ocsf", "parquet", "pdf"} {
+		t.Run(name, func(t *testing.T) {
+			n := rows
+			if name == "pdf" {
+				n = min(n, MaxPDFRows)
+			}
+			debug.FreeOSMemory()
+			var peak atomic.Uint64
+			stop := watch(&peak)
+			e, err := New(name, io.Discard, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			tally := NewTally(nil, NewPseudonyms(testKey))
+			if err := e.Begin(testMeta()); err != nil {
+				t.Fatal(err)
+			}
+			for i := range n {
+				r := *list[i%len(list)]
+				r.Seq = uint64(i)
+				tally.Add(&r)
+				if err := e.Write(&r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := e.End(tally.Summary()); err != nil {
+				t.Fatal(err)
+			}
+			stop()
+			took := time.Since(start)
+			t.Logf("%-8s %9d rows  %7.0f rows/s  peak %4d MiB", name, n, float64(n)/took.Seconds(), peak.Load()>>20)
+			if peak.Load() > 512<<20 {
+				t.Errorf("%s used %d MiB", name, peak.Load()>>20)
+			}
+		})
+	}
+}
+
+// watch samples the memory that the program holds from the system.
+func watch(peak *atomic.Uint64) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			peak.Store(max(peak.Load(), m.Sys-m.HeapReleased))
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
