@@ -18,8 +18,10 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// scoped runs queries that are confined to one tenant: each has the tenant as its first argument, and the statement names tenant_id. It is the only way to the tables
+// scoped runs queries that are confined to one tenant: the tenant is the last argument of each, and each statement names tenant_id. It is the only way to the tables
 // once the caller is known; what must look further (a credential before its tenant is known) is in lookup.go.
+//
+// Last, because placeholders must be numbered in order of first appearance and an UPDATE names its new values first.
 type scoped struct {
 	q      querier
 	tenant string
@@ -28,7 +30,7 @@ type scoped struct {
 func in(q querier, tenant string) scoped { return scoped{q, tenant} }
 
 func (s scoped) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	r, err := s.q.ExecContext(ctx, query, append([]any{s.tenant}, args...)...)
+	r, err := s.q.ExecContext(ctx, query, append(args, s.tenant)...)
 	if err != nil {
 		return 0, sqldb.Translate(err)
 	}
@@ -36,11 +38,11 @@ func (s scoped) exec(ctx context.Context, query string, args ...any) (int64, err
 }
 
 func (s scoped) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return s.q.QueryRowContext(ctx, query, append([]any{s.tenant}, args...)...)
+	return s.q.QueryRowContext(ctx, query, append(args, s.tenant)...)
 }
 
 func (s scoped) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := s.q.QueryContext(ctx, query, append([]any{s.tenant}, args...)...)
+	rows, err := s.q.QueryContext(ctx, query, append(args, s.tenant)...)
 	return rows, sqldb.Translate(err)
 }
 
@@ -70,7 +72,7 @@ func scanAccount(row scanner) (account, error) {
 }
 
 func (s scoped) account(ctx context.Context, id string) (account, error) {
-	return scanAccount(s.row(ctx, `SELECT `+accountColumns+` FROM account WHERE tenant_id = $1 AND id = $2`, id))
+	return scanAccount(s.row(ctx, `SELECT `+accountColumns+` FROM account WHERE id = $1 AND tenant_id = $2`, id))
 }
 
 func (s scoped) accounts(ctx context.Context) ([]account, error) {
@@ -96,38 +98,115 @@ func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([
 
 func (s scoped) insertAccount(ctx context.Context, a account) error {
 	var n int
-	err := s.row(ctx, `SELECT COUNT(*) FROM account WHERE tenant_id = $1 AND email_index = $2`, a.emailIndex).Scan(&n)
+	err := s.row(ctx, `SELECT COUNT(*) FROM account WHERE email_index = $1 AND tenant_id = $2`, a.emailIndex).Scan(&n)
 	if err != nil {
 		return sqldb.Translate(err)
 	}
 	if n > 0 {
 		return errs.New(errs.Conflict, "There is a user with this e-mail address already.")
 	}
-	_, err = s.exec(ctx, `INSERT INTO account (tenant_id, id, email_index, email, name, role, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	_, err = s.exec(ctx, `INSERT INTO account (id, email_index, email, name, role, password_hash, created_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		a.id, a.emailIndex, a.email, a.name, a.role, a.hash, a.createdAt)
 	return err
 }
 
 func (s scoped) updateAccount(ctx context.Context, a account) error {
-	n, err := s.exec(ctx, `UPDATE account SET name = $2, role = $3, locked_at = $4 WHERE tenant_id = $1 AND id = $5`, a.name, a.role, a.lockedAt, a.id)
-	return oneRow(n, err, "There is no such user.")
+	return found(s.exec(ctx, `UPDATE account SET name = $1, role = $2, locked_at = $3 WHERE id = $4 AND tenant_id = $5`, a.name, a.role, a.lockedAt, a.id))
 }
 
-// The statement of updateAccount mentions $1 after $2: SQLite's driver binds by first appearance, so arguments would be mixed up. See rebind.
-func oneRow(n int64, err error, missing string) error {
+// setPassword replaces the hash if it still is the one that was checked; NotFound says that it is not.
+func (s scoped) setPassword(ctx context.Context, id, from, to string) error {
+	return found(s.exec(ctx, `UPDATE account SET password_hash = $1 WHERE id = $2 AND password_hash = $3 AND tenant_id = $4`, to, id, from))
+}
+
+// login notes a login of an account that is not locked and still has the password that was checked.
+func (s scoped) login(ctx context.Context, id, hash string, at int64) error {
+	return found(s.exec(ctx, `UPDATE account SET last_login_at = $1 WHERE id = $2 AND password_hash = $3 AND locked_at IS NULL AND tenant_id = $4`, at, id, hash))
+}
+
+// otherAdmins counts the tenant's admins who can sign in, besides one.
+func (s scoped) otherAdmins(ctx context.Context, id string) (int, error) {
+	var n int
+	err := s.row(ctx, `SELECT COUNT(*) FROM account WHERE id <> $1 AND role = 'admin' AND locked_at IS NULL AND tenant_id = $2`, id).Scan(&n)
+	return n, sqldb.Translate(err)
+}
+
+func (s scoped) insertSession(ctx context.Context, r sessionRow) error {
+	_, err := s.exec(ctx, `INSERT INTO session (token_hash, id, account_id, created_at, last_seen_at, expires_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		r.tokenHash, r.id, r.account, r.createdAt, r.lastSeenAt, r.expiresAt)
+	return err
+}
+
+func (s scoped) deleteSession(ctx context.Context, id string) error {
+	_, err := s.exec(ctx, `DELETE FROM session WHERE id = $1 AND tenant_id = $2`, id)
+	return err
+}
+
+// deleteSessions ends all sessions of an account but one; keep "" ends all.
+func (s scoped) deleteSessions(ctx context.Context, accountID, keep string) error {
+	_, err := s.exec(ctx, `DELETE FROM session WHERE account_id = $1 AND id <> $2 AND tenant_id = $3`, accountID, keep)
+	return err
+}
+
+const keyColumns = `k.id, k.tenant_id, k.prefix, k.secret_hash, k.name, k.scopes, k.sources, k.created_by, k.created_at, k.expires_at, k.revoked_at, k.last_used_at`
+
+// keyRow is an API key as stored, and whether the account that made it is locked now.
+type keyRow struct {
+	Key
+	hash   []byte
+	locked bool
+}
+
+func scanKey(row scanner, more ...any) (keyRow, error) {
+	var k keyRow
+	var scopes, sources string
+	var by sql.NullString
+	var created int64
+	var expires, revoked, used sql.NullInt64
+	dest := []any{&k.ID, &k.TenantID, &k.Prefix, &k.hash, &k.Name, &scopes, &sources, &by, &created, &expires, &revoked, &used}
+	if err := row.Scan(append(dest, more...)...); err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			return k, errs.New(errs.NotFound, "There is no such API key.")
+		}
+		return k, sqldb.Translate(err)
+	}
+	k.Scopes, k.Sources, k.CreatedBy, k.CreatedAt = splitList(scopes), splitList(sources), by.String, time.UnixMicro(created).UTC()
+	k.ExpiresAt, k.RevokedAt, k.LastUsedAt = timeOf(expires), timeOf(revoked), timeOf(used)
+	return k, nil
+}
+
+func (s scoped) key(ctx context.Context, id string) (keyRow, error) {
+	return scanKey(s.row(ctx, `SELECT `+keyColumns+` FROM api_key k WHERE k.id = $1 AND k.tenant_id = $2`, id))
+}
+
+func (s scoped) keys(ctx context.Context) ([]keyRow, error) {
+	rows, err := s.rows(ctx, `SELECT `+keyColumns+` FROM api_key k WHERE k.tenant_id = $1 ORDER BY k.created_at DESC, k.id`)
+	return collect(rows, err, func(r scanner) (keyRow, error) { return scanKey(r) })
+}
+
+func (s scoped) insertKey(ctx context.Context, k keyRow) error {
+	_, err := s.exec(ctx, `INSERT INTO api_key (id, prefix, secret_hash, name, scopes, sources, created_by, created_at, expires_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		k.ID, k.Prefix, k.hash, k.Name, strings.Join(k.Scopes, ","), strings.Join(k.Sources, ","), sql.NullString{String: k.CreatedBy, Valid: k.CreatedBy != ""},
+		k.CreatedAt.UnixMicro(), micros(k.ExpiresAt))
+	return err
+}
+
+// revokeKey revokes a key that is valid; NotFound when there is none.
+func (s scoped) revokeKey(ctx context.Context, id string, at int64) error {
+	return found(s.exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL AND tenant_id = $3`, at, id))
+}
+
+// found turns "no row was changed" into NotFound.
+func found(n int64, err error) error {
 	if err == nil && n == 0 {
-		return errs.New(errs.NotFound, "%s", missing)
+		return errs.New(errs.NotFound, "There is no such thing in its expected state.")
 	}
 	return err
 }
 
-func (s scoped) otherAdmins(ctx context.Context, id string) (int, error) {
-	var n int
-	err := s.row(ctx, `SELECT COUNT(*) FROM account WHERE tenant_id = $1 AND id <> $2 AND role = 'admin' AND locked_at IS NULL`, id).Scan(&n)
-	return n, sqldb.Translate(err)
+func micros(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
 }
-
-func micros(t time.Time) sql.NullInt64 { return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()} }
 
 func timeOf(n sql.NullInt64) time.Time {
 	if !n.Valid {

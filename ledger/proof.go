@@ -17,6 +17,7 @@ type Proof struct {
 	Seq        uint64
 	Leaf       []byte
 	LeafHash   tlog.Hash
+	Index      uint64 // of the leaf in its tree
 	TreeSize   uint64
 	Inclusion  []tlog.Hash
 	Checkpoint string
@@ -40,7 +41,7 @@ func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask ev
 	if err != nil {
 		return nil, err
 	}
-	out := &Proof{Seq: seq, TreeSize: p.size, Checkpoint: p.text, VKeys: t.vkeys}
+	out := &Proof{Seq: seq, Index: seq - h.base, TreeSize: p.size, Checkpoint: p.text, VKeys: t.vkeys}
 	if err := l.leaves(ctx, t, seq, seq+1, func(_ uint64, leaf []byte) error {
 		out.Leaf = append([]byte(nil), leaf...)
 		return nil

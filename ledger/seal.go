@@ -107,7 +107,7 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) 
 		return err
 	}
 	s := Segment{First: first, Count: count, WorkingFirst: first, WorkingCount: count,
-		EvidencePath: filepath.Join(dir, fmt.Sprintf("e-%016x-%x.parquet", first, count)), WorkingPath: filepath.Join(dir, fmt.Sprintf("w-%016x-%x.parquet", first, count))}
+		EvidencePath: filepath.Join(dir, fmt.Sprintf("evidence-%016x-%x.parquet", first, count)), WorkingPath: filepath.Join(dir, fmt.Sprintf("working-%016x-%x.parquet", first, count))}
 	root, err := l.tileRoot(ctx, t, first, count)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"probity.dev/internal/actor"
@@ -20,6 +21,7 @@ func (a *API) outer(rw http.ResponseWriter, r *http.Request) {
 		req.id = newRequestID()
 	}
 	req.client, req.hops = a.options.Proxies.client(r)
+	req.agent = cut(strings.ToValidUTF8(r.UserAgent(), ""), 512)
 	ctx := r.Context()
 	done := func(Outcome) {}
 	if a.options.Observer != nil {
@@ -180,7 +182,7 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, req *request, rule R
 	if req.client.IsValid() {
 		caller.IP = req.client.String()
 	}
-	caller.UserAgent = cut(r.UserAgent(), 512)
+	caller.UserAgent = req.agent
 	req.caller = caller
 	r = r.WithContext(actor.With(r.Context(), caller))
 	if rule.Public {
@@ -202,7 +204,7 @@ func (a *API) throttle(w http.ResponseWriter, req *request, caller actor.Princip
 
 func cut(s string, n int) string {
 	if len(s) > n {
-		return s[:n]
+		return strings.ToValidUTF8(s[:n], "")
 	}
 	return s
 }

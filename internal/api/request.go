@@ -20,6 +20,7 @@ type request struct {
 	start  time.Time
 	client netip.Addr
 	hops   []string
+	agent  string
 	caller actor.Principal
 	cause  error // of a 5xx, for the log
 }
@@ -56,6 +57,14 @@ func Hops(ctx context.Context) []string {
 		return r.hops
 	}
 	return nil
+}
+
+// UserAgent returns what the client calls itself, cut to 512 bytes. It is personal data as far as logs are concerned.
+func UserAgent(ctx context.Context) string {
+	if r := requestFrom(ctx); r != nil {
+		return r.agent
+	}
+	return ""
 }
 
 // saneRequestID accepts ids that are safe in headers and logs and short enough to keep.

@@ -9,7 +9,7 @@ import (
 // person is somebody, or something, who acts or is acted upon. The JSON fragments are prepared once, since each is used in
 // dozens of events.
 type person struct {
-	kind    string // actor type, or the type of subject
+	kind    string // type of subject, and of actor unless it is a client
 	id      string
 	name    string
 	email   string
@@ -199,18 +199,22 @@ func (m *maker) named(kind, id, name, email string, roles ...string) *person {
 	return p
 }
 
+// prepare makes the JSON of p as an actor and as a subject. Whoever acts with an account of their own is a user, patients and
+// customers too.
 func (p *person) prepare() {
-	b := append([]byte(nil), `{"type":"`...)
-	b = append(append(b, p.kind...), '"')
-	sub := b
+	who := append([]byte(nil), `"`...)
 	if p.id != "" {
-		b = appendString(append(b, `,"id":`...), p.id)
+		who = appendString(append(who, `,"id":`...), p.id)
 	}
 	if p.name != "" {
-		b = appendString(append(b, `,"name":`...), p.name)
+		who = appendString(append(who, `,"name":`...), p.name)
 	}
-	sub = append([]byte(nil), b...)
-	p.subjectJSON = append(sub, '}')
+	p.subjectJSON = append(append([]byte(`{"type":"`+p.kind), who...), '}')
+	acts := p.kind
+	if acts == "patient" || acts == "customer" {
+		acts = "user"
+	}
+	b := append([]byte(`{"type":"`+acts), who...)
 	if p.email != "" {
 		b = appendString(append(b, `,"email":`...), p.email)
 	}

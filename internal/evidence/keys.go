@@ -1,11 +1,8 @@
 package evidence
 
 import (
-	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 )
 
 // GroupKeys are the keys of one set of owners in one period (ledger/DESIGN.md §4).
@@ -19,8 +16,8 @@ type GroupKeys struct {
 // DeriveGroup derives the keys of a group from the period's secret and its owners' secrets, which must be sorted by handle. No
 // owners means the tenant.
 func DeriveGroup(period Hash, owners ...Hash) GroupKeys {
-	ikm := secretInput(period, owners)
-	return GroupKeys{G: expand(ikm, "probity/group/v1"), Enc: expand(ikm, "probity/encrypt/v1")}
+	prk := extract(secretInput(period, owners))
+	return GroupKeys{G: expandStep(&prk, "probity/group/v1"), Enc: expandStep(&prk, "probity/encrypt/v1")}
 }
 
 // PersonTagKey derives K_tag of a person in a period.
@@ -43,50 +40,64 @@ func secretInput(period Hash, owners []Hash) []byte {
 	return ikm
 }
 
+// expand is HKDF-SHA256 with an empty salt and 32 bytes of output (RFC 5869): one extract and one expand step.
 func expand(ikm []byte, info string) Hash {
-	b, err := hkdf.Key(sha256.New, ikm, nil, info, 32)
-	if err != nil {
-		panic(err) // only for an output longer than HKDF allows
-	}
-	return Hash(b)
+	prk := extract(ikm)
+	return expandStep(&prk, info)
 }
 
-// Deriver computes K_event, salts and tags without allocating. It is not safe for concurrent use.
-type Deriver struct {
-	mac  hash.Hash
-	key  Hash
-	sum  []byte
-	buf  []byte
-	live bool
+func extract(ikm []byte) Hash {
+	var salt Hash
+	return hmac256(&salt, ikm)
 }
 
-func (d *Deriver) hmac(key Hash, msg []byte) Hash {
-	if !d.live || d.key != key {
-		d.mac, d.key, d.live = hmac.New(sha256.New, key[:]), key, true
-	} else {
-		d.mac.Reset()
-	}
-	d.mac.Write(msg)
-	d.sum = d.mac.Sum(d.sum[:0])
-	return Hash(d.sum)
+func expandStep(prk *Hash, info string) Hash {
+	var stack [128]byte
+	return hmac256(prk, append(append(stack[:0], info...), 1))
 }
+
+// hmac256 is HMAC-SHA256 (RFC 2104) with a 32-byte key, in two calls of SHA-256 over the stack. The library's form allocates and keeps state that
+// pays off from several kilobytes on; an event takes some thirty of these over a few bytes each.
+func hmac256(key *Hash, msg []byte) Hash {
+	var stack [64 + 192]byte
+	in := stack[:64]
+	for i := range key {
+		in[i] = key[i] ^ 0x36
+	}
+	for i := 32; i < 64; i++ {
+		in[i] = 0x36
+	}
+	inner := sha256.Sum256(append(in, msg...))
+	var out [96]byte
+	for i := range key {
+		out[i] = key[i] ^ 0x5c
+	}
+	for i := 32; i < 64; i++ {
+		out[i] = 0x5c
+	}
+	copy(out[64:], inner[:])
+	return sha256.Sum256(out[:])
+}
+
+// Deriver computes K_event, salts and tags without allocating. It is not safe for concurrent use; its zero value is ready.
+type Deriver struct{ buf []byte }
 
 // EventKey returns K_event of the group in a slot of the event with this nonce.
 func (d *Deriver) EventKey(g Hash, nonce [16]byte, slot uint8) Hash {
 	d.buf = append(append(d.buf[:0], nonce[:]...), slot)
-	return d.hmac(g, d.buf)
+	return hmac256(&g, d.buf)
 }
 
 // Salt returns the salt of a path under K_event.
 func (d *Deriver) Salt(event Hash, path string) Hash {
 	d.buf = append(d.buf[:0], path...)
-	return d.hmac(event, d.buf)
+	return hmac256(&event, d.buf)
 }
 
 // Tag returns the search tag of a role under K_tag.
 func (d *Deriver) Tag(tagKey Hash, nonce [16]byte, role uint8) [16]byte {
 	d.buf = append(append(d.buf[:0], nonce[:]...), role)
-	h := d.hmac(tagKey, d.buf)
+	h := hmac256(&tagKey, d.buf)
 	return [16]byte(h[:16])
 }
 

@@ -131,10 +131,14 @@ func (Classifier) Classify(_, path string, v []byte) event.Class {
 }
 
 // ClassifyChange implements event.Classifier.
-func (c Classifier) ClassifyChange(action, path string, v []byte) event.Class { return c.Classify(action, "/"+path, v) }
+func (c Classifier) ClassifyChange(action, path string, v []byte) event.Class {
+	return c.Classify(action, "/"+path, v)
+}
 
 // PersonType implements event.Classifier.
-func (Classifier) PersonType(typ string) bool { return typ == "patient" || typ == "client" || typ == "user" }
+func (Classifier) PersonType(typ string) bool {
+	return typ == "patient" || typ == "client" || typ == "user"
+}
 
 // Suspicious implements event.Classifier.
 func (Classifier) Suspicious(s string) bool { return strings.Contains(s, "@") }

@@ -26,6 +26,7 @@ type display struct {
 
 type newProfile struct {
 	key    profileKey
+	entry  *entry
 	secret evidence.Hash
 	body   []byte
 }
@@ -165,6 +166,7 @@ func (d *Directory) Committed(b *Batch) {
 	}
 	for _, p := range b.profiles {
 		d.profiles.Add(p.key, p.body)
+		p.entry.recent.Store(&recentProfile{p.key.profile, p.body})
 	}
 }
 

@@ -1,6 +1,7 @@
 package person
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -206,6 +207,9 @@ func (d *Directory) Find(ctx context.Context, term string) ([]int64, error) {
 // Profile returns the number under which body, the values of a person that repeat from event to event, is kept encrypted, adding it to b when it
 // is new. Zero means that the person has too many; the caller then stores the values with the event.
 func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
+	if r := p.entry.recent.Load(); r != nil && bytes.Equal(r.body, body) && p.entry.persisted.Load() {
+		return r.id
+	}
 	m := hmac.New(sha256.New, p.Secret[:])
 	m.Write([]byte("probity/profile-id/v1\x00"))
 	m.Write(body)
@@ -214,13 +218,14 @@ func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
 		id = 1
 	}
 	k := profileKey{p.Handle, id}
-	if _, ok := d.profiles.Get(k); ok && p.entry.persisted.Load() {
+	if kept, ok := d.profiles.Get(k); ok && p.entry.persisted.Load() {
+		p.entry.recent.Store(&recentProfile{id, kept})
 		return id
 	}
 	if p.entry.profiles.Add(1) > maxProfiles {
 		return 0
 	}
-	b.profiles = append(b.profiles, newProfile{k, p.Secret, append([]byte(nil), body...)})
+	b.profiles = append(b.profiles, newProfile{k, p.entry, p.Secret, append([]byte(nil), body...)})
 	return id
 }
 

@@ -53,6 +53,13 @@ type entry struct {
 	// display is a digest of the identity stored last, so that a changed name or e-mail is noticed.
 	display  atomic.Uint64
 	profiles atomic.Int32
+	// recent is the profile used last; most events of a person have it again.
+	recent atomic.Pointer[recentProfile]
+}
+
+type recentProfile struct {
+	id   int64
+	body []byte
 }
 
 // who is the identity last seen; it changes with names and e-mails while others read it.

@@ -44,12 +44,11 @@ type KeyCount struct {
 // HandleCount is how often a handle occurs.
 type HandleCount struct {
 	Handle int64
-	// Profile is the newest identity snapshot of the actor among the counted rows.
-	Profile int64
-	Count   int64
+	Count  int64
 }
 
-// Stats are counts over the matching rows. Buckets are in ascending order and leave out empty ones; the lists are in descending order of count.
+// Stats are counts over the matching rows. Buckets are in ascending order and leave out empty ones; the lists are in descending order of count,
+// equal counts in ascending order of key. ResourceTypes and Actors leave out rows that have none.
 type Stats struct {
 	Total         int64
 	Buckets       []Bucket

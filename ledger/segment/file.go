@@ -39,6 +39,7 @@ type file struct {
 
 	mu      sync.Mutex
 	indexes map[[2]int]format.OffsetIndex
+	filters map[[2]int]filterRef
 }
 
 // openFile reads and checks the footer: the columns must be exactly cols, and everything the footer points at must lie in the file.
@@ -47,7 +48,8 @@ func openFile(path, kind string, cols []column) (_ *file, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &file{f: f, path: path, cols: cols, indexes: map[[2]int]format.OffsetIndex{}}
+	out := &file{f: f, path: path, cols: cols, indexes: map[[2]int]format.OffsetIndex{},
+		filters: map[[2]int]filterRef{}}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%s: damaged footer: %v", path, r)

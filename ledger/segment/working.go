@@ -56,30 +56,33 @@ var workingColumns = []column{
 	{name: "sealed", kind: kindBytes, rows: fetchPage},
 }
 
-// Positions in workingColumns.
+// Column is a column of a working file, by its position.
+type Column int
+
+// The columns of a working file.
 const (
-	colSeq = iota
-	colRecorded
-	colOccurred
-	colSource
-	colAction
-	colCategory
-	colActivity
-	colOutcome
-	colSeverity
-	colResourceType
-	colShape
-	colResourceID
-	colEventID
-	colCorrelationID
-	colActor
-	colSubject
-	colResource
-	colIP
-	colProfile
-	colNonce
-	colClear
-	colSealed
+	ColSeq Column = iota
+	ColRecorded
+	ColOccurred
+	ColSource
+	ColAction
+	ColCategory
+	ColActivity
+	ColOutcome
+	ColSeverity
+	ColResourceType
+	ColShape
+	ColResourceID
+	ColEventID
+	ColCorrelationID
+	ColActor
+	ColSubject
+	ColResource
+	ColIP
+	ColProfile
+	ColNonce
+	ColClear
+	ColSealed
 )
 
 // workingWriter is the reusable state of WriteWorking: a few tens of MB that are not worth allocating per block.
@@ -181,7 +184,7 @@ func (w *workingWriter) add(r *Row, first bool) error {
 			continue
 		}
 		if !utf8.ValidString(*s) {
-			return errs.New(errs.Internal, "segment: %s of seq %d is not valid UTF-8", workingColumns[colSource+i].name, r.Seq)
+			return errs.New(errs.Internal, "segment: %s of seq %d is not valid UTF-8", workingColumns[int(ColSource)+i].name, r.Seq)
 		}
 		w.strings[i].add(*s)
 	}

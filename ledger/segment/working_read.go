@@ -22,22 +22,22 @@ const (
 )
 
 var columnGroup = [...]Columns{
-	colSeq: 0, colRecorded: Times, colOccurred: Times,
-	colSource: Labels, colAction: Labels, colCategory: Labels, colActivity: Labels, colOutcome: Labels, colSeverity: Labels, colResourceType: Labels,
-	colShape: Values, colResourceID: IDs, colEventID: IDs, colCorrelationID: IDs,
-	colActor: Handles, colSubject: Handles, colResource: Handles, colIP: Handles, colProfile: Handles,
-	colNonce: Nonces, colClear: Values, colSealed: Values,
+	ColSeq: 0, ColRecorded: Times, ColOccurred: Times,
+	ColSource: Labels, ColAction: Labels, ColCategory: Labels, ColActivity: Labels, ColOutcome: Labels, ColSeverity: Labels, ColResourceType: Labels,
+	ColShape: Values, ColResourceID: IDs, ColEventID: IDs, ColCorrelationID: IDs,
+	ColActor: Handles, ColSubject: Handles, ColResource: Handles, ColIP: Handles, ColProfile: Handles,
+	ColNonce: Nonces, ColClear: Values, ColSealed: Values,
 }
 
 var columnOffset = [...]uintptr{
-	colSeq: unsafe.Offsetof(Row{}.Seq), colRecorded: unsafe.Offsetof(Row{}.RecordedAt), colOccurred: unsafe.Offsetof(Row{}.OccurredAt),
-	colSource: unsafe.Offsetof(Row{}.Source), colAction: unsafe.Offsetof(Row{}.Action), colCategory: unsafe.Offsetof(Row{}.Category),
-	colActivity: unsafe.Offsetof(Row{}.Activity), colOutcome: unsafe.Offsetof(Row{}.Outcome), colSeverity: unsafe.Offsetof(Row{}.Severity),
-	colResourceType: unsafe.Offsetof(Row{}.ResourceType), colShape: unsafe.Offsetof(Row{}.Shape),
-	colResourceID: unsafe.Offsetof(Row{}.ResourceID), colEventID: unsafe.Offsetof(Row{}.EventID), colCorrelationID: unsafe.Offsetof(Row{}.CorrelationID),
-	colActor: unsafe.Offsetof(Row{}.Actor), colSubject: unsafe.Offsetof(Row{}.Subject), colResource: unsafe.Offsetof(Row{}.Resource),
-	colIP: unsafe.Offsetof(Row{}.IP), colProfile: unsafe.Offsetof(Row{}.Profile),
-	colNonce: unsafe.Offsetof(Row{}.Nonce), colClear: unsafe.Offsetof(Row{}.Clear), colSealed: unsafe.Offsetof(Row{}.Sealed),
+	ColSeq: unsafe.Offsetof(Row{}.Seq), ColRecorded: unsafe.Offsetof(Row{}.RecordedAt), ColOccurred: unsafe.Offsetof(Row{}.OccurredAt),
+	ColSource: unsafe.Offsetof(Row{}.Source), ColAction: unsafe.Offsetof(Row{}.Action), ColCategory: unsafe.Offsetof(Row{}.Category),
+	ColActivity: unsafe.Offsetof(Row{}.Activity), ColOutcome: unsafe.Offsetof(Row{}.Outcome), ColSeverity: unsafe.Offsetof(Row{}.Severity),
+	ColResourceType: unsafe.Offsetof(Row{}.ResourceType), ColShape: unsafe.Offsetof(Row{}.Shape),
+	ColResourceID: unsafe.Offsetof(Row{}.ResourceID), ColEventID: unsafe.Offsetof(Row{}.EventID), ColCorrelationID: unsafe.Offsetof(Row{}.CorrelationID),
+	ColActor: unsafe.Offsetof(Row{}.Actor), ColSubject: unsafe.Offsetof(Row{}.Subject), ColResource: unsafe.Offsetof(Row{}.Resource),
+	ColIP: unsafe.Offsetof(Row{}.IP), ColProfile: unsafe.Offsetof(Row{}.Profile),
+	ColNonce: unsafe.Offsetof(Row{}.Nonce), ColClear: unsafe.Offsetof(Row{}.Clear), ColSealed: unsafe.Offsetof(Row{}.Sealed),
 }
 
 // Working is an open working file. It is safe for concurrent use.
@@ -71,7 +71,7 @@ func (w *Working) Scan(from, to int64, cols Columns, desc bool, yield func(*Row)
 		if desc {
 			g = n - 1 - i
 		}
-		lo, hi, err := w.file.intBounds(g, colSeq)
+		lo, hi, err := w.file.intBounds(g, int(ColSeq))
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (w *Working) Scan(from, to int64, cols Columns, desc bool, yield func(*Row)
 func (w *Working) Fetch(seqs []int64, cols Columns, yield func(*Row) error) error {
 	s := newScanner(w.file, cols)
 	for g := range w.file.md.RowGroups {
-		_, hi, err := w.file.intBounds(g, colSeq)
+		_, hi, err := w.file.intBounds(g, int(ColSeq))
 		if err != nil {
 			return err
 		}
@@ -140,10 +140,20 @@ type scanner struct {
 }
 
 func newScanner(f *file, cols Columns) *scanner {
+	s := new(scanner)
+	s.reset(f, cols)
+	return s
+}
+
+// reset readies s for another file. Columns left out come out as zero values, so rows are cleared when fewer are wanted than before.
+func (s *scanner) reset(f *file, cols Columns) {
 	if cols == 0 {
 		cols = AllColumns
 	}
-	return &scanner{f: f, cols: cols}
+	if s.cols&^cols != 0 {
+		clear(s.rows[:])
+	}
+	s.f, s.cols = f, cols
 }
 
 // openGroup makes a row group current and decodes its seq column.
@@ -151,8 +161,8 @@ func (s *scanner) openGroup(g int) error {
 	s.group = g
 	clear(s.opened[:])
 	n := int(s.f.md.RowGroups[g].NumRows)
-	c := &s.chunks[colSeq]
-	if err := c.open(s.f, g, colSeq); err != nil {
+	c := &s.chunks[ColSeq]
+	if err := c.open(s.f, g, int(ColSeq)); err != nil {
 		return err
 	}
 	s.seqs = s.seqs[:0]
@@ -176,7 +186,7 @@ func (s *scanner) fill(from, to int) error {
 	for i := range out {
 		out[i].Seq = s.seqs[from+i]
 	}
-	for col := colSeq + 1; col < len(columnOffset); col++ {
+	for col := int(ColSeq) + 1; col < len(columnOffset); col++ {
 		if columnGroup[col]&s.cols == 0 {
 			continue
 		}

@@ -159,7 +159,7 @@ func (e *ocsfEncoder) event() {
 		e.account(r)
 	}
 	e.attestation(r)
-	e.unmapped(r)
+	e.unmapped(r, m.class)
 	e.b = append(e.b, '}')
 }
 
@@ -399,8 +399,22 @@ func (e *ocsfEncoder) attestation(r *event.Record) {
 	e.comma = true
 }
 
-func (e *ocsfEncoder) unmapped(r *event.Record) {
+func (e *ocsfEncoder) unmapped(r *event.Record, class *ocsfClass) {
 	e.open("unmapped")
+	if class == &authentication && (r.ResourceType != "" || e.row.resourceID != nil) {
+		e.open("resource")
+		e.str("type", r.ResourceType)
+		e.fieldOr("id", e.row.resourceID, r.ResourceID)
+		e.field("name", e.row.resourceName)
+		e.close()
+	}
+	if class != &apiActivity && (e.row.subjectID != nil || e.row.subjectName != nil || e.row.subjectType != nil) {
+		e.open("subject")
+		e.field("type", e.row.subjectType)
+		e.field("id", e.row.subjectID)
+		e.field("name", e.row.subjectName)
+		e.close()
+	}
 	e.str("category", r.Category)
 	e.str("activity", r.Activity)
 	e.str("severity", r.Severity)
@@ -410,7 +424,9 @@ func (e *ocsfEncoder) unmapped(r *event.Record) {
 	if f := e.row.actorEmail; f != nil && !looksLikeEmail(f.Value) {
 		e.field("actor_email", f)
 	}
-	e.field("reason", e.row.reason)
+	if class != &entityManagement {
+		e.field("reason", e.row.reason)
+	}
 	e.raw("actor_roles", e.row.actorRoles)
 	e.raw("on_behalf_of", e.row.onBehalfOf)
 	e.raw("forwarded_for", e.row.forwardedFor)

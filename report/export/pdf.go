@@ -11,9 +11,9 @@ import (
 	"probity.dev/internal/errs"
 )
 
-// MaxPDFRows is the most rows a PDF report may have: about 6,000 pages, which is more than anybody reads and the most that fits the
-// memory promised for an export. Larger selections go to another format.
-const MaxPDFRows = 200_000
+// MaxPDFRows is the most rows a PDF report may have: about 3,500 pages, which is more than anybody reads, and what fits the 512 MiB
+// promised for an export, since the library holds a document in memory. Larger selections go to another format.
+const MaxPDFRows = 100_000
 
 // ErrTooManyRows says that a selection does not fit a PDF report.
 func ErrTooManyRows(limit int64) error {
@@ -71,6 +71,7 @@ type pdfEncoder struct {
 	y       float64
 	rows    int64
 	limit   int64
+	size    int // bytes of page content so far
 	lines   [maxPDFColumns][]string // of each cell of the row
 	ends    [maxPDFColumns]int      // where each cell ends in cell
 	cell    []byte

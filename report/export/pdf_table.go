@@ -5,11 +5,15 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
 )
 
 // The rows of the table are written as content operators directly, since there may be millions of cells: it takes a fifth of the
 // memory and of the time of the library's calls. Everything else on a page goes through the library.
+
+// maxPDFContent bounds the page content that a report holds in memory before it is compressed.
+const maxPDFContent = 112 << 20
 
 func (e *pdfEncoder) Write(r *event.Record) error {
 	if e.rows >= e.limit {
@@ -22,6 +26,10 @@ func (e *pdfEncoder) Write(r *event.Record) error {
 	}
 	e.drawRow(height)
 	e.rows++
+	if e.size > maxPDFContent {
+		return errs.New(errs.TooLarge, "A PDF report holds at most %d MiB of text, which row %d exceeded. Narrow the selection or choose fewer "+
+			"columns, or csv, ndjson or parquet, which have no limit.", maxPDFContent>>20, e.rows)
+	}
 	return e.pdf.Error()
 }
 
@@ -144,6 +152,7 @@ func (e *pdfEncoder) drawText(c *content, second bool) (fresh bool) {
 // flushPage hands the rows so far to the page.
 func (e *pdfEncoder) flushPage() {
 	if len(e.ops) > 0 {
+		e.size += len(e.ops)
 		e.pdf.RawWriteStr(string(e.ops))
 		e.ops = e.ops[:0]
 	}

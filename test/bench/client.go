@@ -115,7 +115,7 @@ func (r reply) refused(what string) error {
 
 // post stores events and waits as long as it is told to when the server has too much to do.
 func (c *client) post(ctx context.Context, body []byte, events int) error {
-	for {
+	for range 100 {
 		r, err := c.do("POST", "/api/events", body)
 		if err != nil {
 			return err
@@ -138,6 +138,7 @@ func (c *client) post(ctx context.Context, body []byte, events int) error {
 		}
 		return r.refused("POST /api/events")
 	}
+	return errors.New("POST /api/events: told to wait a hundred times")
 }
 
 // accepted reads the member "accepted" of an answer without parsing its long list of results.

@@ -77,18 +77,22 @@ func ratioMax(v float64) *limit { return &limit{ratio: true, value: v} }
 
 func (l *limit) String() string {
 	sign, unit := "<", ""
+	if l.ratio {
+		sign, unit = "≤", "×"
+	}
 	if l.atLeast {
 		sign = "≥"
 	}
-	if l.ratio {
-		unit = "×"
-	}
-	return sign + " " + strings.TrimSuffix(figure(l.value), ".00") + unit
+	value := strings.TrimSuffix(strings.TrimSuffix(figure(l.value), ".00"), ".0")
+	return sign + " " + value + unit
 }
 
 func (l *limit) met(v float64) bool {
 	if l.atLeast {
 		return v >= l.value
+	}
+	if l.ratio {
+		return v <= l.value
 	}
 	return v < l.value
 }

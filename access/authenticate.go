@@ -1,0 +1,87 @@
+package access
+
+import (
+	"context"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"time"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/api"
+	"probity.dev/internal/errs"
+)
+
+var _ api.Authenticator = (*Service)(nil)
+
+// Authenticate implements [api.Authenticator]: an Authorization header with an API key, else the session cookie. A request that sends either twice is refused, because two readers might
+// believe two different ones.
+func (s *Service) Authenticate(ctx context.Context, r *http.Request) (actor.Principal, error) {
+	switch auth := r.Header.Values("Authorization"); len(auth) {
+	case 0:
+	case 1:
+		scheme, text, _ := strings.Cut(auth[0], " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return actor.Principal{}, errs.New(errs.Unauthorized, "Send the API key as Authorization: Bearer pk_…")
+		}
+		return s.byKey(ctx, strings.TrimSpace(text))
+	default:
+		return actor.Principal{}, errs.New(errs.Unauthorized, "There must be one Authorization header.")
+	}
+	switch cookies := r.CookiesNamed(api.SessionCookie); len(cookies) {
+	case 0:
+		return actor.Principal{}, nil
+	case 1:
+		return s.bySession(ctx, cookies[0].Value)
+	default:
+		return actor.Principal{}, errs.New(errs.Unauthorized, "There must be one session cookie.")
+	}
+}
+
+// noSuchKey is compared with when a prefix is unknown, so that knowing one takes as long as not knowing it.
+var noSuchKey = make([]byte, 32)
+
+func (s *Service) byKey(ctx context.Context, text string) (actor.Principal, error) {
+	prefix, ok := splitKey(text)
+	if !ok {
+		return actor.Principal{}, errWrongKey
+	}
+	k, err := s.keyOf(ctx, prefix)
+	if errs.CodeOf(err) == errs.NotFound {
+		k.hash = noSuchKey
+	} else if err != nil {
+		return actor.Principal{}, err
+	}
+	same := subtle.ConstantTimeCompare(k.hash, hashToken(text)) == 1
+	now := s.o.Now()
+	if !same || err != nil || !k.RevokedAt.IsZero() || k.locked || (!k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)) {
+		return actor.Principal{}, errWrongKey
+	}
+	s.noteKey(k.ID, now)
+	return actor.Principal{TenantID: k.TenantID, KeyID: k.ID, Name: k.Name, Permissions: k.Scopes, Sources: k.Sources}, nil
+}
+
+func (s *Service) bySession(ctx context.Context, token string) (actor.Principal, error) {
+	ended := errs.New(errs.Unauthorized, "The session has ended; sign in again.")
+	if len(token) < 40 || len(token) > 64 {
+		return actor.Principal{}, ended
+	}
+	row, a, err := sessionByToken(ctx, s.o.DB.Read(ctx), hashToken(token))
+	if errs.CodeOf(err) == errs.NotFound {
+		return actor.Principal{}, ended
+	}
+	if err != nil {
+		return actor.Principal{}, err
+	}
+	now := s.o.Now()
+	seen := time.UnixMicro(max(row.lastSeenAt, s.lastSeen(row.id)))
+	if a.lockedAt.Valid || !now.Before(time.UnixMicro(row.expiresAt)) || now.Sub(seen) >= s.o.SessionIdle {
+		return actor.Principal{}, ended
+	}
+	u, err := s.open(ctx, a)
+	if err != nil {
+		return actor.Principal{}, err
+	}
+	s.noteSession(row.id, now)
+	return actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Permissions: actor.RolePermissions(u.Role), SessionID: row.id}, nil
+}

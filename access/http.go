@@ -1,0 +1,132 @@
+package access
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/api"
+)
+
+// Register adds the operations of this domain to the API.
+func (s *Service) Register(a *api.API) {
+	s.registerSession(a)
+	s.registerKeys(a)
+	s.registerUsers(a)
+}
+
+type sessionInfo struct {
+	User      sessionUser   `json:"user"`
+	Tenant    sessionTenant `json:"tenant"`
+	CSRFToken string        `json:"csrf_token" doc:"Send it as X-CSRF-Token with every POST, PUT, PATCH and DELETE"`
+	ExpiresAt time.Time     `json:"expires_at" doc:"When the session ends at the latest"`
+}
+
+type sessionUser struct {
+	ID          string   `json:"id"`
+	Email       string   `json:"email"`
+	Name        string   `json:"name"`
+	Role        string   `json:"role" enum:"admin,auditor,writer"`
+	Permissions []string `json:"permissions"`
+}
+
+type sessionTenant struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+func infoOf(v *Session, token string) sessionInfo {
+	u := v.User
+	return sessionInfo{
+		User:   sessionUser{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Permissions: actor.RolePermissions(u.Role)},
+		Tenant: sessionTenant{ID: u.TenantID, Name: v.TenantName}, CSRFToken: api.CSRFToken(token), ExpiresAt: v.ExpiresAt,
+	}
+}
+
+type loginRequest struct {
+	Cookie string `cookie:"probity_session" hidden:"true"`
+	Body   struct {
+		Email    string `json:"email" maxLength:"254"`
+		Password string `json:"password" maxLength:"1024" writeOnly:"true"`
+		TenantID string `json:"tenant_id,omitempty" maxLength:"64" doc:"Needed only by people who have the same address and password in several tenants"`
+	} `nameHint:"LoginRequest"`
+}
+
+type sessionResponse struct {
+	SetCookie []http.Cookie `header:"Set-Cookie"`
+	Body      sessionInfo   `nameHint:"Session"`
+}
+
+type cookieOnly struct {
+	SetCookie []http.Cookie `header:"Set-Cookie"`
+}
+
+// cookie is the session cookie: unreadable for scripts, sent to us only and only from our own pages or by following a link to them. An empty token deletes it.
+func (s *Service) cookie(token string, expires time.Time) []http.Cookie {
+	c := http.Cookie{Name: api.SessionCookie, Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.o.Secure}
+	if token == "" {
+		c.MaxAge = -1
+	} else {
+		c.Expires = expires
+	}
+	return []http.Cookie{c}
+}
+
+func (s *Service) registerSession(a *api.API) {
+	huma.Register(a, api.Op("login", "POST /api/session", "Sign in", api.Public(), api.MaxBody(16<<10), api.Errors(401, 403, 429),
+		api.Describe("Starts a console session and sets its cookie. Wrong attempts are slowed down per account and per address; 429 says how long to wait.")),
+		func(ctx context.Context, r *loginRequest) (*sessionResponse, error) {
+			v, err := s.Login(ctx, r.Body.Email, r.Body.Password, r.Body.TenantID, r.Cookie)
+			if err != nil {
+				return nil, err
+			}
+			return &sessionResponse{SetCookie: s.cookie(v.Token, v.ExpiresAt), Body: infoOf(v, v.Token)}, nil
+		})
+	huma.Register(a, api.Op("get-session", "GET /api/session", "Show who is signed in", api.Errors(401)),
+		func(ctx context.Context, r *struct {
+			Cookie string `cookie:"probity_session" hidden:"true"`
+		}) (*sessionResponse, error) {
+			p, err := actor.Require(ctx, "")
+			if err != nil {
+				return nil, err
+			}
+			v, err := s.Current(ctx, p, r.Cookie)
+			if err != nil {
+				return nil, err
+			}
+			return &sessionResponse{Body: infoOf(v, r.Cookie)}, nil
+		})
+	huma.Register(a, api.Op("logout", "DELETE /api/session", "Sign out", api.Status(http.StatusNoContent), api.Errors(401)),
+		func(ctx context.Context, _ *struct{}) (*cookieOnly, error) {
+			p, err := actor.Require(ctx, "")
+			if err != nil {
+				return nil, err
+			}
+			return &cookieOnly{s.cookie("", time.Time{})}, s.Logout(ctx, p)
+		})
+	huma.Register(a, api.Op("change-password", "POST /api/session/password", "Change one's own password", api.MaxBody(16<<10), api.Status(http.StatusNoContent), api.Errors(400, 401, 403, 429),
+		api.Describe("Ends the person's other sessions.")),
+		func(ctx context.Context, r *struct {
+			Body struct {
+				Current string `json:"current" maxLength:"1024" writeOnly:"true"`
+				New     string `json:"new" maxLength:"1024" writeOnly:"true" doc:"At least 12 characters, not the e-mail address"`
+			} `nameHint:"PasswordChange"`
+		}) (*struct{}, error) {
+			p, err := actor.Require(ctx, "")
+			if err != nil {
+				return nil, err
+			}
+			return nil, s.ChangePassword(ctx, p, r.Body.Current, r.Body.New)
+		})
+}
+
+// optional turns a time into what JSON leaves out when it is zero.
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

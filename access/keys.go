@@ -1,0 +1,148 @@
+package access
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
+	"probity.dev/ledger/event"
+)
+
+// NewKey is what is needed to make an API key.
+type NewKey struct {
+	Name      string
+	Scopes    []string
+	Sources   []string
+	ExpiresAt time.Time // zero for never
+}
+
+// Keys returns the API keys of the caller's tenant, newest first, revoked ones included.
+func (s *Service) Keys(ctx context.Context, p actor.Principal) ([]Key, error) {
+	if err := mayManage(p); err != nil {
+		return nil, err
+	}
+	rows, err := in(s.o.DB.Read(ctx), p.TenantID).keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Key, len(rows))
+	for i, k := range rows {
+		out[i] = k.Key
+	}
+	return out, nil
+}
+
+// CreateKey makes an API key in the caller's tenant and returns it with its whole text, which is shown this once and kept nowhere.
+func (s *Service) CreateKey(ctx context.Context, p actor.Principal, n NewKey) (Key, string, error) {
+	if err := mayManage(p); err != nil {
+		return Key{}, "", err
+	}
+	now := s.o.Now()
+	if err := checkKey(n.Name, n.Scopes, n.Sources, n.ExpiresAt, now, p); err != nil {
+		return Key{}, "", err
+	}
+	scopes := slices.Sorted(slices.Values(n.Scopes))
+	text, prefix, hash := newKeyText()
+	row := keyRow{hash: hash, Key: Key{ID: newID(), TenantID: p.TenantID, Name: strings.TrimSpace(n.Name), Prefix: prefix, Scopes: slices.Compact(scopes), Sources: slices.Clone(n.Sources),
+		CreatedBy: p.UserID, CreatedAt: now.UTC().Truncate(time.Microsecond), ExpiresAt: n.ExpiresAt.UTC().Truncate(time.Microsecond)}}
+	if len(row.Sources) == 0 {
+		row.Sources = nil
+	}
+	e := aboutKey(newEvent(ctx, actionKeyCreate, "access", "create", p), row.Key)
+	e.Changes = []event.Change{change("/scopes", nil, row.Scopes)}
+	if row.Sources != nil {
+		e.Changes = append(e.Changes, change("/sources", nil, row.Sources))
+	}
+	if !row.ExpiresAt.IsZero() {
+		e.Changes = append(e.Changes, change("/expires_at", nil, row.ExpiresAt))
+	}
+	err := s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return in(tx, p.TenantID).insertKey(ctx, row) })
+	if err != nil {
+		return Key{}, "", err
+	}
+	return row.Key, text, nil
+}
+
+// RevokeKey ends an API key of the caller's tenant for good. The error is NotFound when there is no such key there or it is revoked already.
+func (s *Service) RevokeKey(ctx context.Context, p actor.Principal, id string) error {
+	if err := mayManage(p); err != nil {
+		return err
+	}
+	k, err := in(s.o.DB.Read(ctx), p.TenantID).key(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !k.RevokedAt.IsZero() {
+		return errs.New(errs.NotFound, "This API key is revoked already.")
+	}
+	e := aboutKey(newEvent(ctx, actionKeyRevoke, "access", "revoke", p), k.Key)
+	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
+		return in(tx, p.TenantID).revokeKey(ctx, id, s.o.Now().UnixMicro())
+	})
+	s.keys.forget(p.TenantID)
+	return err
+}
+
+// keyTTL is how long another node may go on accepting a key that was revoked on this one.
+const keyTTL = time.Second
+
+// maxCachedKeys bounds the cache; beyond it, the cache starts afresh.
+const maxCachedKeys = 4096
+
+// keyCache remembers keys for a second, so that a busy application does not cost a query a request. What is revoked or locked on this node is forgotten at once.
+type keyCache struct {
+	now  func() time.Time
+	mu   sync.Mutex
+	rows map[string]cachedKey
+}
+
+type cachedKey struct {
+	row keyRow
+	at  time.Time
+}
+
+func (c *keyCache) get(prefix string) (keyRow, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.rows[prefix]
+	return k.row, ok && c.now().Sub(k.at) < keyTTL
+}
+
+func (c *keyCache) put(row keyRow, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rows == nil || len(c.rows) >= maxCachedKeys {
+		c.rows = map[string]cachedKey{}
+	}
+	c.rows[row.Prefix] = cachedKey{row, at}
+}
+
+func (c *keyCache) forget(tenant string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for prefix, k := range c.rows {
+		if k.row.TenantID == tenant {
+			delete(c.rows, prefix)
+		}
+	}
+}
+
+// keyOf returns the row of a well-formed key, from memory or the database.
+func (s *Service) keyOf(ctx context.Context, prefix string) (keyRow, error) {
+	if k, ok := s.keys.get(prefix); ok {
+		return k, nil
+	}
+	asked := s.o.Now() // before the query: a revocation that commits during it must not be outlived
+	k, err := keyByPrefix(ctx, s.o.DB.Read(ctx), prefix)
+	if err == nil {
+		s.keys.put(k, asked)
+	}
+	return k, err
+}
+
+var errWrongKey = errs.New(errs.Unauthorized, "The API key is not valid.")

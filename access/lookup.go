@@ -1,0 +1,161 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"time"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+)
+
+// The statements of this file are not confined to a tenant, because they find out whose a credential is. Each is keyed by something that only the
+// credential's holder knows, or by the hash of what was typed.
+
+// maxSameEmail bounds how many tenants one address is looked up in when somebody signs in.
+const maxSameEmail = 5
+
+// accountsByEmail returns the accounts with an address, oldest first, in all tenants or in one.
+func accountsByEmail(ctx context.Context, q querier, index []byte, tenant string) ([]account, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+accountColumns+` FROM account WHERE email_index = $1 AND ($2 = '' OR tenant_id = $2) ORDER BY created_at, id LIMIT 5`, index, tenant)
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	return collect(rows, nil, scanAccount)
+}
+
+type sessionRow struct {
+	tokenHash  []byte
+	id         string
+	tenant     string
+	account    string
+	createdAt  int64
+	lastSeenAt int64
+	expiresAt  int64
+}
+
+// sessionByToken returns a session with its account; NotFound when there is none.
+func sessionByToken(ctx context.Context, q querier, hash []byte) (sessionRow, account, error) {
+	var s sessionRow
+	var a account
+	err := q.QueryRowContext(ctx, `SELECT s.token_hash, s.id, s.tenant_id, s.account_id, s.created_at, s.last_seen_at, s.expires_at,
+		a.id, a.tenant_id, a.email, a.name, a.role, a.created_at, a.locked_at, a.last_login_at
+		FROM session s JOIN account a ON a.id = s.account_id AND a.tenant_id = s.tenant_id WHERE s.token_hash = $1`, hash).
+		Scan(&s.tokenHash, &s.id, &s.tenant, &s.account, &s.createdAt, &s.lastSeenAt, &s.expiresAt,
+			&a.id, &a.tenant, &a.email, &a.name, &a.role, &a.createdAt, &a.lockedAt, &a.lastLoginAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, a, errs.New(errs.NotFound, "There is no such session.")
+	}
+	return s, a, sqldb.Translate(err)
+}
+
+func deleteSessionByToken(ctx context.Context, q querier, hash []byte) error {
+	_, err := q.ExecContext(ctx, `DELETE FROM session WHERE token_hash = $1`, hash)
+	return sqldb.Translate(err)
+}
+
+// keyByPrefix returns a key and whether the account that made it is locked; NotFound when there is none.
+func keyByPrefix(ctx context.Context, q querier, prefix string) (keyRow, error) {
+	var locked bool
+	k, err := scanKey(q.QueryRowContext(ctx, `SELECT `+keyColumns+`, a.locked_at IS NOT NULL
+		FROM api_key k LEFT JOIN account a ON a.id = k.created_by AND a.tenant_id = k.tenant_id WHERE k.prefix = $1`, prefix), &locked)
+	k.locked = locked
+	return k, err
+}
+
+// onlyTenant returns the id of the tenant when the installation has exactly one, "" otherwise.
+func onlyTenant(ctx context.Context, q querier) (string, error) {
+	rows, err := q.QueryContext(ctx, `SELECT id FROM tenant LIMIT 2`)
+	ids, err := collect(rows, sqldb.Translate(err), func(r scanner) (string, error) { var id string; return id, r.Scan(&id) })
+	if err != nil || len(ids) != 1 {
+		return "", err
+	}
+	return ids[0], nil
+}
+
+func tenantName(ctx context.Context, q querier, id string) (string, error) {
+	var name string
+	err := q.QueryRowContext(ctx, `SELECT name FROM tenant WHERE id = $1`, id).Scan(&name)
+	return name, sqldb.Translate(err)
+}
+
+// throttleRow is one counter of attempts.
+type throttleRow struct {
+	failures     int64
+	blockedUntil int64
+	updatedAt    int64
+}
+
+func throttleOf(ctx context.Context, q querier, subject []byte) (throttleRow, error) {
+	var t throttleRow
+	err := q.QueryRowContext(ctx, `SELECT failures, blocked_until, updated_at FROM login_throttle WHERE subject = $1`, subject).Scan(&t.failures, &t.blockedUntil, &t.updatedAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, nil
+	}
+	return t, sqldb.Translate(err)
+}
+
+func putThrottle(ctx context.Context, q querier, subject []byte, t throttleRow) error {
+	_, err := q.ExecContext(ctx, `INSERT INTO login_throttle (subject, failures, blocked_until, updated_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (subject) DO UPDATE SET failures = excluded.failures, blocked_until = excluded.blocked_until, updated_at = excluded.updated_at`,
+		subject, t.failures, t.blockedUntil, t.updatedAt)
+	return sqldb.Translate(err)
+}
+
+// forgive takes an attempt back: the account starts afresh, the address gets its one attempt refunded, so that somebody with one valid account cannot use it
+// to reset the counter while guessing others.
+func forgive(ctx context.Context, q querier, list []throttled) error {
+	for i, t := range list {
+		query := `DELETE FROM login_throttle WHERE subject = $1`
+		if i > 0 {
+			query = `UPDATE login_throttle SET failures = failures - 1 WHERE subject = $1 AND failures > 0`
+		}
+		if _, err := q.ExecContext(ctx, query, t.subject); err != nil {
+			return sqldb.Translate(err)
+		}
+	}
+	return nil
+}
+
+// sweep deletes what has expired.
+func sweep(ctx context.Context, q querier, now time.Time, idle time.Duration) error {
+	if _, err := q.ExecContext(ctx, `DELETE FROM session WHERE expires_at < $1 OR last_seen_at < $2`, now.UnixMicro(), now.Add(-idle).UnixMicro()); err != nil {
+		return sqldb.Translate(err)
+	}
+	_, err := q.ExecContext(ctx, `DELETE FROM login_throttle WHERE updated_at < $1 AND blocked_until < $2`, now.Add(-forgetAfter).UnixMicro(), now.UnixMicro())
+	return sqldb.Translate(err)
+}
+
+func touchSession(ctx context.Context, q querier, id string, at int64) error {
+	_, err := q.ExecContext(ctx, `UPDATE session SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1`, at, id)
+	return sqldb.Translate(err)
+}
+
+func touchKey(ctx context.Context, q querier, id string, at int64) error {
+	_, err := q.ExecContext(ctx, `UPDATE api_key SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)`, at, id)
+	return sqldb.Translate(err)
+}
+
+// secret returns a random secret of the installation, made at first use. wrap and unwrap are the key-management service's.
+func secret(ctx context.Context, db *sqldb.DB, name string, wrap, unwrap func([]byte) ([]byte, error)) ([]byte, error) {
+	var wrapped []byte
+	err := db.Write(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `SELECT wrapped FROM access_secret WHERE name = $1`, name).Scan(&wrapped)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return sqldb.Translate(err)
+		}
+		fresh := make([]byte, 32)
+		rand.Read(fresh) // never fails (crypto/rand)
+		if wrapped, err = wrap(fresh); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO access_secret (name, wrapped, created_at) VALUES ($1, $2, $3)`, name, wrapped, sqldb.Now())
+		return sqldb.Translate(err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return unwrap(wrapped)
+}

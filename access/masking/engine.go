@@ -1,0 +1,234 @@
+package masking
+
+import (
+	"hash/maphash"
+	"sync/atomic"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"probity.dev/ledger/event"
+)
+
+// Finder calls yield for each stretch of personal data in a text, in order and without overlaps.
+type Finder func(text string, yield func(start, end int, category string))
+
+// Engine masks by a policy. It is safe for concurrent use.
+type Engine struct {
+	policy Policy
+	key    [32]byte
+	find   Finder
+	seed   maphash.Seed
+	made   *renderings
+}
+
+// Option changes an engine.
+type Option func(*Engine)
+
+// WithFinder plugs in the detector that the mask [Text] uses; without one it withholds.
+func WithFinder(find Finder) Option {
+	return func(e *Engine) { e.find = find }
+}
+
+// New returns an engine for a policy (see [Policy.Validate]) and the tenant's key for pseudonyms. The same key gives the same
+// pseudonyms for ever; whoever has it can test guesses, so it is a secret of the tenant.
+func New(policy Policy, key [32]byte, options ...Option) *Engine {
+	e := &Engine{policy: policy, key: key, seed: maphash.MakeSeed(), made: new(renderings)}
+	for _, o := range options {
+		o(e)
+	}
+	return e
+}
+
+// For returns the masker of a reader: what the role sees, unmasked when it asks for that and may. An unknown role sees nothing.
+// Make it once per request or export.
+func (e *Engine) For(role string, unmasked bool) event.Masker {
+	return e.Export(role, unmasked, AsSeen)
+}
+
+// Anonymise returns the masker of an anonymised export by somebody who may see everything.
+func (e *Engine) Anonymise(mode Mode) event.Masker {
+	return e.reader(Role{Default: Show, Unknown: Show}, mode)
+}
+
+// Export returns the masker of an export: of what the reader sees and what the mode leaves, whichever shows less. An unknown mode
+// removes as much as [DropNames].
+func (e *Engine) Export(role string, unmasked bool, mode Mode) event.Masker {
+	r, ok := e.policy.Roles[role]
+	if !ok {
+		r = Role{Nothing: true}
+	}
+	if r.Unmasked && unmasked && !r.Nothing {
+		r = Role{Default: Show, Unknown: Show}
+	}
+	return e.reader(r, mode)
+}
+
+func (e *Engine) reader(r Role, mode Mode) *reader {
+	m, ok := modes[mode]
+	if !ok {
+		m = modes[DropNames]
+		mode = DropNames
+	}
+	return &reader{e: e, role: r, mode: m, dropTies: mode == DropNames, unknown: stronger(clean(r.Unknown), m.Unknown)}
+}
+
+func clean(m Mask) Mask {
+	if m >= maskCount {
+		return Withhold
+	}
+	return m
+}
+
+// reader implements [event.Masker].
+type reader struct {
+	e        *Engine
+	role     Role
+	mode     Role
+	unknown  Mask
+	dropTies bool
+	// known holds the masks of the categories seen so far; it is replaced, never changed.
+	known atomic.Pointer[map[string]Mask]
+}
+
+var _ event.Masker = (*reader)(nil)
+
+// maxKnown bounds the memory of resolved categories; more are resolved each time.
+const maxKnown = 512
+
+// Mask changes r's fields in place. Values that it writes may be shared between records and must not be changed.
+func (m *reader) Mask(r *event.Record) {
+	var known map[string]Mask
+	if p := m.known.Load(); p != nil {
+		known = *p
+	}
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		if f.Value == nil {
+			if f.State == event.Clear || f.State == event.Opened {
+				f.State = event.Withheld
+			}
+			continue
+		}
+		if f.Category == "" && f.State == event.Clear && !m.role.Nothing {
+			continue
+		}
+		mask, ok := known[f.Category]
+		if !ok || f.Category == "" || m.role.Nothing {
+			mask = m.decide(f)
+		}
+		if mask != Show {
+			m.apply(r, f, mask)
+		}
+	}
+	if m.dropTies || m.role.Nothing {
+		r.ActorHandle, r.SubjectHandle, r.ResourceHandle, r.IPHandle = 0, 0, 0, 0
+	}
+	if m.role.Nothing {
+		r.ID, r.ResourceID, r.CorrelationID = "", "", ""
+	}
+}
+
+// decide returns the mask of a field whose category was not seen before, or that has none.
+func (m *reader) decide(f *event.Field) Mask {
+	switch {
+	case m.role.Nothing:
+		return Withhold
+	case f.Category != "":
+		return m.learn(f.Category)
+	case structural(f.Path) && plainWords(f.Value):
+		return Show
+	}
+	return m.unknown
+}
+
+func (m *reader) learn(category string) Mask {
+	mask := Withhold
+	if !isCredential(category) {
+		mask = stronger(m.role.mask(category), m.mode.mask(category))
+	}
+	for {
+		old := m.known.Load()
+		n := 0
+		if old != nil {
+			n = len(*old)
+		}
+		if n >= maxKnown {
+			return mask
+		}
+		next := make(map[string]Mask, n+1)
+		if old != nil {
+			for k, v := range *old {
+				next[k] = v
+			}
+		}
+		next[category] = mask
+		if m.known.CompareAndSwap(old, &next) {
+			return mask
+		}
+	}
+}
+
+// structural paths belong to a person's group and hold words about the person's role, not about the person.
+func structural(path string) bool {
+	switch path {
+	case "/actor/type", "/actor/roles", "/subject/type", "/resource/type", "/severity", "/outcome/status":
+		return true
+	}
+	return false
+}
+
+// plainWords reports whether a JSON value consists of short identifiers only, as types and roles do.
+func plainWords(v jsontext.Value) bool {
+	if len(v) > 512 {
+		return false
+	}
+	digits := 0
+	for _, c := range v {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_', c == '-', c == '.', c == ':', c == '/', c == '"', c == ',', c == '[', c == ']':
+		case c >= '0' && c <= '9':
+			digits++
+		default:
+			return false
+		}
+	}
+	return digits < 6
+}
+
+// apply masks one field and whatever repeats it outside the fields.
+func (m *reader) apply(r *event.Record, f *event.Field, mask Mask) {
+	if mask == Withhold || mask == Drop {
+		f.Value, f.State = nil, event.Withheld
+	} else if f.State != event.Masked {
+		v := m.e.render(mask, personOf(r, f.Path, mask), f.Value)
+		if v == nil {
+			f.Value, f.State = nil, event.Withheld
+		} else {
+			f.Value, f.State = v, event.Masked
+		}
+	}
+	switch f.Path {
+	case "/id":
+		r.ID = r.Text(f.Path)
+	case "/resource/id":
+		r.ResourceID = r.Text(f.Path)
+	case "/correlation_id":
+		r.CorrelationID = r.Text(f.Path)
+	}
+}
+
+// personOf returns the handle of the person whom a field identifies, 0 when the event does not say.
+func personOf(r *event.Record, path string, mask Mask) int64 {
+	if mask != Pseudonym {
+		return 0
+	}
+	switch path {
+	case "/actor/id", "/actor/name":
+		return r.ActorHandle
+	case "/subject/id", "/subject/name":
+		return r.SubjectHandle
+	case "/resource/id", "/resource/name":
+		return r.ResourceHandle
+	}
+	return 0
+}

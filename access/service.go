@@ -1,0 +1,137 @@
+package access
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"probity.dev/internal/api"
+	"probity.dev/internal/crypt"
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+	"probity.dev/ledger/event"
+)
+
+// Recorder records an event of the product in a tenant's ledger together with its effect: both or neither, in one transaction. When effect returns an error, nothing is
+// recorded and that error comes back. Effect may run more than once, each time in a transaction of which the earlier ones left nothing.
+type Recorder interface {
+	Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error
+}
+
+// Options of [New].
+type Options struct {
+	DB       *sqldb.DB
+	Recorder Recorder
+	// KMS wraps the secret under which addresses are looked up.
+	KMS crypt.KMS
+	// TenantKeys returns a tenant's keyset. It is called for every request of a session and should answer from memory.
+	TenantKeys func(ctx context.Context, tenantID string) (*crypt.Tenant, error)
+	// SessionIdle and SessionAbsolute end console sessions; 30 minutes and 12 hours when zero.
+	SessionIdle, SessionAbsolute time.Duration
+	// Secure marks the session cookie Secure; set it when people use https.
+	Secure bool
+	Logger *slog.Logger
+	// Now replaces the clock in tests.
+	Now func() time.Time
+}
+
+// Service is the access domain. It is safe for concurrent use.
+type Service struct {
+	o        Options
+	hasher   *hasher
+	indexKey []byte
+	keys     keyCache
+
+	seenMu   sync.Mutex
+	sessions map[string]int64 // last use not yet written, by id
+	used     map[string]int64
+}
+
+// New returns the service. The database must be migrated.
+func New(ctx context.Context, o Options) (*Service, error) {
+	if o.SessionIdle == 0 {
+		o.SessionIdle = 30 * time.Minute
+	}
+	if o.SessionAbsolute == 0 {
+		o.SessionAbsolute = 12 * time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	const name = "index"
+	aad := []byte("access|" + name)
+	key, err := secret(ctx, o.DB, name,
+		func(b []byte) ([]byte, error) { return o.KMS.Wrap(ctx, b, aad) }, func(b []byte) ([]byte, error) { return o.KMS.Unwrap(ctx, b, aad) })
+	if err != nil {
+		return nil, fmt.Errorf("open the secret of the access domain: %w", err)
+	}
+	s := &Service{o: o, hasher: newHasher(), indexKey: key, sessions: map[string]int64{}, used: map[string]int64{}}
+	s.keys.now = o.Now
+	return s, nil
+}
+
+// index is a keyed hash by which something personal can be found without being stored.
+func (s *Service) index(label string) []byte {
+	m := hmac.New(sha256.New, s.indexKey)
+	m.Write([]byte(label))
+	return m.Sum(nil)
+}
+
+func (s *Service) emailIndex(email string) []byte { return s.index("email|" + normalEmail(email)) }
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// sealAccount fills in the sealed columns of a new account.
+func (s *Service) sealAccount(ctx context.Context, a *account, email, name string) error {
+	keys, err := s.o.TenantKeys(ctx, a.tenant)
+	if err != nil {
+		return err
+	}
+	if a.email, err = keys.Seal("account|"+a.id+"|email", []byte(email)); err != nil {
+		return err
+	}
+	a.name, err = keys.Seal("account|"+a.id+"|name", []byte(name))
+	return err
+}
+
+// open returns an account with its e-mail and name readable.
+func (s *Service) open(ctx context.Context, a account) (User, error) {
+	keys, err := s.o.TenantKeys(ctx, a.tenant)
+	if err != nil {
+		return User{}, err
+	}
+	email, err := keys.Open("account|"+a.id+"|email", a.email)
+	if err != nil {
+		return User{}, errs.Wrap(errs.Internal, err, "an account cannot be read")
+	}
+	name, err := keys.Open("account|"+a.id+"|name", a.name)
+	if err != nil {
+		return User{}, errs.Wrap(errs.Internal, err, "an account cannot be read")
+	}
+	return User{ID: a.id, TenantID: a.tenant, Email: string(email), Name: string(name), Role: a.role,
+		CreatedAt: time.UnixMicro(a.createdAt).UTC(), LockedAt: timeOf(a.lockedAt), LastLoginAt: timeOf(a.lastLoginAt)}, nil
+}
+
+// Client is where a request comes from, for throttling and for the ledger.
+type Client struct {
+	IP        netip.Addr
+	Hops      []string
+	UserAgent string
+	RequestID string
+}
+
+// ClientOf returns the client of the request being served.
+func ClientOf(ctx context.Context) Client {
+	return Client{IP: api.ClientIP(ctx), Hops: api.Hops(ctx), UserAgent: api.UserAgent(ctx), RequestID: api.RequestID(ctx)}
+}

@@ -1,0 +1,199 @@
+package access
+
+import (
+	"context"
+	"database/sql"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
+	"probity.dev/ledger/event"
+)
+
+// NewUser is what is needed to create a user.
+type NewUser struct {
+	Email, Name, Role, Password string
+}
+
+// UserChange is what may be changed about a user; nil leaves as it is.
+type UserChange struct {
+	Name   *string
+	Role   *string
+	Locked *bool
+}
+
+func mayManage(p actor.Principal) error {
+	if p.TenantID == "" || !p.Can(actor.AccessManage) {
+		return errs.New(errs.Forbidden, "This needs the permission %s.", actor.AccessManage)
+	}
+	return nil
+}
+
+// Users returns the users of the caller's tenant, oldest first.
+func (s *Service) Users(ctx context.Context, p actor.Principal) ([]User, error) {
+	if err := mayManage(p); err != nil {
+		return nil, err
+	}
+	rows, err := in(s.o.DB.Read(ctx), p.TenantID).accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]User, len(rows))
+	for i, a := range rows {
+		if out[i], err = s.open(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// CreateUser adds a user to the caller's tenant. The error is a Conflict when the address is taken there; whether another tenant has it does not show.
+func (s *Service) CreateUser(ctx context.Context, p actor.Principal, n NewUser) (User, error) {
+	if err := mayManage(p); err != nil {
+		return User{}, err
+	}
+	email, err := checkEmail(n.Email)
+	if err != nil {
+		return User{}, err
+	}
+	name, err := checkName(n.Name)
+	if err != nil {
+		return User{}, err
+	}
+	if err := checkRole(n.Role); err != nil {
+		return User{}, err
+	}
+	if err := CheckPassword("/password", n.Password, email); err != nil {
+		return User{}, err
+	}
+	a := account{id: newID(), tenant: p.TenantID, emailIndex: s.emailIndex(email), role: n.Role, createdAt: s.o.Now().UnixMicro()}
+	if a.hash, err = s.hasher.hash(ctx, n.Password); err != nil {
+		return User{}, err
+	}
+	if err := s.sealAccount(ctx, &a, email, name); err != nil {
+		return User{}, err
+	}
+	u, err := s.open(ctx, a)
+	if err != nil {
+		return User{}, err
+	}
+	e := aboutUser(newEvent(ctx, actionUserCreate, "access", "create", p), u)
+	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, n.Role)}
+	return u, s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
+		return in(tx, p.TenantID).insertAccount(ctx, a)
+	})
+}
+
+// UpdateUser renames, locks, unlocks or gives another role to a user of the caller's tenant. Locking ends the user's sessions and stops the API keys that the user made, at once.
+// The last admin can be neither locked nor demoted, and nobody can lock himself out.
+func (s *Service) UpdateUser(ctx context.Context, p actor.Principal, id string, c UserChange) (User, error) {
+	if err := mayManage(p); err != nil {
+		return User{}, err
+	}
+	if c.Role != nil {
+		if err := checkRole(*c.Role); err != nil {
+			return User{}, err
+		}
+	}
+	if c.Name != nil {
+		name, err := checkName(*c.Name)
+		if err != nil {
+			return User{}, err
+		}
+		c.Name = &name
+	}
+	if id == p.UserID && ((c.Locked != nil && *c.Locked) || (c.Role != nil && *c.Role != actor.RoleAdmin)) {
+		return User{}, errs.New(errs.Conflict, "You cannot lock yourself or take your own role away; ask another admin.")
+	}
+	old, err := in(s.o.DB.Read(ctx), p.TenantID).account(ctx, id)
+	if err != nil {
+		return User{}, err
+	}
+	before, err := s.open(ctx, old)
+	if err != nil {
+		return User{}, err
+	}
+	next, err := s.applied(ctx, old, before, c)
+	if err != nil {
+		return User{}, err
+	}
+	after, err := s.open(ctx, next)
+	if err != nil {
+		return User{}, err
+	}
+	e := userChangeEvent(ctx, p, before, after)
+	if len(e.Changes) == 0 {
+		return before, nil
+	}
+	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return s.store(ctx, in(tx, p.TenantID), old, next) })
+	s.keys.forget(p.TenantID)
+	return after, err
+}
+
+// applied returns the account as it will be.
+func (s *Service) applied(ctx context.Context, a account, u User, c UserChange) (account, error) {
+	if c.Name != nil && *c.Name != u.Name {
+		if err := s.sealAccount(ctx, &a, u.Email, *c.Name); err != nil {
+			return a, err
+		}
+	}
+	if c.Role != nil {
+		a.role = *c.Role
+	}
+	if c.Locked != nil && *c.Locked != a.lockedAt.Valid {
+		a.lockedAt = sql.NullInt64{}
+		if *c.Locked {
+			a.lockedAt = sql.NullInt64{Int64: s.o.Now().UnixMicro(), Valid: true}
+		}
+	}
+	return a, nil
+}
+
+func userChangeEvent(ctx context.Context, p actor.Principal, before, after User) *event.Event {
+	action, activity := actionUserUpdate, "update"
+	var changes []event.Change
+	if before.Name != after.Name {
+		changes = append(changes, change("/name", before.Name, after.Name))
+	}
+	if before.Role != after.Role {
+		changes = append(changes, change("/role", before.Role, after.Role))
+	}
+	if before.Locked() != after.Locked() {
+		changes = append(changes, change("/locked", before.Locked(), after.Locked()))
+		action, activity = actionUserUnlock, "unlock"
+		if after.Locked() {
+			action, activity = actionUserLock, "lock"
+		}
+	}
+	e := aboutUser(newEvent(ctx, action, "access", activity, p), after)
+	e.Changes = changes
+	return e
+}
+
+// store writes a changed account, unless somebody else changed it meanwhile or the tenant would be left without an admin.
+func (s *Service) store(ctx context.Context, q scoped, old, next account) error {
+	now, err := q.account(ctx, old.id)
+	if err != nil {
+		return err
+	}
+	if now.role != old.role || now.lockedAt != old.lockedAt {
+		return errs.New(errs.Conflict, "The user was changed by somebody else at the same time; look again.")
+	}
+	wasAdmin := old.role == actor.RoleAdmin && !old.lockedAt.Valid
+	isAdmin := next.role == actor.RoleAdmin && !next.lockedAt.Valid
+	if wasAdmin && !isAdmin {
+		others, err := q.otherAdmins(ctx, old.id)
+		if err != nil {
+			return err
+		}
+		if others == 0 {
+			return errs.New(errs.Conflict, "This is the last admin; make somebody else an admin first.")
+		}
+	}
+	if err := q.updateAccount(ctx, next); err != nil {
+		return err
+	}
+	if next.lockedAt.Valid {
+		return q.deleteSessions(ctx, next.id, "")
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/api"
+	"probity.dev/internal/sqldb"
+	"probity.dev/ledger"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/person"
+	"probity.dev/ledger/views"
+)
+
+// Limits of one append request. A stream of NDJSON has no limit of events; each of its lines is limited like an event.
+const (
+	MaxEvents = 1000
+	MaxBody   = 8 << 20 // bytes
+)
+
+// Handlers serves the ledger over HTTP.
+type Handlers struct {
+	// Ledger is what is served.
+	Ledger *ledger.Ledger
+	// Mask returns what a caller may see; nil means everything.
+	Mask func(actor.Principal) event.Masker
+	// PublicURL is the address under which clients reach the server, without a trailing slash; it is put into links.
+	PublicURL string
+	// Verifier runs and remembers verifications of a tenant's log.
+	Verifier Verifier
+	// Views keeps saved searches.
+	Views *views.Store
+	// Reads is told about every read of events, so that reading is itself recorded. May be nil.
+	Reads Reads
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+	// DB holds what the handlers keep themselves.
+	DB *sqldb.DB
+}
+
+// Verifier checks a tenant's whole log in the background.
+type Verifier interface {
+	// Start begins a verification unless one is running.
+	Start(ctx context.Context, tenantID string) error
+	// Status tells how the last one ended and how far the running one is.
+	Status(ctx context.Context, tenantID string) (Verification, error)
+}
+
+// Verification is the state of a log's verification.
+type Verification struct {
+	Running bool          `json:"running"`
+	Done    int64         `json:"done" doc:"events checked so far by the running verification"`
+	Total   int64         `json:"total"`
+	Last    *VerifyResult `json:"last"`
+}
+
+// VerifyResult is how a verification ended.
+type VerifyResult struct {
+	At              time.Time `json:"at"`
+	OK              bool      `json:"ok"`
+	Size            int64     `json:"size"`
+	EventsPerSecond float64   `json:"events_per_second"`
+	Error           string    `json:"error,omitempty"`
+}
+
+// Reads is told what was read, to summarise it in the log (reading the audit trail is itself auditable).
+type Reads interface {
+	// Read reports that p was given n events by an operation such as "search".
+	Read(p actor.Principal, operation string, n int)
+}
+
+// Register adds all operations.
+func (h *Handlers) Register(a *api.API) {
+	h.registerAppend(a)
+	h.registerSearch(a)
+	h.registerLog(a)
+	h.registerSettings(a)
+}
+
+func (h *Handlers) mask(p actor.Principal) event.Masker {
+	if h.Mask == nil {
+		return nil
+	}
+	return h.Mask(p)
+}
+
+func (h *Handlers) read(p actor.Principal, operation string, n int) {
+	if h.Reads != nil && n > 0 {
+		h.Reads.Read(p, operation, n)
+	}
+}
+
+// By is the actor of an event that p causes.
+func By(p actor.Principal) event.Actor {
+	a := event.Actor{Type: p.Type(), ID: p.ID(), Name: p.Name, Email: p.Email}
+	if p.Role != "" {
+		a.Roles = []string{p.Role}
+	}
+	return a
+}
+
+// personView is a person as the type-ahead shows them.
+type personView struct {
+	Handle int64  `json:"handle"`
+	Type   string `json:"type"`
+	ID     string `json:"id"`
+	Name   string `json:"name,omitempty"`
+	Email  string `json:"email,omitempty"`
+	Kind   string `json:"kind"`
+}
+
+func viewPerson(m person.Match, mask event.Masker) personView {
+	r := ledger.IdentityRecord(m.Handle, m.Identity)
+	if mask != nil {
+		mask.Mask(r)
+	}
+	return personView{Handle: m.Handle, Type: m.Identity.Type, ID: r.Text("/actor/id"), Name: r.Text("/actor/name"), Email: r.Text("/actor/email"), Kind: person.KindPerson}
+}

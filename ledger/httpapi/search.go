@@ -1,0 +1,432 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/api"
+	"probity.dev/internal/errs"
+	"probity.dev/ledger"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/query"
+)
+
+// filterParams are the search conditions as query parameters. Repeated parameters are alternatives.
+type filterParams struct {
+	From          string   `query:"from" doc:"Begin of the period, included: RFC 3339, or a date." example:"2026-01-01"`
+	To            string   `query:"to" doc:"End of the period, excluded; a date means its end."`
+	Time          string   `query:"time" enum:"recorded,occurred" default:"occurred" doc:"Which time from and to bound."`
+	Actor         []string `query:"actor,explode" doc:"Id, e-mail, exact name or handle:N of who did it."`
+	Subject       []string `query:"subject,explode" doc:"Id or handle:N of the person whose data it is."`
+	Person        []string `query:"person,explode" doc:"A person in any role."`
+	Action        []string `query:"action,explode" doc:"Action, with * as in invoice.*"`
+	Resource      []string `query:"resource,explode" doc:"type/id, or a type alone."`
+	Outcome       []string `query:"outcome,explode" enum:"success,failure,denied"`
+	Source        []string `query:"source,explode"`
+	IP            []string `query:"ip,explode"`
+	Category      []string `query:"category,explode"`
+	Activity      []string `query:"activity,explode"`
+	Severity      []string `query:"severity,explode"`
+	CorrelationID []string `query:"correlation_id,explode"`
+	ID            []string `query:"id,explode" doc:"The event's own id, as the producer gave it."`
+	Text          string   `query:"text" doc:"Occurs in some value that you may see, without regard to case."`
+	values        url.Values
+}
+
+// Resolve implements huma.Resolver: it picks up field.NAME=VALUE.
+func (f *filterParams) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	f.values = u.Query()
+	return nil
+}
+
+func (f *filterParams) query() (ledger.Query, error) {
+	q := ledger.Query{Time: f.Time, Actor: f.Actor, Subject: f.Subject, Person: f.Person, Action: lower(f.Action), Resource: f.Resource, Outcome: f.Outcome, Source: f.Source,
+		IP: f.IP, Category: f.Category, Activity: f.Activity, Severity: f.Severity, CorrelationID: f.CorrelationID, EventID: f.ID, Text: f.Text}
+	var err error
+	if q.From, err = ParseBound(f.From, false); err != nil {
+		return q, errs.Field("/from", "invalid", "from is not a time; write 2026-01-31 or 2026-01-31T12:00:00Z")
+	}
+	if q.To, err = ParseBound(f.To, true); err != nil {
+		return q, errs.Field("/to", "invalid", "to is not a time; write 2026-01-31 or 2026-01-31T12:00:00Z")
+	}
+	for k, v := range f.values {
+		if name, ok := strings.CutPrefix(k, "field."); ok {
+			if q.Fields == nil {
+				q.Fields = map[string]string{}
+			}
+			q.Fields[name] = v[0]
+		}
+	}
+	return q, nil
+}
+
+func lower(list []string) []string {
+	for i := range list {
+		list[i] = strings.ToLower(list[i])
+	}
+	return list
+}
+
+// ParseBound parses a bound of a period: RFC 3339, or a date in UTC, whose end is meant when end is true. Empty is the zero time.
+func ParseBound(s string, end bool) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		if end {
+			t = t.AddDate(0, 0, 1)
+		}
+		return t, nil
+	}
+	return time.Parse(time.RFC3339Nano, s)
+}
+
+type searchInput struct {
+	filterParams
+	Cursor string `query:"cursor" doc:"next_cursor of the page before."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+	Order  string `query:"order" enum:"asc,desc" default:"desc" doc:"By seq: newest first, or oldest first."`
+}
+
+func (h *Handlers) registerSearch(a *api.API) {
+	needs := api.Needs(actor.LedgerSearch)
+	huma.Register(a, api.Op("search-events", "GET /api/events", "Search events", needs, api.LooseQuery(), api.Streaming(),
+		api.Describe("Events in order of seq. `complete_until` says how far the log was looked at: every matching event before that seq, and within the page's range, is in the pages. "+
+			"Custom fields are searched as field.NAME=VALUE.")), h.search)
+	huma.Register(a, api.Op("get-event", "GET /api/events/{id}", "Get one event", needs, api.Describe("By seq, or by the event's id where that is unique.")), h.get)
+	huma.Register(a, api.Op("lookup-event", "GET /api/event-lookup", "Get one event by source and id", needs), h.lookup)
+	huma.Register(a, api.Op("prove-event", "GET /api/events/{id}/proof", "Prove one event", needs), h.proof)
+	huma.Register(a, api.Op("resource-history", "GET /api/resources/{type}/{id}/history", "History of a resource", needs), h.history)
+	huma.Register(a, api.Op("event-stats", "GET /api/stats", "Count events", needs, api.LooseQuery()), h.stats)
+	huma.Register(a, api.Op("find-persons", "GET /api/persons", "Find people by part of a name", needs), h.persons)
+	huma.Register(a, api.Op("stream-events", "GET /api/events/stream", "Follow events as they are recorded", needs, api.LooseQuery(), api.Streaming(),
+		api.Describe("Server-sent events: `event` with a matching event (its id is the seq, so Last-Event-ID resumes), `head` when the log or its checkpoint has grown.")), h.stream)
+}
+
+func (h *Handlers) search(ctx context.Context, in *searchInput) (*huma.StreamResponse, error) {
+	p, err := actor.Require(ctx, actor.LedgerSearch)
+	if err != nil {
+		return nil, err
+	}
+	q, err := in.query()
+	if err != nil {
+		return nil, err
+	}
+	page := ledger.Page{Ascending: in.Order == "asc", Limit: in.Limit}
+	if err := applyCursor(in.Cursor, &page, &q); err != nil {
+		return nil, err
+	}
+	return h.list(ctx, p, "search", q, page)
+}
+
+// applyCursor continues after the page before. A cursor is the seq of that page's last event; people are told to treat it as opaque.
+func applyCursor(cursor string, page *ledger.Page, q *ledger.Query) error {
+	if cursor == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(cursor, 10, 53)
+	if err != nil {
+		return errs.Field("/cursor", "invalid", "this is not a cursor; use the next_cursor of the page before")
+	}
+	if page.Ascending {
+		q.SeqFrom = n + 1
+		return nil
+	}
+	if n == 0 {
+		q.SeqFrom, q.SeqTo = 1, 1 // nothing is older than seq 0
+		return nil
+	}
+	page.After = n
+	return nil
+}
+
+// list runs a search and streams its page: the first results go out while later ones are still being looked for. An error after the first
+// byte ends the document with a member error.
+func (h *Handlers) list(ctx context.Context, p actor.Principal, operation string, q ledger.Query, page ledger.Page) (*huma.StreamResponse, error) {
+	mask := h.mask(p)
+	buf := append(make([]byte, 0, 64<<10), `{"items":[`...)
+	n, last := 0, uint64(0)
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		started := false
+		start := func() {
+			if !started {
+				c.SetHeader("Content-Type", "application/json")
+				c.SetHeader("Cache-Control", "private, no-store")
+				c.SetStatus(http.StatusOK)
+				started = true
+			}
+		}
+		found, err := h.Ledger.Search(ctx, p.TenantID, q, page, mask, func(r *event.Record) error {
+			if n > 0 {
+				buf = append(buf, ',')
+			}
+			buf = r.AppendJSON(buf)
+			n, last = n+1, r.Seq
+			if len(buf) > 48<<10 {
+				start()
+				if _, err := c.BodyWriter().Write(buf); err != nil {
+					return err
+				}
+				buf = buf[:0]
+			}
+			return nil
+		})
+		h.read(p, operation, n)
+		if err != nil && !started {
+			writeProblem(c, ctx, err)
+			return
+		}
+		start()
+		buf = append(buf, ']')
+		if found.More {
+			buf = append(buf, `,"next_cursor":"`...)
+			buf = strconv.AppendUint(buf, last, 10)
+			buf = append(buf, '"')
+		}
+		buf = append(buf, `,"complete_until":{"seq":`...)
+		buf = strconv.AppendUint(buf, found.Head, 10)
+		buf = append(buf, `,"recorded_at":"`...)
+		buf = found.RecordedAt.AppendFormat(buf, time.RFC3339Nano)
+		buf = append(buf, `"}`...)
+		if err != nil {
+			buf = append(buf, `,"error":`...)
+			buf = appendError(buf, &errs.Error{Code: errs.CodeOf(err), Message: errs.Message(err)})
+		}
+		_, _ = c.BodyWriter().Write(append(buf, '}', '\n')) // the client may be gone
+	}}, nil
+}
+
+func writeProblem(c huma.Context, ctx context.Context, err error) {
+	p := api.NewProblem(ctx, err)
+	for k, v := range p.GetHeaders() {
+		c.SetHeader(k, v[0])
+	}
+	c.SetHeader("Content-Type", p.ContentType(""))
+	c.SetStatus(p.GetStatus())
+	_ = json.NewEncoder(c.BodyWriter()).Encode(p)
+}
+
+type eventInput struct {
+	ID string `path:"id" doc:"seq or id of the event"`
+}
+
+// resolve finds the seq of an event by its seq or id.
+func (h *Handlers) resolve(ctx context.Context, p actor.Principal, id string) (uint64, error) {
+	if seq, err := strconv.ParseUint(id, 10, 53); err == nil {
+		return seq, nil
+	}
+	return h.find(ctx, p, ledger.Query{EventID: []string{id}})
+}
+
+func (h *Handlers) find(ctx context.Context, p actor.Principal, q ledger.Query) (uint64, error) {
+	var seqs []uint64
+	_, err := h.Ledger.Search(ctx, p.TenantID, q, ledger.Page{Limit: 2}, nil, func(r *event.Record) error {
+		seqs = append(seqs, r.Seq)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case len(seqs) == 0:
+		return 0, errs.New(errs.NotFound, "there is no event with this id")
+	case len(seqs) > 1:
+		return 0, errs.New(errs.Conflict, "several sources have an event with this id; name the source as well, or use the seq")
+	}
+	return seqs[0], nil
+}
+
+func (h *Handlers) get(ctx context.Context, in *eventInput) (*huma.StreamResponse, error) {
+	p, err := actor.Require(ctx, actor.LedgerSearch)
+	if err != nil {
+		return nil, err
+	}
+	seq, err := h.resolve(ctx, p, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return h.one(ctx, p, seq)
+}
+
+type lookupInput struct {
+	Source string `query:"source" required:"true"`
+	ID     string `query:"id" required:"true"`
+}
+
+func (h *Handlers) lookup(ctx context.Context, in *lookupInput) (*huma.StreamResponse, error) {
+	p, err := actor.Require(ctx, actor.LedgerSearch)
+	if err != nil {
+		return nil, err
+	}
+	seq, err := h.find(ctx, p, ledger.Query{Source: []string{in.Source}, EventID: []string{in.ID}})
+	if err != nil {
+		return nil, err
+	}
+	return h.one(ctx, p, seq)
+}
+
+func (h *Handlers) one(ctx context.Context, p actor.Principal, seq uint64) (*huma.StreamResponse, error) {
+	r, err := h.Ledger.Get(ctx, p.TenantID, seq, h.mask(p))
+	if err != nil {
+		return nil, err
+	}
+	h.read(p, "view", 1)
+	return raw(http.StatusOK, "application/json", append(r.AppendJSON(nil), '\n')), nil
+}
+
+type historyInput struct {
+	Type   string `path:"type"`
+	ID     string `path:"id"`
+	Cursor string `query:"cursor"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+}
+
+func (h *Handlers) history(ctx context.Context, in *historyInput) (*huma.StreamResponse, error) {
+	p, err := actor.Require(ctx, actor.LedgerSearch)
+	if err != nil {
+		return nil, err
+	}
+	q := ledger.Query{Resource: []string{in.Type + "/" + in.ID}}
+	page := ledger.Page{Limit: in.Limit}
+	if err := applyCursor(in.Cursor, &page, &q); err != nil {
+		return nil, err
+	}
+	return h.list(ctx, p, "history", q, page)
+}
+
+type personsInput struct {
+	Q     string `query:"q" required:"true" minLength:"1" maxLength:"200" doc:"Part of a name, e-mail or id."`
+	Limit int    `query:"limit" minimum:"1" maximum:"50" default:"10"`
+}
+
+type personsOutput struct {
+	Body struct {
+		Items []personView `json:"items"`
+	}
+}
+
+func (h *Handlers) persons(ctx context.Context, in *personsInput) (*personsOutput, error) {
+	p, err := actor.Require(ctx, actor.LedgerSearch)
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.Ledger.People(ctx, p.TenantID, in.Q, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &personsOutput{}
+	out.Body.Items = []personView{}
+	for _, m := range found {
+		out.Body.Items = append(out.Body.Items, viewPerson(m, h.mask(p)))
+	}
+	return out, nil
+}
+
+type statsInput struct {
+	filterParams
+	Bucket string `query:"bucket" enum:"auto,minute,hour,day,week,month" default:"auto"`
+	TZ     string `query:"tz" default:"UTC" doc:"IANA time zone of days, weeks and months."`
+}
+
+type countView struct {
+	Key   string `json:"key"`
+	Count int64  `json:"count"`
+}
+
+type actorCount struct {
+	Handle int64  `json:"handle"`
+	Name   string `json:"name"`
+	Count  int64  `json:"count"`
+}
+
+type bucketView struct {
+	Start    time.Time `json:"start"`
+	Count    int64     `json:"count"`
+	Failures int64     `json:"failures"`
+}
+
+type statsOutput struct {
+	Body struct {
+		Bucket        string       `json:"bucket"`
+		Total         int64        `json:"total"`
+		Buckets       []bucketView `json:"buckets"`
+		Actions       []countView  `json:"actions"`
+		Actors        []actorCount `json:"actors"`
+		Outcomes      []countView  `json:"outcomes"`
+		ResourceTypes []countView  `json:"resource_types"`
+	}
+}
+
+func (h *Handlers) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
+	p, err := actor.Require(ctx, actor.LedgerSearch)
+	if err != nil {
+		return nil, err
+	}
+	q, err := in.query()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := time.LoadLocation(in.TZ); err != nil {
+		return nil, errs.Field("/tz", "invalid", "this is not an IANA time zone such as Europe/Berlin")
+	}
+	unit := query.Unit(in.Bucket)
+	if in.Bucket == "auto" {
+		unit = autoBucket(q.From, q.To)
+	}
+	s, err := h.Ledger.Stats(ctx, p.TenantID, q, query.StatsSpec{Unit: unit, TimeZone: in.TZ, Occurred: in.Time != "recorded", TopN: 20})
+	if err != nil {
+		return nil, err
+	}
+	return h.viewStats(ctx, p, s, unit), nil
+}
+
+// autoBucket aims at some 30 to 120 bars.
+func autoBucket(from, to time.Time) query.Unit {
+	if to.IsZero() {
+		to = time.Now()
+	}
+	switch d := to.Sub(from); {
+	case from.IsZero() || d > 3*365*24*time.Hour:
+		return query.Month
+	case d > 180*24*time.Hour:
+		return query.Week
+	case d > 4*24*time.Hour:
+		return query.Day
+	case d > 3*time.Hour:
+		return query.Hour
+	}
+	return query.Minute
+}
+
+func (h *Handlers) viewStats(ctx context.Context, p actor.Principal, s *query.Stats, unit query.Unit) *statsOutput {
+	out := &statsOutput{}
+	b := &out.Body
+	b.Bucket, b.Total = string(unit), s.Total
+	b.Buckets, b.Actors = []bucketView{}, []actorCount{}
+	for _, x := range s.Buckets {
+		b.Buckets = append(b.Buckets, bucketView{Start: time.UnixMicro(x.Start).UTC(), Count: x.Count, Failures: x.Failures})
+	}
+	mask := h.mask(p)
+	for _, x := range s.Actors {
+		if x.Handle != 0 {
+			b.Actors = append(b.Actors, actorCount{Handle: x.Handle, Name: h.Ledger.Who(ctx, p.TenantID, x.Handle, mask), Count: x.Count})
+		}
+	}
+	counts := func(list []query.KeyCount) []countView {
+		v := []countView{}
+		for _, x := range list {
+			v = append(v, countView{Key: x.Key, Count: x.Count})
+		}
+		return v
+	}
+	b.Actions, b.Outcomes, b.ResourceTypes = counts(s.Actions), counts(s.Outcomes), counts(s.ResourceTypes)
+	return out
+}

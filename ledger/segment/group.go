@@ -1,0 +1,215 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/parquet-go/parquet-go/bloom"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// Group is one row group of a working file: the unit that searches skip, or decode column by column.
+type Group struct {
+	f *file
+	n int
+}
+
+// Groups returns the number of row groups; they are in ascending order of seq.
+func (w *Working) Groups() int { return len(w.file.md.RowGroups) }
+
+// Group returns the i-th row group.
+func (w *Working) Group(i int) Group { return Group{f: w.file, n: i} }
+
+// Rows returns the number of rows.
+func (g Group) Rows() int { return int(g.f.md.RowGroups[g.n].NumRows) }
+
+// Bounds returns the smallest and largest value of an integer column.
+func (g Group) Bounds(col Column) (lo, hi int64, err error) { return g.f.intBounds(g.n, int(col)) }
+
+// MayHoldInt reports whether the bloom filter and the bounds of an integer column allow it to hold v. Columns without a filter always may.
+func (g Group) MayHoldInt(col Column, v int64) (bool, error) {
+	if lo, hi, err := g.Bounds(col); err == nil && (v < lo || v > hi) {
+		return false, nil
+	}
+	return g.f.mayHold(g.n, int(col), xxh.Sum64Uint64(uint64(v)))
+}
+
+// MayHoldString reports whether the bloom filter of a string column allows it to hold v. Columns without a filter always may.
+func (g Group) MayHoldString(col Column, v string) (bool, error) {
+	return g.f.mayHold(g.n, int(col), xxh.Sum64([]byte(v)))
+}
+
+// filterRef is where a bloom filter's bits are; size 0 when there is no filter.
+type filterRef struct{ at, size int64 }
+
+func (f *file) mayHold(group, col int, hash uint64) (bool, error) {
+	ref, err := f.filter(group, col)
+	if err != nil || ref.size == 0 {
+		return true, err
+	}
+	// The block that the hash selects is all that matters: 32 bytes.
+	var b [bloom.BlockSize]byte
+	block := int64((hash >> 32) * uint64(ref.size/bloom.BlockSize) >> 32)
+	if err := f.readFull(b[:], ref.at+block*bloom.BlockSize); err != nil {
+		return true, err
+	}
+	return bloom.MakeSplitBlockFilter(b[:]).Check(hash), nil
+}
+
+func (f *file) filter(group, col int) (filterRef, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := [2]int{group, col}
+	if r, ok := f.filters[key]; ok {
+		return r, nil
+	}
+	var ref filterRef
+	if m := &f.md.RowGroups[group].Columns[col].MetaData; m.BloomFilterLength > 0 {
+		n, at := int64(m.BloomFilterLength), m.BloomFilterOffset
+		if at < 4 || at > f.size || n > f.size-at {
+			return ref, fmt.Errorf("%s: damaged bloom filter", f.path)
+		}
+		head := make([]byte, min(n, 64))
+		if err := f.readFull(head, at); err != nil {
+			return ref, err
+		}
+		var h format.BloomFilterHeader
+		r := protocol.NewReaderFromBytes(head)
+		if err := thrift.NewDecoder(r).Decode(&h); err != nil {
+			return ref, fmt.Errorf("%s: damaged bloom filter: %w", f.path, err)
+		}
+		ref = filterRef{at: at + int64(r.BytesRead()), size: int64(h.NumBytes)}
+		if ref.size <= 0 || ref.size%bloom.BlockSize != 0 || int64(r.BytesRead())+ref.size != n {
+			return ref, fmt.Errorf("%s: damaged bloom filter", f.path)
+		}
+	}
+	f.filters[key] = ref
+	return ref, nil
+}
+
+// Vector is one column of a row group. Its memory is reused by the next Open.
+type Vector struct {
+	chunk chunkReader
+
+	// Dict says that the column has a dictionary: entries in Ints or Strings and, after Load, one code per row in Codes. Otherwise, Load puts
+	// integers into Ints, and strings are read with [Vector.Bytes].
+	Dict    bool
+	Ints    []int64
+	Strings []string
+	Codes   []int32
+
+	values  []byte
+	offsets []uint32
+	loaded  bool
+}
+
+// Open positions v on a column and reads its dictionary, if there is one.
+func (v *Vector) Open(g Group, col Column) error {
+	v.loaded = false
+	if err := v.chunk.open(g.f, g.n, int(col)); err != nil {
+		return err
+	}
+	v.Dict, v.Codes = v.chunk.dict, v.Codes[:0]
+	v.Strings = v.chunk.strs
+	if v.Dict {
+		v.Ints = append(v.Ints[:0], v.chunk.nums...)
+	} else {
+		v.Ints = v.Ints[:0]
+	}
+	return nil
+}
+
+// Load decodes all rows of the column.
+func (v *Vector) Load() error {
+	if v.loaded {
+		return nil
+	}
+	c := &v.chunk
+	v.values, v.offsets = v.values[:0], append(v.offsets[:0], 0)
+	for row := 0; row < c.rows; row = c.to {
+		if err := c.load(row); err != nil {
+			return err
+		}
+		switch {
+		case v.Dict:
+			v.Codes = append(v.Codes, c.codes...)
+		case c.f.cols[c.col].kind == kindInt64:
+			v.Ints = append(v.Ints, c.ints...)
+		case c.f.cols[c.col].kind == kindNonce:
+			return errors.New("segment: nonces are not a vector")
+		default:
+			base := uint32(len(v.values))
+			v.values = append(v.values, c.values...)
+			for _, o := range c.offsets[1:] {
+				v.offsets = append(v.offsets, base+o)
+			}
+		}
+	}
+	v.loaded = true
+	return nil
+}
+
+// Bytes returns the value of a row of a string column without a dictionary.
+func (v *Vector) Bytes(row int) []byte { return v.values[v.offsets[row]:v.offsets[row+1]] }
+
+// Int returns the value of a row of an integer column.
+func (v *Vector) Int(row int) int64 {
+	if v.Dict {
+		return v.Ints[v.Codes[row]]
+	}
+	return v.Ints[row]
+}
+
+// RowBuffer is memory that [Group.FetchRows] reuses. The zero value is ready.
+type RowBuffer struct{ s *scanner }
+
+// FetchRows calls yield with the rows at the given ascending positions within the group, or in reverse when desc is set. The Row is valid
+// during the call only.
+func (g Group) FetchRows(rows []int32, cols Columns, desc bool, buf *RowBuffer, yield func(*Row) error) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if buf.s == nil {
+		buf.s = newScanner(nil, 0)
+	}
+	s := buf.s
+	s.reset(g.f, cols)
+	if err := s.openGroup(g.n); err != nil {
+		return err
+	}
+	for len(rows) > 0 {
+		// Rows of one window are assembled together, from the first wanted to the last.
+		i, j := 0, 1
+		if desc {
+			i, j = len(rows)-1, len(rows)
+			for i > 0 && rows[i-1]/window == rows[j-1]/window {
+				i--
+			}
+		} else {
+			for j < len(rows) && rows[j]/window == rows[0]/window {
+				j++
+			}
+		}
+		part := rows[i:j]
+		if desc {
+			rows = rows[:i]
+		} else {
+			rows = rows[j:]
+		}
+		from := int(part[0])
+		if err := s.fill(from, int(part[len(part)-1])+1); err != nil {
+			return err
+		}
+		for k := range part {
+			at := part[k]
+			if desc {
+				at = part[len(part)-1-k]
+			}
+			if err := yield(&s.rows[int(at)-from]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
