@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger/event"
@@ -159,4 +160,13 @@ func (l *Ledger) PseudonymKey(ctx context.Context, tenantID string) ([32]byte, e
 		return [32]byte{}, err
 	}
 	return t.loadSecret(ctx, l.db, "pseudonym", periodID{})
+}
+
+// TenantKeys returns the keyset of a tenant, for other domains that seal what they keep.
+func (l *Ledger) TenantKeys(ctx context.Context, tenantID string) (*crypt.Tenant, error) {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	return t.keys, nil
 }

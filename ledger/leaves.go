@@ -27,18 +27,8 @@ func (l *Ledger) leaves(ctx context.Context, t *tenant, from, to uint64, yield f
 			if s.First > from {
 				return errs.New(errs.Internal, "no segment holds seq %d", from)
 			}
-			err := segment.ReadEvidence(l.path(s.EvidencePath), func(seq uint64, leaf []byte) error {
-				switch {
-				case seq < from:
-					return nil
-				case seq >= to:
-					return errStop
-				}
-				from = seq + 1
-				return yield(seq, leaf)
-			})
-			if err != nil && !errors.Is(err, errStop) {
-				return fmt.Errorf("segment %s: %w", s.EvidencePath, err)
+			if err := l.segmentLeaves(s, &from, to, yield); err != nil {
+				return err
 			}
 			if err := ctx.Err(); err != nil {
 				return err
@@ -61,4 +51,23 @@ func (l *Ledger) leaves(ctx context.Context, t *tenant, from, to uint64, yield f
 		}
 	}
 	return nil
+}
+
+// segmentLeaves yields the leaves of [*from, to) that a segment holds and moves *from past them.
+func (l *Ledger) segmentLeaves(s Segment, from *uint64, to uint64, yield func(seq uint64, leaf []byte) error) error {
+	e, err := segment.OpenEvidence(l.path(s.EvidencePath))
+	if err != nil {
+		return fmt.Errorf("segment %s: %w", s.EvidencePath, err)
+	}
+	defer e.Close()
+	var inner error
+	err = e.Scan(*from, min(to, s.First+s.Count), func(seq uint64, leaf []byte) error {
+		*from = seq + 1
+		inner = yield(seq, leaf)
+		return inner
+	})
+	if err != nil && inner == nil {
+		return fmt.Errorf("segment %s: %w", s.EvidencePath, err)
+	}
+	return err
 }

@@ -83,7 +83,7 @@ func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
 	if t < b.lastTime {
 		w.problem(b, TimeOrder, index, "recorded_at is earlier than that of the record before it")
 	}
-	b.lastTime = max(t, b.lastTime)
+	b.lastTime = t
 	w.nonces.add(w.view.Nonce)
 	return nil
 }
@@ -199,7 +199,9 @@ func (w *worker) explain(b *block, wrong []difference) {
 		where := tlog.Tile{Index: index / tlog.TileWidth, Width: tlog.TileWidth}.Path()
 		if other, ok := stored[b.hashes[d.at]]; ok && other != d.at && b.hashes[other] == d.stored {
 			told[other] = true
-			w.problem(b, LeavesSwapped, index, "this record and the one with seq %d have changed places", w.log.Base+b.first+uint64(other)).Where = where
+			partner := w.log.Base + b.first + uint64(other)
+			p := w.problem(b, LeavesSwapped, index, "this record and the one with seq %d have changed places", partner)
+			p.Where, p.partner = where, partner
 			continue
 		}
 		switch d.blames {

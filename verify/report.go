@@ -44,6 +44,8 @@ type Problem struct {
 	Where string `json:"where,omitempty"`
 	// Message says it in words. It holds no personal data.
 	Message string `json:"message"`
+
+	partner uint64 // seq of the other of a swapped pair
 }
 
 func (p *Problem) String() string {

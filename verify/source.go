@@ -51,8 +51,8 @@ type WorkingSource interface {
 // Working is an event as people read it.
 type Working struct {
 	// Nonce and the clear attributes, as the working copy has them.
-	Nonce                                                      [16]byte
-	RecordedAt, OccurredAt                                     int64 // microseconds since 1970 UTC
+	Nonce                                                     [16]byte
+	RecordedAt, OccurredAt                                    int64 // microseconds since 1970 UTC
 	Source, Action, Category, Activity, Outcome, ResourceType string
 	// Disclosure opens everything that the reader's keys open: groups by their key, erased groups by their root.
 	Disclosure evidence.Disclosure

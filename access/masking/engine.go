@@ -114,7 +114,7 @@ func (m *reader) Mask(r *event.Record) {
 		}
 		mask, ok := known[f.Category]
 		if !ok || f.Category == "" || m.role.Nothing {
-			mask = m.decide(f)
+			mask = m.decide(r, f)
 		}
 		if mask != Show {
 			m.apply(r, f, mask)
@@ -129,12 +129,16 @@ func (m *reader) Mask(r *event.Record) {
 }
 
 // decide returns the mask of a field whose category was not seen before, or that has none.
-func (m *reader) decide(f *event.Field) Mask {
+func (m *reader) decide(r *event.Record, f *event.Field) Mask {
 	switch {
 	case m.role.Nothing:
 		return Withhold
 	case f.Category != "":
 		return m.learn(f.Category)
+	case r.ResourceHandle != 0 && f.Path == "/resource/id":
+		return m.learn("user.unique_id") // the path alone does not say that this resource is a person
+	case r.ResourceHandle != 0 && f.Path == "/resource/name":
+		return m.learn("user.name")
 	case structural(f.Path) && plainWords(f.Value):
 		return Show
 	}

@@ -9,6 +9,9 @@ import (
 // cacheSlots bounds the cache: at most this many decisions are remembered, about 4 MiB with long names.
 const cacheSlots = 1 << 14
 
+// ways is the number of places an entry may be in.
+const ways = 4
+
 // cache remembers what names were decided to mean. It is a fixed table of atomically replaced entries: readers never wait, an
 // entry that hashes to a full place replaces another, and a lost race costs one more decision.
 type cache struct {
@@ -40,11 +43,10 @@ func (e *cacheEntry) is(action, path, member string) bool {
 // get returns the remembered decision, and the place to put a new one.
 func (c *cache) get(action, path, member string) (*cacheEntry, uint64) {
 	at := c.place(action, path, member)
-	if e := c.slots[at].Load(); e.is(action, path, member) {
-		return e, at
-	}
-	if e := c.slots[at^1].Load(); e.is(action, path, member) {
-		return e, at
+	for i := range uint64(ways) {
+		if e := c.slots[at^i].Load(); e.is(action, path, member) {
+			return e, at
+		}
 	}
 	return nil, at
 }
@@ -55,8 +57,10 @@ func (c *cache) put(at uint64, action, path, member string, d decision) {
 		return
 	}
 	e := &cacheEntry{strings.Clone(action), strings.Clone(path), strings.Clone(member), d}
-	if c.slots[at].Load() != nil && c.slots[at^1].CompareAndSwap(nil, e) {
-		return
+	for i := range uint64(ways) {
+		if c.slots[at^i].CompareAndSwap(nil, e) {
+			return
+		}
 	}
 	c.slots[at].Store(e)
 }

@@ -106,6 +106,9 @@ func compile(rules []Rule) (*Catalogue, error) {
 		if !strings.HasPrefix(r.Path, "/") {
 			return nil, errs.New(errs.Invalid, "Rule %d of the field catalogue: path must begin with a slash.", i+1)
 		}
+		if strings.Count(r.Path, "**") > 2 {
+			return nil, errs.New(errs.Invalid, "Rule %d of the field catalogue: path may hold ** twice at most.", i+1)
+		}
 		action := r.Action
 		if action == "" {
 			action = "*"
@@ -162,6 +165,16 @@ func (c *Catalogue) decide(action string, segments []string) (decision, bool) {
 		}
 	}
 	return decision{}, false
+}
+
+// speaksOf reports whether a rule about any action matches the path.
+func (c *Catalogue) speaksOf(segments []string) bool {
+	for i := range c.rules {
+		if matchPath(c.rules[i].path, segments) {
+			return true
+		}
+	}
+	return false
 }
 
 // matchPath matches segments against a path glob.

@@ -10,6 +10,8 @@ import (
 type Classifier struct {
 	catalogue *Catalogue
 	cache     *cache
+	// envelope holds what every event has and no rule of the catalogue speaks about, whatever the action.
+	envelope map[string]decision
 }
 
 var _ event.Classifier = (*Classifier)(nil)
@@ -23,13 +25,24 @@ func New(catalogue *Catalogue) *Classifier {
 	if catalogue == nil {
 		catalogue = Builtin()
 	}
-	return &Classifier{catalogue: catalogue, cache: newCache()}
+	c := &Classifier{catalogue: catalogue, cache: newCache(), envelope: make(map[string]decision)}
+	for path, d := range envelopeFields {
+		if !catalogue.speaksOf(strings.Split(path, "/")) {
+			c.envelope["/"+path] = d
+		}
+	}
+	return c
 }
 
 // Classify says what the value at a JSON pointer of an event holds. Use [Classifier.ClassifyChange] for the values in
 // /changes/N/before and /changes/N/after, whose own path does not name them.
 func (c *Classifier) Classify(action, path string, value []byte) event.Class {
-	return c.judge(c.decide(action, normalise(path), ""), action, path, value)
+	name := normalise(path)
+	d, ok := c.envelope[name]
+	if !ok {
+		d = c.decide(action, name, "")
+	}
+	return c.judge(d, action, path, value)
 }
 
 // ClassifyChange says what the before or after value of a change holds, from the change's own path: a JSON pointer ("/price") or
@@ -78,12 +91,13 @@ func (c *Classifier) decideNow(action, path, member string) decision {
 		segments = append([]string{"changes"}, segments...)
 	case "":
 	default:
-		segments = append(segments, strings.Split(member, ".")...)
+		segments = append(segments, member)
 	}
 	if d, ok := c.catalogue.decide(action, segments); ok {
 		return d
 	}
 	object := actionObject(action)
+	segments = undotted(segments)
 	if member == changeMember {
 		return byName(segments[1:], object)
 	}
@@ -112,6 +126,20 @@ func pointer(path string) []string {
 	for i, s := range segments {
 		if strings.IndexByte(s, '~') >= 0 {
 			segments[i] = strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
+		}
+	}
+	return segments
+}
+
+// undotted takes dotted names apart, which producers and the event model use for members of members.
+func undotted(segments []string) []string {
+	for i, s := range segments {
+		if i > 0 && strings.IndexByte(s, '.') > 0 {
+			out := append([]string{}, segments[:i]...)
+			for _, s := range segments[i:] {
+				out = append(out, strings.Split(s, ".")...)
+			}
+			return out
 		}
 	}
 	return segments

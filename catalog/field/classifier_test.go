@@ -170,10 +170,25 @@ func TestComposites(t *testing.T) {
 		{"customer", `{"login":{"password":"hunter2"}}`, Credentials},
 		{"frobnicator", `{"status":{"password":"x"}}`, Credentials},
 		{"frobnicator", `{"status":`, unk},
+		{"subject.mrn", `9`, HealthRecord},
+		{"address.type", `"home"`, Address},
 		{"frobnicator", `{"status":"` + strings.Repeat("a", maxScan) + `"}`, unk},
 	} {
 		if got := told(c.Classify("thing.update", "/data/"+x.name, []byte(x.value))); got != x.want {
 			t.Errorf("%s %.60s is %s, want %s", x.name, x.value, got, x.want)
+		}
+	}
+	for _, x := range []struct{ path, value, want string }{
+		{"/changes", `[{"path":"/price","before":1,"after":2}]`, unk},
+		{"/changes/2", `{"path":"/diagnosis","after":true}`, unk},
+		{"/changes/2", `{"path":"/password","after":"x"}`, Credentials},
+		{"/data", `{"status":"ok","price":5}`, op},
+		{"/data", `{"status":"ok","email":"x"}`, Email},
+		{"/custom", `{"branch":"x"}`, unk},
+	} {
+		class := c.Classify("thing.update", x.path, []byte(x.value))
+		if got := told(class); got != x.want && class.Category != x.want {
+			t.Errorf("%s %s is %s, want %s", x.path, x.value, got, x.want)
 		}
 	}
 	both := c.Classify("thing.update", "/data/frobnicator", []byte(`{"password":"x","note":"for Ana"}`))
@@ -214,6 +229,7 @@ rules:
   - {path: "/data/deep/**/leaf", kind: checked}
   - {path: /changes/nickname, category: user.name}
   - {path: /data/price, kind: unknown}
+  - {action: "door.*", path: /context/device, kind: operational}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -226,6 +242,8 @@ rules:
 		{"booking.update", "/data/deep/a/b/leaf", `"Blue car"`, op},
 		{"booking.update", "/data/deep/a/b/leaf", `"of ana@example.com"`, unk},
 		{"booking.update", "/data/price", `1`, unk},
+		{"door.open", "/context/device", `"front door"`, op},
+		{"user.login", "/context/device", `"front door"`, Device},
 		{"ssh.login", "/data/pid", `4711`, op}, // a built-in rule, after the operator's
 	} {
 		if got := told(c.Classify(x.action, x.path, []byte(x.value))); got != x.want {

@@ -151,7 +151,23 @@ func (w *walker) object(d decision, depth int) {
 		if !w.eat(':') {
 			return
 		}
+		if name == "path" && isChanges(w.path) {
+			w.changedPath()
+		}
 		w.value(w.member(d, name), depth+1)
+	}
+}
+
+// isChanges reports whether a field holds changes with their own paths inside.
+func isChanges(path string) bool { return strings.HasPrefix(path, "/changes") }
+
+// changedPath looks ahead at the path of a change: the values beside it are credentials when it names one.
+func (w *walker) changedPath() {
+	ahead := *w
+	ahead.space()
+	if s, ok := ahead.str(); ok {
+		d := w.c.decide(w.action, s, changeMember)
+		w.secret = w.secret || d.class.Category == Credentials
 	}
 }
 

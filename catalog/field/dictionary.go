@@ -101,7 +101,7 @@ const operationalNames = `status state statuses state_code plan tier level curre
 	sequence seq index bytes checksum digest etag fiscal_year year month week quarter day hour date dates time timestamp at on created updated modified expires
 	expiry expiration expires_at scheduled start starts end ends due due_date ttl valid valid_from valid_to permission permissions role roles scope scopes
 	feature features flag flags capability capabilities policy retention_months retention_days min max minimum maximum average mean median sum threshold weight_unit
-	stock inventory availability capacity seats balance_type payment_method_type billing_cycle billing_period subscription_status subscription_plan
+	stock inventory availability capacity seats os os_name balance_type payment_method_type billing_cycle billing_period subscription_status subscription_plan
 	outcome result_code success failed failure failures severity importance transaction_type event_type event_name event_version event_category
 	resource_type object_type actor_type request_type content_type mime_type mimetype media_type encoding charset engine driver runtime platform
 	max_age min_age token_count tokens_used total_tokens max_tokens prompt_tokens completion_tokens token_type pagination page_size page_number
@@ -136,22 +136,24 @@ var personWords = set(`user person people patient client customer employee coach
 	requester requestor reporter operator admin administrator manager staff worker contractor freelancer vendor_contact buyer seller shopper donor
 	volunteer resident tenant_user iam_user iamuser end_user enduser caregiver carer guardian parent child beneficiary holder policyholder
 	cardholder driver passenger rider courier caller visitor consumer payer payee cosigner signer signatory witness stylist therapist trainer trainee
-	learner instructor navigator scribe_user principal_user profile identity persona borrower debtor claimant insured dependent spouse
+	learner actor subject instructor navigator scribe_user principal_user profile identity persona borrower debtor claimant insured dependent spouse
 	root_user login_user account_holder auditor collaborator sponsor creator editor maintainer committer pusher benutzer utilisateur usuario`)
 
-// thingWords are things whose names a business chooses and whose identifiers name nobody.
-var thingWords = set(`product service plan price role report template feature flag integration webhook policy rule dataset schema workflow form tag category coupon
-	campaign course region currency subscription package item variant sku catalog collection channel queue topic job task pipeline build release
-	deployment cluster instance image container volume snapshot bucket table column index database db function lambda trigger metric dashboard alert
-	monitor alarm permission scope group_policy module component menu page section field view filter setting config configuration environment env
-	stage application app api endpoint key_pair certificate cert log stream model version event action process step check checklist runbook
-	incident invoice order payment refund charge transaction transfer quote shipment booking appointment reservation ticket case encounter session_type
-	lesson program programme activity exercise questionnaire survey consent notice export import batch file_type document_type resource object record
-	request response correlation trace span parent_span message_type notification delivery attempt connector source_system tenant organization
-	organisation org company workspace project account team group department unit store shop warehouse branch repository repo commit artifact
-	test experiment segment list board column_name epic sprint milestone gateway terminal device_type sensor_type unit_type room table_number
-	seat slot schedule shift calendar tax vat rate fiscal_period ledger journal entry line budget cost center contract_type license sla metric_type
-	event_type bundle checkpoint hold matter retention hash row node host_group vpc subnet security_group route stack function_version layer`)
+// namedThings are things whose names a business chooses: nobody is called "Gold membership". Documents are not among them, since
+// their titles may name anybody.
+var namedThings = set(`product service plan price role feature flag permission scope category coupon campaign course region currency subscription package variant
+	sku catalog channel queue metric stage environment env application app api endpoint model version event action check checklist program programme activity
+	exercise survey store shop warehouse tax vat rate unit integration webhook workflow setting`)
+
+// thingWords are further things whose identifiers name nobody, though their names may.
+var thingWords = set(`report template policy rule dataset schema item collection topic pipeline build release deployment cluster container index function
+	dashboard alert monitor alarm module component menu field filter config configuration step runbook questionnaire notice experiment segment sla checkpoint key
+	api_key stream form tag job task instance image volume snapshot bucket table column database db lambda trigger page section view certificate cert log
+	process incident invoice order payment refund charge transaction transfer quote shipment booking appointment reservation ticket case encounter
+	lesson consent export import batch file document resource object record request response correlation trace span notification delivery attempt connector source
+	tenant organization organisation org company workspace project account team group department repository repo commit artifact test list board epic
+	sprint milestone gateway terminal room seat slot schedule shift calendar period ledger journal entry line budget center contract license bundle hold
+	matter retention hash row node host vpc subnet route stack layer statement disposition manifest charge usage message thread conversation playlist`)
 
 var dictionary = buildDictionary()
 

@@ -1,7 +1,5 @@
 package field
 
-import "probity.dev/ledger/event"
-
 var (
 	operationalAlways = decision{manner: fixed, class: operational}
 	token             = decision{manner: asToken}
@@ -27,6 +25,7 @@ var envelopeFields = map[string]decision{
 	"context/ip": always(IPAddress), "context/forwarded_for": always(IPAddress), "context/forwarded_for/0": always(IPAddress),
 	"context/user_agent": always(Device), "context/device": always(Device), "context/geo": always(Approximate),
 	"context/session_id": always(Behaviour), "context/request_id": identifier, "context/traceparent": identifier,
+	"changes": {manner: fixed}, "changes/0": {manner: fixed}, // as one value: their own paths are inside
 	"changes/0/path": token, "changes/0/op": token, "changes/0/before": {}, "changes/0/after": {},
 	"personal": operationalAlways,
 }
@@ -56,16 +55,4 @@ func envelope(segments []string, object string) (decision, bool) {
 	}
 	d, ok := envelopeFields[string(b)]
 	return d, ok
-}
-
-// EnvelopeCategory returns the category of a field of the event's envelope when the event's resource stands for a person: the
-// resource's id and name then are personal data, which the path alone does not say.
-func EnvelopeCategory(path string) (event.Class, bool) {
-	switch path {
-	case "/resource/id":
-		return personal(UniqueID), true
-	case "/resource/name":
-		return personal(Name), true
-	}
-	return event.Class{}, false
 }

@@ -39,13 +39,9 @@ func personalIn(s string) string {
 	if secretPrefix(s) {
 		return Credentials
 	}
-	var room [4]Span
-	f := finder{s: s, spans: room[:0], first: true}
+	f := finder{s: s, first: true}
 	f.formats()
-	if len(f.spans) > 0 {
-		return f.spans[0].Category
-	}
-	return ""
+	return f.last.Category
 }
 
 // suspicious implements [Classifier.Suspicious].
@@ -90,15 +86,19 @@ func isUUIDAt(s string, i int) bool {
 type finder struct {
 	s       string
 	spans   []Span
+	last    Span
 	context bool
 	first   bool
 }
 
 func (f *finder) add(start, end int, category string) {
-	f.spans = append(f.spans, Span{start, end, category})
+	f.last = Span{start, end, category}
+	if !f.first {
+		f.spans = append(f.spans, f.last)
+	}
 }
 
-func (f *finder) done() bool { return f.first && len(f.spans) > 0 }
+func (f *finder) done() bool { return f.first && f.last.End > 0 }
 
 // wordAt reports whether the byte at i belongs to a word.
 func (f *finder) wordAt(i int) bool {
@@ -115,6 +115,8 @@ func (f *finder) formats() {
 		switch {
 		case c == '@':
 			i = f.email(i)
+		case isHex(c) && !f.wordAt(i-1) && isUUIDAt(f.s, i):
+			i += 36
 		case isDigit(c) || c == '+' || c == '(':
 			if f.wordAt(i-1) || c != '(' && i > 0 && f.s[i-1] == '_' {
 				i++
@@ -178,7 +180,7 @@ func (f *finder) word(i int) int {
 		return f.url(i, j+3)
 	}
 	if f.secret(i) {
-		return f.spans[len(f.spans)-1].End
+		return f.last.End
 	}
 	if digits == 0 && !(j-i == 2 && j < len(f.s) && f.s[j] == ' ') || f.wordAt(j) {
 		return j

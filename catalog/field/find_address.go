@@ -36,8 +36,7 @@ func (f *finder) addressAt(w []word, i int) int {
 // numberedStreet: "9554 62 Rue Gafsa", "90 Whitchurch Road", "727 Gesterbyntie 68".
 func (f *finder) numberedStreet(w []word, i int) int {
 	street, number := false, 0
-	announced := has(f.before(w[i].start, 28), "address", "lives at", "lives on", "located at", "live in", "lived in", "send it to", "sent to", "meet me at",
-		"meet you at", "return to", "taxi to", "office is at", "restaurant is at", "arrived at", "new one to", "following?", "bus station is on", "user:")
+	announced := f.announced(w[i].start)
 	j := i + 1
 	for ; j < len(w) && j-i <= 6; j++ {
 		g := f.gap(w, j-1)
@@ -73,6 +72,16 @@ func (f *finder) numberedStreet(w []word, i int) int {
 		return j
 	}
 	return i
+}
+
+// announced reports whether the words before a position say that an address follows.
+func (f *finder) announced(start int) bool {
+	before := f.before(start, 28)
+	if len(before) < 5 {
+		return false
+	}
+	return has(before, "address", "lives at", "lives on", "located at", "live in", "lived in", "send it to", "sent to", "meet me at", "meet you at", "return to",
+		"taxi to", "office is at", "restaurant is at", "arrived at", "new one to", "following?", "bus station is on", "user:")
 }
 
 // namedStreet: "Rue de Virton 38", "Via Roma 5".

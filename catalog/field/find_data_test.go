@@ -69,7 +69,8 @@ func entityOf(s Span, text string) string {
 	return s.Category
 }
 
-type score struct{ tp, fp, fn int }
+// covered counts the annotations that some span covers in part, of whatever category: a reader who gets masked text does not see them.
+type score struct{ tp, fp, fn, covered int }
 
 func (s score) precision() float64 { return ratio(s.tp, s.tp+s.fp) }
 func (s score) recall() float64    { return ratio(s.tp, s.tp+s.fn) }
@@ -93,6 +94,9 @@ func ratio(a, b int) float64 {
 // overlap an annotation of their kind, which is how published figures for this data are made too.
 var exactEntities = map[string]bool{"EMAIL_ADDRESS": true, "CREDIT_CARD": true, "IBAN_CODE": true, "IP_ADDRESS": true, "US_SSN": true}
 
+// TestFindOnAnnotatedText prints how well Find does on 1,500 synthetic texts. The words that announce names, addresses and telephone
+// numbers were chosen with these texts at hand, so that the figures for those three are better than on text from elsewhere; the
+// formats with checksums owe nothing to them.
 func TestFindOnAnnotatedText(t *testing.T) {
 	data := loadAnnotated(t)
 	scores := map[string]*score{}
@@ -107,21 +111,22 @@ func TestFindOnAnnotatedText(t *testing.T) {
 	}
 	order := []string{"EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "PHONE_NUMBER", "ZIP_CODE", "US_DRIVER_LICENSE", "PERSON", "STREET_ADDRESS"}
 	var table strings.Builder
-	fmt.Fprintf(&table, "\n%-18s %5s %5s %5s  %9s %7s %6s\n", "entity", "right", "wrong", "missed", "precision", "recall", "F2")
+	fmt.Fprintf(&table, "\n%-18s %5s %5s %6s  %9s %7s %6s %7s\n", "entity", "right", "wrong", "missed", "precision", "recall", "F2", "covered")
 	total := score{}
 	for _, e := range order {
 		s := at(e)
-		fmt.Fprintf(&table, "%-18s %5d %5d %5d  %9.3f %7.3f %6.3f\n", e, s.tp, s.fp, s.fn, s.precision(), s.recall(), s.f2())
-		total = score{total.tp + s.tp, total.fp + s.fp, total.fn + s.fn}
+		fmt.Fprintf(&table, "%-18s %5d %5d %6d  %9.3f %7.3f %6.3f %7.3f\n", e, s.tp, s.fp, s.fn, s.precision(), s.recall(), s.f2(), ratio(s.covered, s.tp+s.fn))
+		total = score{total.tp + s.tp, total.fp + s.fp, total.fn + s.fn, total.covered + s.covered}
 	}
-	fmt.Fprintf(&table, "%-18s %5d %5d %5d  %9.3f %7.3f %6.3f\n", "all of these", total.tp, total.fp, total.fn, total.precision(), total.recall(), total.f2())
+	fmt.Fprintf(&table, "%-18s %5d %5d %6d  %9.3f %7.3f %6.3f %7.3f\n", "all of these", total.tp, total.fp, total.fn, total.precision(), total.recall(), total.f2(),
+		ratio(total.covered, total.tp+total.fn))
 	t.Log(table.String())
 	for e := range exactEntities {
 		if s := at(e); s.precision() < 0.95 || s.recall() < 0.95 {
 			t.Errorf("%s: precision %.3f, recall %.3f; at least 0.95 of each is wanted", e, s.precision(), s.recall())
 		}
 	}
-	for e, floor := range map[string]float64{"PHONE_NUMBER": 0.90, "PERSON": 0.55, "STREET_ADDRESS": 0.45} {
+	for e, floor := range map[string]float64{"PHONE_NUMBER": 0.95, "PERSON": 0.70, "STREET_ADDRESS": 0.80} {
 		if got := at(e).f2(); got < floor {
 			t.Errorf("%s: F2 %.3f is below %.2f", e, got, floor)
 		}
@@ -135,8 +140,9 @@ func compare(t *testing.T, d annotated, at func(string) *score) {
 	used := make([]bool, len(found))
 	for _, want := range d.Spans {
 		start, end := offset(want.Start), offset(want.End)
-		hit := false
+		hit, covered := false, false
 		for i, got := range found {
+			covered = covered || got.Start < end && start < got.End
 			if entityOf(got, d.Text) != want.Type {
 				continue
 			}
@@ -147,6 +153,9 @@ func compare(t *testing.T, d annotated, at func(string) *score) {
 			if overlap {
 				used[i], hit = true, true
 			}
+		}
+		if covered {
+			at(want.Type).covered++
 		}
 		if hit {
 			at(want.Type).tp++

@@ -18,7 +18,7 @@ func (f *finder) numeric(i int) int {
 			return end
 		}
 		if f.idWithLetters(i) {
-			return f.spans[len(f.spans)-1].End
+			return f.last.End
 		}
 	}
 	r := f.run(i)
@@ -27,19 +27,27 @@ func (f *finder) numeric(i int) int {
 	}
 	for first := 0; first < r.n; first++ {
 		start := r.start[first]
-		if first == 0 {
-			start = i
-		} else if f.s[start-1] == '(' {
-			start--
-		}
-		for last := r.n - 1; last >= first; last-- {
-			if cat, end := f.number(start, r.end[last], last-first+1); cat != "" {
-				f.add(start, end, cat)
+		if start > 0 && (f.s[start-1] == '(' || f.s[start-1] == '+') {
+			if end := f.longest(&r, first, start-1); end > 0 {
 				return end
 			}
 		}
+		if end := f.longest(&r, first, start); end > 0 {
+			return end
+		}
 	}
 	return r.end[r.n-1]
+}
+
+// longest tries the groups from first on, from start, the most of them first. It returns the end of what it found, or 0.
+func (f *finder) longest(r *run, first, start int) int {
+	for last := r.n - 1; last >= first; last-- {
+		if cat, end := f.number(start, r.end[last], last-first+1); cat != "" {
+			f.add(start, end, cat)
+			return end
+		}
+	}
+	return 0
 }
 
 // idWithLetters reads a Spanish DNI, or a French NIR of Corsica, which begin with digits.
@@ -156,9 +164,12 @@ func (f *finder) phone(start, end int, s, digits string, groupsIn int) (string, 
 	default:
 		return "", end
 	}
-	if end+1 < len(f.s) && f.s[end] == 'x' && isDigit(f.s[end+1]) {
-		end++
-		for end < len(f.s) && isDigit(f.s[end]) {
+	ext := end
+	if ext+2 < len(f.s) && f.s[ext] == ' ' && f.s[ext+1] == 'x' {
+		ext++
+	}
+	if ext+1 < len(f.s) && f.s[ext] == 'x' && isDigit(f.s[ext+1]) {
+		for end = ext + 1; end < len(f.s) && isDigit(f.s[end]); {
 			end++
 		}
 	}

@@ -22,34 +22,53 @@ type word struct {
 }
 
 func (f *finder) words() []word {
-	var out []word
-	s := f.s
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+	out := make([]word, 0, len(f.s)/6+4)
+	for i := 0; i < len(f.s); {
+		r, n := decode(f.s[i:])
+		if !inWord(r) {
 			i += n
 			continue
 		}
-		start, end, onlyDigits := i, i, true
-		capital := unicode.IsUpper(r)
-		for i < len(s) {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			letter := unicode.IsLetter(r) || unicode.Is(unicode.Mn, r)
-			if !letter && !unicode.IsDigit(r) && !((r == '\'' || r == '’' || r == '-') && i+n < len(s) && startsLetter(s[i+n:])) {
-				break
-			}
-			onlyDigits = onlyDigits && unicode.IsDigit(r)
-			i += n
-			end = i
-		}
-		for _, possessive := range []string{"'s", "’s"} {
-			if strings.HasSuffix(s[start:end], possessive) {
-				end -= len(possessive)
+		w := f.wordFrom(i, r)
+		i = w.end
+		for _, possessive := range [...]string{"'s", "’s"} {
+			if strings.HasSuffix(f.s[w.start:w.end], possessive) {
+				w.end -= len(possessive)
 			}
 		}
-		out = append(out, word{start, end, strings.ToLower(s[start:end]), capital, onlyDigits})
+		w.lower = strings.ToLower(f.s[w.start:w.end])
+		out = append(out, w)
 	}
 	return out
+}
+
+// wordFrom reads the word that begins with r at i.
+func (f *finder) wordFrom(i int, r rune) word {
+	w := word{start: i, capital: unicode.IsUpper(r), digits: true}
+	for i < len(f.s) {
+		r, n := decode(f.s[i:])
+		if !inWord(r) && !((r == '\'' || r == '’' || r == '-') && startsLetter(f.s[i+n:])) {
+			break
+		}
+		w.digits = w.digits && unicode.IsDigit(r)
+		i += n
+	}
+	w.end = i
+	return w
+}
+
+func decode(s string) (rune, int) {
+	if s[0] < utf8.RuneSelf {
+		return rune(s[0]), 1
+	}
+	return utf8.DecodeRuneInString(s)
+}
+
+func inWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return isAlnum(byte(r))
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.Mn, r)
 }
 
 func startsLetter(s string) bool {
@@ -68,15 +87,95 @@ func (f *finder) gap(w []word, i int) string {
 	return f.s[w[i].end:w[i+1].start]
 }
 
-// names finds people where a title, a greeting, an introduction or a well-known first name announces one.
+// names finds people where a title, a greeting, an introduction, a verb of people or a well-known first name announces one; then
+// those who stand in a row with them, and further mentions of the same names.
 func (f *finder) names(w []word) {
+	is := make([]bool, len(w))
+	var found [][2]int
+	take := func(i, end int) {
+		found = append(found, [2]int{i, end})
+		for j := i; j < end; j++ {
+			is[j] = true
+		}
+	}
 	for i := 0; i < len(w); {
 		if end := f.nameAt(w, i); end > i {
-			f.add(w[i].start, w[end-1].end, Name)
+			take(i, end)
 			i = end
 			continue
 		}
 		i++
+	}
+	for n := 0; n < len(found); n++ { // found grows: a row is followed to its ends
+		i, end := found[n][0], found[n][1]
+		if next := f.nextInRow(w, end); next > end && !is[next] {
+			if e := f.nameRun(w, next, 3, false); e > next {
+				take(next, e)
+			}
+		}
+		if prev := f.previousInRow(w, i); prev < i && !is[prev] && w[prev].capital {
+			take(prev, prev+1)
+		}
+	}
+	f.again(w, is, found)
+	for i := 0; i < len(w); i++ {
+		if !is[i] {
+			continue
+		}
+		j := i
+		for j+1 < len(w) && is[j+1] && len(f.gap(w, j)) <= 2 && !strings.ContainsAny(f.gap(w, j), ",\n") {
+			j++
+		}
+		f.add(w[i].start, w[j].end, Name)
+		i = j
+	}
+}
+
+// nextInRow returns the word after "A, " or "A and " at the end of a name, or end.
+func (f *finder) nextInRow(w []word, end int) int {
+	if end >= len(w) {
+		return end
+	}
+	switch {
+	case f.gap(w, end-1) == ", " && w[end].capital && end+1 < len(w) && (f.gap(w, end) == ", " || w[end+1].lower == "and"):
+		return end
+	case f.gap(w, end-1) == " " && (w[end].lower == "and" || w[end].lower == "und" || w[end].lower == "et") && end+1 < len(w) && w[end+1].capital:
+		return end + 1
+	}
+	return end
+}
+
+// previousInRow is nextInRow to the left; it returns i when there is no row.
+func (f *finder) previousInRow(w []word, i int) int {
+	p := i - 1
+	if p < 0 {
+		return i
+	}
+	if f.gap(w, p) == " " && w[p].lower == "and" && p > 0 && f.gap(w, p-1) == " " {
+		p--
+	} else if f.gap(w, p) != ", " || p == 0 || f.gap(w, p-1) != ", " && f.gap(w, p-1) != ": " {
+		return i
+	}
+	if !w[p].capital || notNames[w[p].lower] || orgWords[w[p].lower] {
+		return i
+	}
+	return p
+}
+
+// again marks further mentions of the words of names: a surname alone, a first name in the next sentence.
+func (f *finder) again(w []word, is []bool, found [][2]int) {
+	known := make(map[string]bool)
+	for _, n := range found {
+		for j := n[0]; j < n[1]; j++ {
+			if len(w[j].lower) >= 4 && !notNames[w[j].lower] && !ambiguousNames[w[j].lower] && !particles[w[j].lower] {
+				known[w[j].lower] = true
+			}
+		}
+	}
+	for i := range w {
+		if !is[i] && w[i].capital && known[w[i].lower] && (i+1 >= len(w) || !orgWords[w[i+1].lower]) {
+			is[i] = true
+		}
 	}
 }
 
@@ -94,10 +193,17 @@ func (f *finder) nameAt(w []word, i int) int {
 		}
 		return i
 	}
+	if orgWords[w[end-1].lower] {
+		return i
+	}
 	switch {
 	case givenNames[w[i].lower] && (!ambiguousNames[w[i].lower] || end-i > 1):
 		return end
 	case f.introduced(w, i):
+		return end
+	case end < len(w) && orgWords[w[end].lower] && len(f.gap(w, end-1)) <= 2:
+		return i
+	case f.acts(w, i, end):
 		return end
 	case end-i == 3 && w[i+1].end-w[i+1].start == 1 && strings.HasPrefix(f.gap(w, i+1), ". "):
 		return end // Clara R. Dickson
@@ -189,10 +295,10 @@ func (f *finder) introduced(w []word, i int) bool {
 		return before(2) == "signed" || before(2) == "directed" || before(2) == "written" || before(2) == "approved" || before(2) == "not"
 	case "add":
 		return true
-	case "it":
-		return false
 	case "under":
-		return before(2) == "it's" || before(2) == "be"
+		return before(2) == "it" || before(2) == "be"
+	case "name":
+		return before(2) != "the" && before(2) != "a"
 	}
 	return p == "to" && before(2) == "it" && before(3) == "change"
 }
@@ -203,6 +309,28 @@ func demonym(w string) bool {
 		if strings.HasSuffix(w, suffix) {
 			return !givenNames[w]
 		}
+	}
+	return false
+}
+
+// acts reports whether what follows a run of capitalised words is something that only people do or have.
+func (f *finder) acts(w []word, i, end int) bool {
+	if end >= len(w) {
+		return false
+	}
+	if f.s[w[end-1].end:w[end].start] == "'s " && family[w[end].lower] {
+		return true
+	}
+	if i > 0 && f.gap(w, i-1) == " " && !w[i-1].capital && end-i < 2 {
+		return false // one capitalised word in the middle of a sentence may be a place
+	}
+	switch f.gap(w, end-1) {
+	case " ":
+		return humanVerbs[w[end].lower]
+	case ", ":
+		return i == 0 && end-i == 1 && (w[end].lower == "can" || w[end].lower == "could" || w[end].lower == "please" || w[end].lower == "would")
+	case ": \"", ":\"", ": “":
+		return true
 	}
 	return false
 }

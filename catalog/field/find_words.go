@@ -20,7 +20,21 @@ var notNames = set(`i i'm i'd i'll i've a an the this that these those it it's h
 	force entertainment weekly blink producer excuse could can how let meet maybe sometimes follow unlike written celebrating during pedestrians ask
 	energetic awarded helped looking capitalized discipline wisdom street road avenue st apt suite unit box psc fpo apo dpo po king's status error warning
 	dear sir madam team everyone folks support admin customer client patient doctor nurse coach user agent system server invoice payment subject re fw fwd
-	born she's he's don't won't didn't isn't has been had hey sure okay ok once said says see per via note notes`)
+	born she's he's don't won't didn't isn't has been had hey sure okay ok once said says see per via note notes answer question reply quote`)
+
+// orgWords end the names of organisations and places, not of people.
+var orgWords = set(`inc llc ltd plc gmbh ag sa corp corporation company co group sons partners holdings technologies technology solutions systems consulting consultants
+	insurance bank university college school hospital clinic institute foundation association agency services service street road avenue lane drive
+	square park bridge river city county village airport station hotel club orchestra band records press times post journal government ministry department
+	court church festival league team award awards act law treaty war software labs media tv radio news investments networks energy capital financial`)
+
+// humanVerbs follow the names of people.
+var humanVerbs = set(`lives lived said says asked told wrote writes spoke speaks shouted spent began called calls went moved works worked retired married visited complained
+	reported agreed refused signed flew listed thinks thought believes wants wanted likes liked felt feels attended requested confirmed phoned
+	emailed texted replied answered apologised apologized graduated studied had`)
+
+var family = set(`kid kids child children son daughter wife husband partner mother father brother sister parents family mum mom dad boss address phone email birthday doctor
+	appointment record chart killers`)
 
 // ambiguousNames are words of the language too, so that one alone proves nothing.
 var ambiguousNames = set(`will mark grace may april june rose hope bill frank art guy jack faith joy dawn summer ruby pearl olive amber crystal christian jordan chase

@@ -76,7 +76,7 @@ func nameOf(owner, before string) decision {
 	switch {
 	case isPersonWord(owner):
 		return decision{manner: fixed, class: personal(Name)}
-	case thingWords[singular(owner)]:
+	case namedThings[singular(owner)]:
 		return decision{manner: asText}
 	case before == "display" || before == "preferred" || before == "legal":
 		return decision{manner: fixed, class: personal(Name)}
@@ -89,7 +89,7 @@ func idOf(owner, before string) decision {
 	switch {
 	case isPersonWord(owner):
 		return decision{manner: fixed, class: personal(UniqueID)}
-	case thingWords[singular(owner)]:
+	case thingWords[singular(owner)] || namedThings[singular(owner)]:
 		return decision{manner: asID}
 	}
 	return decision{manner: asLooseID}
@@ -114,6 +114,8 @@ func singular(w string) string {
 	switch {
 	case strings.HasSuffix(w, "ies") && len(w) > 4:
 		return w[:len(w)-3] + "y"
+	case (strings.HasSuffix(w, "sses") || strings.HasSuffix(w, "xes") || strings.HasSuffix(w, "ches")) && len(w) > 4:
+		return w[:len(w)-2]
 	case strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss") && len(w) > 3:
 		return w[:len(w)-1]
 	}
@@ -133,7 +135,7 @@ type saying struct {
 func longestPhrase(words []string) (saying, bool) {
 	var best saying
 	found := false
-	for i := range words {
+	for i := 0; i < len(words); i++ {
 		for n := min(maxPhrase, len(words)-i); n > 0; n-- {
 			s, ok := lookup(words[i : i+n])
 			if !ok {
@@ -143,6 +145,7 @@ func longestPhrase(words []string) (saying, bool) {
 			if !found || s.sensitive && !best.sensitive || s.sensitive == best.sensitive && n >= best.length {
 				best, found = s, true
 			}
+			i += n - 1 // what is inside a phrase does not speak for itself: "max_age"
 			break
 		}
 	}

@@ -40,7 +40,7 @@ func text(b []byte) string {
 // judge classifies a JSON value under a decision.
 func (c *Classifier) judge(d decision, action, path string, value []byte) event.Class {
 	if d.manner == fixed {
-		if d.class.Kind == event.Personal && len(value) > 1 && (value[0] == '{' || value[0] == '[') {
+		if len(value) > 1 && (value[0] == '{' || value[0] == '[') && (d.class.Kind == event.Personal || isChanges(path)) {
 			return c.judgeComposite(d, action, path, value) // a credential may hide in it
 		}
 		return d.class

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"strconv"
 	"time"
 	"unicode"
 
@@ -152,21 +153,29 @@ func (a *API) Handle(pattern string, rule Rule, h http.Handler) {
 // ServeHTTP serves the API.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.outer(w, r) }
 
-// schemaNamer names schemas by their type, and adds the package where two packages use one name, so that independent domains need not agree.
+// schemaNamer names schemas by their type, and adds the package, then a number, where a name is taken, so that independent domains need not agree.
 func schemaNamer() func(reflect.Type, string) string {
-	taken := map[string]reflect.Type{}
+	names, taken := map[reflect.Type]string{}, map[string]bool{}
 	return func(t reflect.Type, hint string) string {
-		name := huma.DefaultSchemaNamer(t, hint)
+		base := huma.DefaultSchemaNamer(t, hint)
 		for t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
 		if t.Kind() != reflect.Struct {
+			return base
+		}
+		if name, ok := names[t]; ok {
 			return name
 		}
-		if other, ok := taken[name]; ok && other != t {
-			name = packageWord(t) + name
+		name := base
+		if taken[name] {
+			base = packageWord(t) + base
+			name = base
 		}
-		taken[name] = t
+		for n := 2; taken[name]; n++ {
+			name = base + strconv.Itoa(n)
+		}
+		names[t], taken[name] = name, true
 		return name
 	}
 }

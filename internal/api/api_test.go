@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,7 +143,11 @@ type lockedWriter struct {
 	w  io.Writer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.w.Write(p) }
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
 
 func (h *harness) call(method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	var rd io.Reader
@@ -190,12 +195,12 @@ func TestProblems(t *testing.T) {
 		"auth broken":       {"POST", "/api/items", valid, "Bearer broken-store", 503, errs.Unavailable, "", ""},
 		"missing":           {"POST", "/api/items", `{"name":"ok"}`, asWriter, 400, errs.Invalid, "/count", "required"},
 		"too long":          {"POST", "/api/items", `{"name":"canary-canary","count":1}`, asWriter, 400, errs.Invalid, "/name", "too_long"},
-		"wrong type":        {"POST", "/api/items", `{"name":"ok","count":"canary"}`, asWriter, 400, errs.Invalid, "/count", "out_of_range"},
+		"wrong type":        {"POST", "/api/items", `{"name":"ok","count":"canary"}`, asWriter, 400, errs.Invalid, "/count", "wrong_type"},
 		"unknown member":    {"POST", "/api/items", `{"name":"ok","count":1,"extra":"canary"}`, asWriter, 400, errs.Invalid, "/extra", "unknown_field"},
 		"enum":              {"POST", "/api/items", `{"name":"ok","count":1,"kind":"canary"}`, asWriter, 400, errs.Invalid, "/kind", "not_allowed"},
 		"date":              {"POST", "/api/items", `{"name":"ok","count":1,"at":"canary"}`, asWriter, 400, errs.Invalid, "/at", "wrong_format"},
 		"email":             {"POST", "/api/items", `{"name":"ok","count":1,"email":"canary@@"}`, asWriter, 400, errs.Invalid, "/email", "wrong_format"},
-		"deep":              {"POST", "/api/items", `{"name":"ok","count":1,"deep":[{"x":1},{"x":"canary"}]}`, asWriter, 400, errs.Invalid, "/deep/1/x", "out_of_range"},
+		"deep":              {"POST", "/api/items", `{"name":"ok","count":1,"deep":[{"x":1},{"x":"canary"}]}`, asWriter, 400, errs.Invalid, "/deep/1/x", "wrong_type"},
 		"not JSON":          {"POST", "/api/items", `{"name":canary`, asWriter, 400, errs.Invalid, "", "wrong_format"},
 		"repeated name":     {"POST", "/api/items", `{"name":"canary","name":"ok","count":1}`, asWriter, 400, errs.Invalid, "", "wrong_format"},
 		"bad UTF-8":         {"POST", "/api/items", "{\"name\":\"canary\xff\",\"count\":1}", asWriter, 400, errs.Invalid, "", "wrong_format"},
@@ -310,6 +315,7 @@ func TestBodies(t *testing.T) {
 	h := newHarness(Options{})
 	zeros := bytes.Repeat([]byte{'0'}, 64<<20)
 	random := make([]byte, 64)
+	_, _ = rand.Read(random)
 	for name, c := range map[string]struct {
 		target, body, encoding string
 		status                 int
@@ -395,6 +401,7 @@ func TestSchemaNamesMayMeet(t *testing.T) {
 	type Item struct {
 		A string `json:"a"`
 	}
+	// An anonymous struct of the harness is called Item already.
 	huma.Register(h, Op("one", "GET /api/one", "One"), func(context.Context, *struct{}) (*struct{ Body Item }, error) { return nil, nil })
 	func() {
 		type Item struct {
@@ -403,7 +410,7 @@ func TestSchemaNamesMayMeet(t *testing.T) {
 		huma.Register(h, Op("two", "GET /api/two", "Two"), func(context.Context, *struct{}) (*struct{ Body Item }, error) { return nil, nil })
 	}()
 	doc, err := h.Document()
-	if err != nil || !bytes.Contains(doc, []byte(`schemas/Item"`)) || !bytes.Contains(doc, []byte(`schemas/ApiItem"`)) {
+	if err != nil || !bytes.Contains(doc, []byte(`schemas/ApiItem"`)) || !bytes.Contains(doc, []byte(`schemas/ApiItem2"`)) {
 		t.Fatal(err)
 	}
 }

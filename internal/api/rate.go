@@ -23,9 +23,9 @@ type Rate struct {
 // ParseRate reads "50", "50/s", "3000/m", "10000/h" or "0" (no limit). The burst is ten seconds' worth, at most 10,000 and at least 10.
 func ParseRate(s string) (Rate, error) {
 	s = strings.TrimSpace(s)
-	number, unit, _ := strings.Cut(s, "/")
+	number, unit, hasUnit := strings.Cut(s, "/")
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
+	if err != nil || (hasUnit && unit == "") || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
 		return Rate{}, fmt.Errorf("%q is not a rate such as 50/s, 3000/m or 0 for none", s)
 	}
 	switch unit {

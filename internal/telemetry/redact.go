@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
-	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -92,8 +92,27 @@ var sensitive = []string{
 // sensitiveNames are keys that are sensitive only as a whole: "name" is a person's, "table_name" is not.
 var sensitiveNames = map[string]bool{"name": true, "user": true, "subject": true, "person": true, "patient": true, "actorname": true, "subjectname": true, "resourcename": true}
 
+// judged remembers the keys seen so far. Keys are written in the source, so there are few; should somebody log made-up ones, remembering stops.
+var (
+	judged      sync.Map
+	judgedCount atomic.Int64
+)
+
 func sensitiveKey(key string) bool {
-	flat := strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(key))
+	if v, ok := judged.Load(key); ok {
+		return v.(bool)
+	}
+	verdict := judge(key)
+	if judgedCount.Add(1) <= 1000 {
+		judged.Store(key, verdict)
+	}
+	return verdict
+}
+
+var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
+
+func judge(key string) bool {
+	flat := strings.ToLower(separators.Replace(key))
 	if sensitiveNames[flat] {
 		return true
 	}
@@ -126,117 +145,4 @@ func boundary(key string, n int) bool {
 		}
 	}
 	return false
-}
-
-var (
-	emailPattern  = regexp.MustCompile(`[\pL\pN._%+'-]+(?:@|%40)[\pL\pN.-]+\.\pL{2,}`)
-	keyPattern    = regexp.MustCompile(`\bpk_[A-Za-z0-9_-]{4,}`)
-	schemePattern = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=_.~-]{6,}`)
-	jwtPattern    = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?`)
-	pairPattern   = regexp.MustCompile(`(?i)\b(password|passwd|secret|token|api[_-]?key|authorization|cookie|probity_session)(["']?\s*[=:]\s*["']?)[^\s"'&;,]+`)
-	userinfo      = regexp.MustCompile(`(://)[^/@\s]+@`)
-	cardPattern   = regexp.MustCompile(`\b\d(?:[ -]?\d){12,18}\b`)
-	ibanPattern   = regexp.MustCompile(`\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b`)
-	ip4Pattern    = regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}\b`)
-	ip6Pattern    = regexp.MustCompile(`(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:\d+\.\d+\.\d+\.\d+)?`)
-)
-
-// Scrub replaces, within a text, what looks like an e-mail address, a credential, a card or bank account number or a network address (loopback excepted).
-func Scrub(s string) string {
-	at := strings.IndexByte(s, '@') >= 0
-	if at && strings.Contains(s, "://") {
-		s = userinfo.ReplaceAllString(s, "${1}"+Withheld+"@")
-	}
-	if at || strings.Contains(s, "%40") {
-		s = emailPattern.ReplaceAllString(s, "[email]")
-	}
-	if strings.Contains(s, "pk_") {
-		s = keyPattern.ReplaceAllString(s, "[key]")
-	}
-	if strings.Contains(s, "eyJ") {
-		s = jwtPattern.ReplaceAllString(s, "[token]")
-	}
-	if strings.ContainsAny(s, " =:") && len(s) > 8 {
-		s = schemePattern.ReplaceAllString(s, "$1 "+Withheld)
-		s = pairPattern.ReplaceAllString(s, "$1$2"+Withheld)
-	}
-	digits, dots, colons := count(s)
-	if digits >= 13 {
-		s = cardPattern.ReplaceAllStringFunc(s, scrubCard)
-	}
-	if digits >= 8 && len(s) >= 15 {
-		s = ibanPattern.ReplaceAllStringFunc(s, scrubIBAN)
-	}
-	if dots >= 3 && digits >= 4 {
-		s = ip4Pattern.ReplaceAllStringFunc(s, scrubIP)
-	}
-	if colons >= 2 {
-		s = ip6Pattern.ReplaceAllStringFunc(s, scrubIP)
-	}
-	return s
-}
-
-func count(s string) (digits, dots, colons int) {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= '0' && c <= '9':
-			digits++
-		case c == '.':
-			dots++
-		case c == ':':
-			colons++
-		}
-	}
-	return digits, dots, colons
-}
-
-// scrubCard hides digit runs that pass the Luhn check; sequence numbers and sizes rarely do.
-func scrubCard(s string) string {
-	sum, n := 0, 0
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] < '0' || s[i] > '9' {
-			continue
-		}
-		d := int(s[i] - '0')
-		if n%2 == 1 {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-		n++
-	}
-	if sum%10 == 0 {
-		return "[card]"
-	}
-	return s
-}
-
-// scrubIBAN hides texts that pass ISO 13616's modulo 97.
-func scrubIBAN(s string) string {
-	t := strings.ReplaceAll(s, " ", "")
-	if len(t) < 15 || len(t) > 34 {
-		return s
-	}
-	mod := 0
-	for _, c := range t[4:] + t[:4] {
-		switch {
-		case c >= '0' && c <= '9':
-			mod = (mod*10 + int(c-'0')) % 97
-		default:
-			mod = (mod*100 + int(c-'A') + 10) % 97
-		}
-	}
-	if mod == 1 {
-		return "[iban]"
-	}
-	return s
-}
-
-func scrubIP(s string) string {
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.IsLoopback() || a.IsUnspecified() {
-		return s
-	}
-	return "[ip]"
 }

@@ -221,7 +221,11 @@ func (h *Handlers) otlp(ctx context.Context, in *otlpInput) (*huma.StreamRespons
 		return nil, err
 	}
 	media, _, _ := mime.ParseMediaType(in.contentType)
-	return raw(http.StatusOK, media, intake.OTLPResponse(media, r.Rejected)), nil
+	contentType, answer, err := otlpResponse(media, r.Rejected)
+	if err != nil {
+		return nil, err
+	}
+	return raw(http.StatusOK, contentType, answer), nil
 }
 
 const (

@@ -147,7 +147,7 @@ func (h *Handlers) logs(ctx context.Context, _ *struct{}) (*logsOutput, error) {
 	out := &logsOutput{}
 	out.Body.Logs = []logView{{LogID: d.LogID, Origin: d.Origin, Epoch: d.Epoch, Size: int64(d.Next - d.Base), VKey: d.VKeys[0], Last: v.Last, Anchoring: "self-signed",
 		SealedSize: int64(d.Sealed), Segments: d.Segments, Evidence: d.EvidenceBytes, Working: d.WorkingBytes, Frozen: d.Frozen,
-		Checkpoint: checkpointView{Size: int64(d.Published - d.Base), Root: base64.StdEncoding.EncodeToString(d.Root[:]), SignedAt: d.SignedAt, Text: d.Checkpoint}}}
+		Checkpoint: checkpointView{Size: int64(d.Published - d.Base), Root: Base64(d.Root[:]), SignedAt: d.SignedAt, Text: d.Checkpoint}}}
 	return out, nil
 }
 
@@ -209,7 +209,7 @@ func (h *Handlers) consistency(ctx context.Context, in *consistencyInput) (*cons
 func base64List(hashes []tlog.Hash) []string {
 	out := make([]string, len(hashes))
 	for i := range hashes {
-		out[i] = base64.StdEncoding.EncodeToString(hashes[i][:])
+		out[i] = Base64(hashes[i][:])
 	}
 	return out
 }
@@ -252,6 +252,9 @@ func (h *Handlers) proof(ctx context.Context, in *eventInput) (*proofOutput, err
 		return nil, err
 	}
 	h.read(p, "prove", 1)
-	return &proofOutput{Body: proofView{Seq: int64(pr.Seq), Leaf: base64.StdEncoding.EncodeToString(pr.Leaf), LeafHash: base64.StdEncoding.EncodeToString(pr.LeafHash[:]), LeafIndex: int64(pr.Index),
+	return &proofOutput{Body: proofView{Seq: int64(pr.Seq), Leaf: Base64(pr.Leaf), LeafHash: Base64(pr.LeafHash[:]), LeafIndex: int64(pr.Index),
 		TreeSize: int64(pr.TreeSize), Checkpoint: pr.Checkpoint, Inclusion: base64List(pr.Inclusion), TLogProof: pr.TLogProof, Disclosures: d, VKey: pr.VKeys[0], VKeys: pr.VKeys}}, nil
 }
+
+// Base64 is the text form of hashes throughout the API: standard base64 with padding.
+func Base64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

@@ -19,8 +19,8 @@ import (
 	"probity.dev/ledger/query"
 )
 
-// filterParams are the search conditions as query parameters. Repeated parameters are alternatives.
-type filterParams struct {
+// FilterParams are the search conditions as query parameters. Repeated parameters are alternatives.
+type FilterParams struct {
 	From          string   `query:"from" doc:"Begin of the period, included: RFC 3339, or a date." example:"2026-01-01"`
 	To            string   `query:"to" doc:"End of the period, excluded; a date means its end."`
 	Time          string   `query:"time" enum:"recorded,occurred" default:"occurred" doc:"Which time from and to bound."`
@@ -42,13 +42,14 @@ type filterParams struct {
 }
 
 // Resolve implements huma.Resolver: it picks up field.NAME=VALUE.
-func (f *filterParams) Resolve(ctx huma.Context) []error {
+func (f *FilterParams) Resolve(ctx huma.Context) []error {
 	u := ctx.URL()
 	f.values = u.Query()
 	return nil
 }
 
-func (f *filterParams) query() (ledger.Query, error) {
+// Query reads the parameters.
+func (f *FilterParams) Query() (ledger.Query, error) {
 	q := ledger.Query{Time: f.Time, Actor: f.Actor, Subject: f.Subject, Person: f.Person, Action: lower(f.Action), Resource: f.Resource, Outcome: f.Outcome, Source: f.Source,
 		IP: f.IP, Category: f.Category, Activity: f.Activity, Severity: f.Severity, CorrelationID: f.CorrelationID, EventID: f.ID, Text: f.Text}
 	var err error
@@ -91,7 +92,7 @@ func ParseBound(s string, end bool) (time.Time, error) {
 }
 
 type searchInput struct {
-	filterParams
+	FilterParams
 	Cursor string `query:"cursor" doc:"next_cursor of the page before."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
 	Order  string `query:"order" enum:"asc,desc" default:"desc" doc:"By seq: newest first, or oldest first."`
@@ -117,7 +118,7 @@ func (h *Handlers) search(ctx context.Context, in *searchInput) (*huma.StreamRes
 	if err != nil {
 		return nil, err
 	}
-	q, err := in.query()
+	q, err := in.Query()
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +332,7 @@ func (h *Handlers) persons(ctx context.Context, in *personsInput) (*personsOutpu
 }
 
 type statsInput struct {
-	filterParams
+	FilterParams
 	Bucket string `query:"bucket" enum:"auto,minute,hour,day,week,month" default:"auto"`
 	TZ     string `query:"tz" default:"UTC" doc:"IANA time zone of days, weeks and months."`
 }
@@ -370,7 +371,7 @@ func (h *Handlers) stats(ctx context.Context, in *statsInput) (*statsOutput, err
 	if err != nil {
 		return nil, err
 	}
-	q, err := in.query()
+	q, err := in.Query()
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ const (
 )
 
 type streamInput struct {
-	filterParams
+	FilterParams
 	After       string `query:"after" doc:"Begin after this seq; without it, with the next event that is recorded."`
 	LastEventID string `header:"Last-Event-ID"`
 	w           http.ResponseWriter
@@ -31,7 +31,7 @@ type streamInput struct {
 // Resolve implements huma.Resolver.
 func (in *streamInput) Resolve(ctx huma.Context) []error {
 	_, in.w = humago.Unwrap(ctx)
-	return in.filterParams.Resolve(ctx)
+	return in.FilterParams.Resolve(ctx)
 }
 
 func (h *Handlers) stream(ctx context.Context, in *streamInput) (*huma.StreamResponse, error) {
@@ -39,7 +39,7 @@ func (h *Handlers) stream(ctx context.Context, in *streamInput) (*huma.StreamRes
 	if err != nil {
 		return nil, err
 	}
-	q, err := in.query()
+	q, err := in.Query()
 	if err != nil {
 		return nil, err
 	}

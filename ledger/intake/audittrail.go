@@ -88,9 +88,9 @@ func auditResource(get func(string) string, more string) event.Resource {
 	if path := get("path"); path != "" {
 		return event.Resource{Type: "splunk.file", ID: path}
 	}
-	for name, typ := range map[string]string{"object": "splunk.object", "search_id": "splunk.search"} {
-		if id := get(name); id != "" && len(id) <= event.MaxID {
-			return event.Resource{Type: typ, ID: id}
+	for _, known := range [...]pair{{"object", "splunk.object"}, {"search_id", "splunk.search"}} {
+		if id := get(known.name); id != "" && len(id) <= event.MaxID {
+			return event.Resource{Type: known.value, ID: id}
 		}
 	}
 	if _, id, ok := strings.Cut(more, `object="`); ok {

@@ -92,25 +92,27 @@ func cloudData(data jsontext.Value) (*event.Event, error) {
 		return &event.Event{Data: []event.Member{{Name: "value", Value: data}}}, nil
 	}
 	o := object(event.Members(data))
+	if e := new(event.Event); googleAudit(e, o) {
+		e.Data = o
+		return e, nil
+	}
 	for _, name := range [...]string{"actor", "resource", "changes", "context", "outcome"} {
 		if v := o.get(name); len(v) == 0 || (v[0] == '[') != (name == "changes") || v[0] == '"' {
 			continue
 		}
-		if e, err := event.Parse(data); err == nil && (e.Actor.ID != "" || e.Resource.Type != "" || len(e.Changes) > 0 || e.Outcome.Status != "") {
+		if e, err := event.Parse(data); err == nil && (e.Actor.ID != "" || e.Resource.Type != "" && e.Resource.ID != "" || len(e.Changes) > 0 || e.Outcome.Status != "") {
 			return e, nil
 		}
 		break
 	}
-	e := &event.Event{Data: o}
-	googleAudit(e, o)
-	return e, nil
+	return &event.Event{Data: o}, nil
 }
 
 // googleAudit reads the audit log entry that Google Cloud sends as data of an event.
-func googleAudit(e *event.Event, o object) {
+func googleAudit(e *event.Event, o object) bool {
 	p := o.object("protoPayload")
 	if p == nil || p.text("methodName") == "" {
-		return
+		return false
 	}
 	e.Action = clear(p.text("serviceName") + "." + p.text("methodName"))
 	e.Activity = event.ActivityOf(p.text("methodName"))
@@ -138,4 +140,5 @@ func googleAudit(e *event.Event, o object) {
 			e.Outcome.Status = "denied"
 		}
 	}
+	return true
 }

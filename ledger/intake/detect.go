@@ -27,10 +27,15 @@ func detect(head []byte, o Options) string {
 		return "syslog"
 	case hasRawColumn(b):
 		return "splunk-csv"
+	case o.Mapping != nil && bytes.IndexByte(b, ',') >= 0:
+		return "csv"
 	}
 	name := strings.ToLower(strings.TrimSuffix(path.Base(o.Name), ".gz"))
 	if strings.Contains(name, "auth.log") || strings.Contains(name, "syslog") || name == "secure" || name == "messages" {
 		return "syslog"
+	}
+	if strings.HasSuffix(name, ".csv") {
+		return "csv"
 	}
 	if strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".ndjson") {
 		return "jsonl"

@@ -146,10 +146,10 @@ func (f *frames) value() (frame, error) {
 		return frame{}, f.w.failure()
 	case how == unfinished && (s.depth > 0 || s.str):
 		out.err = errs.Field("", "syntax", "The JSON text of the record is not closed; the file may be cut short.")
-		out.raw = f.takeBroken(0, indent)
+		out.raw = f.takeBroken(indent)
 	case how == broken:
 		out.err = errs.Field("", "syntax", "The JSON text of the record is not valid.")
-		out.raw = f.takeBroken(n, indent)
+		out.raw = f.takeBroken(indent)
 	case n > MaxRecord:
 		out.err = errs.Field("", "too_large", "The record is longer than %d bytes.", MaxRecord)
 		out.raw = f.w.take(n)
@@ -180,14 +180,9 @@ func (f *frames) discard(s *valueScan) []byte {
 	return raw
 }
 
-// takeBroken consumes a record whose end cannot be told, up to the next line that opens an object with the same indentation. fault is
-// where it was seen to be broken.
-func (f *frames) takeBroken(fault int, indent string) []byte {
-	from := 1
-	if fault > 0 {
-		from = max(1, bytes.LastIndexByte(f.w.bytes()[:fault], '\n')) // the line that is at fault may itself be the next record
-	}
-	for {
+// takeBroken consumes a record whose end cannot be told, up to the next line that opens an object with the same indentation.
+func (f *frames) takeBroken(indent string) []byte {
+	for from := 1; ; {
 		if at, ok := nextRecord(f.w.bytes(), from, indent); ok && f.mayRepeat(len(f.w.bytes())) {
 			return f.w.take(at)
 		}

@@ -74,9 +74,10 @@ func Formats() []Format {
 		{"cloudevents", "CloudEvents 1.0 in the JSON format: one event, a batch, or one event a line"},
 		{"ocsf", "OCSF API Activity, Entity Management, Authentication and Account Change: one event, an array, or one a line"},
 		{"otlp", "OTLP logs as JSON, one request a line or one in all"},
-		{"splunk-csv", "CSV exported from Splunk, each _raw column in any of these formats"},
+		{"splunk-csv", "CSV exported from Splunk, each _raw column in any of these formats; columns that Splunk derived from it are not kept"},
 		{"splunk-audit", "Splunk's own audit trail (Audit:[timestamp=…, user=…, action=…])"},
 		{"syslog", "syslog lines (RFC 3164, RFC 5424, ISO times); sshd, sudo and PAM messages are understood"},
+		{"csv", "any CSV with a header line, with a mapping file that says what is what"},
 		{"jsonl", "any JSON objects, with a mapping file that says what is what"},
 	}
 }
@@ -122,7 +123,7 @@ func (s *state) reader(format string, w *window) (Reader, error) {
 		return &textReader{s: s, lines: &lines{w: w}, convert: newSyslog(s).convert}, nil
 	case "splunk-audit":
 		return &textReader{s: s, lines: &lines{w: w, starts: auditStart}, convert: s.auditTrail}, nil
-	case "splunk-csv":
+	case "splunk-csv", "csv":
 		return newCSV(s, w), nil
 	}
 	convert, container := s.json(format)

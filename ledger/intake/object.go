@@ -93,6 +93,29 @@ func addValue(list []event.Member, name string, v jsontext.Value) []event.Member
 	return append(list, event.Member{Name: name, Value: v})
 }
 
+// bag collects members under unique names in linear time, for lists whose length the sender decides.
+type bag struct {
+	list []event.Member
+	seen map[string]bool
+}
+
+func newBag(list []event.Member) *bag {
+	b := &bag{list: list, seen: make(map[string]bool, len(list)+8)}
+	for i := range list {
+		b.seen[list[i].Name] = true
+	}
+	return b
+}
+
+func (b *bag) add(name string, v jsontext.Value) {
+	base := name
+	for k := 2; b.seen[name]; k++ {
+		name = base + "_" + strconv.Itoa(k)
+	}
+	b.seen[name] = true
+	b.list = append(b.list, event.Member{Name: name, Value: v})
+}
+
 // clear makes a clear string of any text: lower-cased, "_" for what the alphabet lacks, cut at the limit. "" stays "".
 func clear(s string) string {
 	if c, ok := event.ClearString(s); ok {
@@ -129,4 +152,16 @@ func validText(s string) string {
 
 func hasSuffixFold(s, suffix string) bool {
 	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
+}
+
+// json renders the object.
+func (o object) json() jsontext.Value {
+	b := []byte{'{'}
+	for i, m := range o {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, quote(m.Name)...), ':'), m.Value...)
+	}
+	return append(b, '}')
 }

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -321,15 +322,7 @@ func (c *textCond) apply(s *selector, g segment.Group) error {
 		return err
 	}
 	if !s.vec.Dict {
-		if err := s.vec.Load(); err != nil {
-			return err
-		}
-		if len(c.globs) > 0 {
-			s.keep(func(i int) bool { return c.has(string(s.vec.Bytes(i))) })
-		} else {
-			s.keep(func(i int) bool { return c.values[string(s.vec.Bytes(i))] })
-		}
-		return nil
+		return c.applyPlain(s)
 	}
 	want, n := s.wanted(len(s.vec.Strings)), 0
 	for code, v := range s.vec.Strings {
@@ -349,5 +342,34 @@ func (c *textCond) apply(s *selector, g segment.Group) error {
 		return err
 	}
 	s.keepCodes(s.vec.Codes, want)
+	return nil
+}
+
+// few is how many values are searched for one after the other; more are looked up value by value.
+const few = 8
+
+func (c *textCond) applyPlain(s *selector) error {
+	if len(c.globs) == 0 && len(c.values) <= few {
+		s.mark = slices.Grow(s.mark[:0], s.n)[:s.n]
+		clear(s.mark)
+		any := false
+		if err := s.vec.Find(slices.Collect(maps.Keys(c.values)), func(row int32) { s.mark[row], any = true, true }); err != nil {
+			return err
+		}
+		if !any {
+			s.none()
+			return nil
+		}
+		s.keep(func(i int) bool { return s.mark[i] })
+		return nil
+	}
+	if err := s.vec.Load(); err != nil {
+		return err
+	}
+	if len(c.globs) > 0 {
+		s.keep(func(i int) bool { return c.has(string(s.vec.Bytes(i))) })
+	} else {
+		s.keep(func(i int) bool { return c.values[string(s.vec.Bytes(i))] })
+	}
 	return nil
 }

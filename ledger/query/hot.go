@@ -67,7 +67,7 @@ func (c *hotCache) get(log string, b *HotBatch) ([]segment.Row, error) {
 		return rows, nil
 	}
 	rows, err := segment.DecodeBatch(b.Bytes, nil)
-	if err == nil && (uint64(len(rows)) != b.Count || len(rows) > 0 && uint64(rows[0].Seq) < b.First) {
+	if n := len(rows); err == nil && n > 0 && (uint64(rows[0].Seq) < b.First || uint64(rows[n-1].Seq) >= b.First+b.Count) {
 		err = errs.New(errs.Internal, "a hot batch does not hold the rows it is listed for")
 	}
 	if err != nil {

@@ -18,6 +18,7 @@ type SegmentRef struct {
 // HotBatch is one batch that is not sealed yet, encoded by [segment.AppendBatch]. Bytes MUST NOT change while an engine may use them: engines keep what they decoded for
 // as long as snapshots keep listing a batch with the same log, First, Count and checksum.
 type HotBatch struct {
+	// First and Count are the range of seqs; rows are in ascending order.
 	First, Count uint64
 	Bytes        []byte
 }

@@ -16,6 +16,19 @@ const MaxBuckets = 20_000
 
 const success = "success"
 
+// words counts words. The counts are behind pointers because words come from memory that is reused, and assigning to an existing key of a Go map
+// may replace the key's memory too.
+type words map[string]*int64
+
+func (w words) add(word string, n int64) {
+	p := w[word]
+	if p == nil {
+		p = new(int64)
+		w[strings.Clone(word)] = p
+	}
+	*p += n
+}
+
 // counter adds up statistics. Several of them, one per worker, are merged at the end.
 type counter struct {
 	buckets  *bucketer // nil = no histogram
@@ -24,9 +37,9 @@ type counter struct {
 	total     int64
 	bars      map[int64]*Bucket
 	bar       *Bucket
-	actions   map[string]int64
-	outcomes  map[string]int64
-	types     map[string]int64
+	actions   words
+	outcomes  words
+	types     words
 	actors    map[int64]int64
 	perCode   []int64
 	isFailure []bool
@@ -34,8 +47,8 @@ type counter struct {
 
 func newCounter(spec *StatsSpec) (*counter, error) {
 	b, err := newBucketer(spec)
-	return &counter{buckets: b, occurred: spec.Occurred, bars: map[int64]*Bucket{}, actions: map[string]int64{}, outcomes: map[string]int64{},
-		types: map[string]int64{}, actors: map[int64]int64{}}, err
+	return &counter{buckets: b, occurred: spec.Occurred, bars: map[int64]*Bucket{}, actions: words{}, outcomes: words{},
+		types: words{}, actors: map[int64]int64{}}, err
 }
 
 // at makes the bar of a time current.
@@ -56,10 +69,10 @@ func (c *counter) at(v int64) error {
 
 func (c *counter) row(r *segment.Row) error {
 	c.total++
-	c.actions[r.Action]++
-	c.outcomes[r.Outcome]++
+	c.actions.add(r.Action, 1)
+	c.outcomes.add(r.Outcome, 1)
 	if r.ResourceType != "" {
-		c.types[r.ResourceType]++
+		c.types.add(r.ResourceType, 1)
 	}
 	if r.Actor != 0 {
 		c.actors[r.Actor]++
@@ -153,7 +166,7 @@ func (c *counter) byCode(v *segment.Vector, n int, at []int32) []int64 {
 	return c.perCode
 }
 
-func (c *counter) words(g segment.Group, col segment.Column, at []int32, v *segment.Vector, into map[string]int64, empty bool) error {
+func (c *counter) words(g segment.Group, col segment.Column, at []int32, v *segment.Vector, into words, empty bool) error {
 	if err := load(v, g, col); err != nil {
 		return err
 	}
@@ -161,10 +174,7 @@ func (c *counter) words(g segment.Group, col segment.Column, at []int32, v *segm
 		if n == 0 || word == "" && !empty {
 			return
 		}
-		if _, ok := into[word]; !ok {
-			word = strings.Clone(word) // the vector's memory is reused
-		}
-		into[word] += n
+		into.add(word, n)
 	}
 	if !v.Dict {
 		for _, i := range at {
@@ -211,9 +221,9 @@ func (c *counter) merge(o *counter) error {
 	if len(c.bars) > MaxBuckets {
 		return errs.New(errs.Invalid, "the histogram would have more than %d bars; choose wider ones or a shorter time", MaxBuckets)
 	}
-	for _, m := range [...][2]map[string]int64{{c.actions, o.actions}, {c.outcomes, o.outcomes}, {c.types, o.types}} {
+	for _, m := range [...][2]words{{c.actions, o.actions}, {c.outcomes, o.outcomes}, {c.types, o.types}} {
 		for k, n := range m[1] {
-			m[0][k] += n
+			m[0].add(k, *n)
 		}
 	}
 	for k, n := range o.actors {
@@ -241,10 +251,10 @@ func (c *counter) result(top int) *Stats {
 	return s
 }
 
-func topWords(m map[string]int64, top int) []KeyCount {
+func topWords(m words, top int) []KeyCount {
 	out := make([]KeyCount, 0, len(m))
 	for k, n := range m {
-		out = append(out, KeyCount{Key: k, Count: n})
+		out = append(out, KeyCount{Key: k, Count: *n})
 	}
 	slices.SortFunc(out, func(a, b KeyCount) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Key, b.Key)) })
 	return out[:min(top, len(out))]

@@ -10,11 +10,13 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// probe is how many rows a dictionary may grow before it is judged, and plainShare the share of distinct values (in eighths) beyond
-// which a dictionary costs more than it saves: each distinct value is stored once and each row needs a code on top.
+// probe is how many rows a dictionary may grow before it is judged. The shares are those of distinct values, in eighths, beyond which the
+// dictionary is given up. For handles that is where it costs more than it saves: each distinct value is stored once and each row needs a code
+// on top. For strings it is lower, because whoever fetches a single row must decompress the whole dictionary.
 const (
-	probe      = 2048
-	plainShare = 6
+	probe       = 2048
+	handleShare = 6
+	stringShare = 2
 )
 
 var (
@@ -62,7 +64,7 @@ func (c *handleColumn) add(v int64) {
 		return
 	}
 	c.codes = append(c.codes, int32(c.dict.num(v)))
-	if n := len(c.codes); n >= probe && n&(probe-1) == 0 && len(c.dict.nums)*8 > n*plainShare {
+	if n := len(c.codes); n >= probe && n&(probe-1) == 0 && len(c.dict.nums)*8 > n*handleShare {
 		c.plain = true
 		for _, code := range c.codes {
 			c.vals = append(c.vals, c.dict.nums[code])
@@ -138,7 +140,7 @@ func (c *stringColumn) add(s string) {
 		c.last = c.dict.strs[c.lastCode]
 	}
 	c.codes = append(c.codes, c.lastCode)
-	if n := len(c.codes); n >= probe && n&(probe-1) == 0 && len(c.dict.strs)*8 > n*plainShare {
+	if n := len(c.codes); n >= probe && n&(probe-1) == 0 && len(c.dict.strs)*8 > n*stringShare {
 		c.plain = true
 		for _, code := range c.codes {
 			c.values.addString(c.dict.strs[code])

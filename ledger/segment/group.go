@@ -1,8 +1,10 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/bloom"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -152,6 +154,51 @@ func (v *Vector) Load() error {
 
 // Bytes returns the value of a row of a string column without a dictionary.
 func (v *Vector) Bytes(row int) []byte { return v.values[v.offsets[row]:v.offsets[row+1]] }
+
+// Find calls hit with every row whose value is one of values, in no particular order, without loading the column: pages are searched as they are
+// decompressed. Only for string columns without a dictionary.
+func (v *Vector) Find(values []string, hit func(row int32)) error {
+	c := &v.chunk
+	for row := 0; row < c.rows; row = c.to {
+		if err := c.load(row); err != nil {
+			return err
+		}
+		for _, want := range values {
+			c.find(want, hit)
+		}
+	}
+	return nil
+}
+
+// find looks for one value in the current page. Searching the values as one text is far quicker than comparing them one by one; what is found
+// counts when it is exactly one value.
+func (c *chunkReader) find(want string, hit func(row int32)) {
+	ends := c.offsets[1:]
+	if want == "" {
+		for i, end := range ends {
+			if end == c.offsets[i] {
+				hit(int32(c.from + i))
+			}
+		}
+		return
+	}
+	text := c.values[:c.offsets[len(c.offsets)-1]]
+	needle := []byte(want)
+	for at := 0; ; {
+		k := bytes.Index(text[at:], needle)
+		if k < 0 {
+			return
+		}
+		at += k
+		i, _ := slices.BinarySearch(ends, uint32(at)+1) // the value that holds text[at]
+		if c.offsets[i] == uint32(at) && ends[i] == uint32(at+len(needle)) {
+			hit(int32(c.from + i))
+			at = int(ends[i])
+		} else {
+			at++
+		}
+	}
+}
 
 // Int returns the value of a row of an integer column.
 func (v *Vector) Int(row int) int64 {

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"math/bits"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/bloom"
@@ -73,6 +74,7 @@ type fileWriter struct {
 	header      bytes.Buffer
 	protocol    thrift.CompactProtocol
 	filter      []uint64
+	seen        []uint64
 	blocks      []byte
 }
 
@@ -148,6 +150,11 @@ func (f *fileWriter) chunk(col int, d columnData, rows int, m *format.ColumnMeta
 		m.Statistics.MinValue, m.Statistics.MaxValue = lo, hi
 	}
 	enc := d.encoding()
+	if len(f.groups) == 0 {
+		if err := f.judge(d, m, min(c.rows, rows)); err != nil {
+			return err
+		}
+	}
 	var entries int
 	f.raw, entries = d.dictionary(f.raw[:0])
 	if entries > 0 {
@@ -168,9 +175,6 @@ func (f *fileWriter) chunk(col int, d columnData, rows int, m *format.ColumnMeta
 		if f.raw, err = d.page(f.raw[:0], from, to); err != nil {
 			return err
 		}
-		if from == 0 && entries == 0 && len(f.groups) == 0 && !f.worthwhile() {
-			m.Codec = format.Uncompressed
-		}
 		h := format.PageHeader{Type: format.DataPage}
 		h.DataPageHeader.Set(format.DataPageHeader{NumValues: int32(to - from), Encoding: enc,
 			DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE})
@@ -184,11 +188,21 @@ func (f *fileWriter) chunk(col int, d columnData, rows int, m *format.ColumnMeta
 	return nil
 }
 
-// worthwhile reports whether compressing f.raw saves at least a twentieth. Nonces, ciphertexts and random handles do not compress, and
-// storing them as they are spares every reader the work too.
-func (f *fileWriter) worthwhile() bool {
+// judge leaves a column uncompressed when compressing its dictionary and first page saves less than a twentieth: nonces, ciphertexts, random
+// handles and most dictionary codes are as small as they get, and storing them as they are spares every reader the work too.
+func (f *fileWriter) judge(d columnData, m *format.ColumnMetaData, rows int) error {
+	f.raw, _ = d.dictionary(f.raw[:0])
 	f.packed = f.zstd.EncodeAll(f.raw, f.packed[:0])
-	return len(f.packed) < len(f.raw)-len(f.raw)/20
+	before, after := len(f.raw), len(f.packed)
+	var err error
+	if f.raw, err = d.page(f.raw[:0], 0, rows); err != nil {
+		return err
+	}
+	f.packed = f.zstd.EncodeAll(f.raw, f.packed[:0])
+	if before, after = before+len(f.raw), after+len(f.packed); after >= before-before/20 {
+		m.Codec = format.Uncompressed
+	}
+	return nil
 }
 
 // page compresses f.raw with the chunk's codec and writes it behind its header.
@@ -217,7 +231,7 @@ func (f *fileWriter) page(h *format.PageHeader, m *format.ColumnMetaData) error 
 }
 
 func (f *fileWriter) bloom(d columnData, m *format.ColumnMetaData) error {
-	f.filter = d.hashes(f.filter[:0])
+	f.filter = f.distinct(d.hashes(f.filter[:0]))
 	size := bloom.BlockSize * max(1, bloom.NumSplitBlocksOf(int64(len(f.filter)), bloomBits))
 	if cap(f.blocks) < size {
 		f.blocks = make([]byte, size)
@@ -238,6 +252,28 @@ func (f *fileWriter) bloom(d columnData, m *format.ColumnMetaData) error {
 	}
 	m.BloomFilterLength = int32(f.offset - m.BloomFilterOffset)
 	return nil
+}
+
+// distinct removes repeated hashes in place, so that a filter is sized for the values there are and not for the rows.
+func (f *fileWriter) distinct(hashes []uint64) []uint64 {
+	size := 1 << bits.Len(uint(2*len(hashes)))
+	if cap(f.seen) < size {
+		f.seen = make([]uint64, size)
+	}
+	seen := f.seen[:size]
+	clear(seen)
+	kept := hashes[:0]
+	for _, h := range hashes {
+		slot := h & uint64(size-1)
+		for seen[slot] != 0 && seen[slot] != h {
+			slot = (slot + 1) & uint64(size-1)
+		}
+		if seen[slot] == 0 { // a hash of 0 marks nothing and is kept each time, which does no harm
+			seen[slot] = h
+			kept = append(kept, h)
+		}
+	}
+	return kept
 }
 
 // finish writes the offset indexes and the footer.

@@ -25,9 +25,9 @@ const (
 
 // Rows per page. Narrow columns are scanned, so their pages are large; the wide ones are fetched a few rows at a time.
 const (
-	scanPage  = 16_384
+	scanPage  = 8_192
 	textPage  = 2_048
-	fetchPage = 1_024
+	fetchPage = 512
 )
 
 // The columns of a working file, in file order. Bloom filters never sit on BLOB columns: DuckDB 1.5.5 silently drops matches there.
@@ -44,7 +44,7 @@ var workingColumns = []column{
 	{name: "resource_type", kind: kindString, rows: scanPage},
 	{name: "shape", kind: kindString, rows: scanPage},
 	{name: "resource_id", kind: kindString, rows: textPage, bloom: true},
-	{name: "event_id", kind: kindString, rows: textPage, bloom: true},
+	{name: "event_id", kind: kindString, rows: fetchPage, bloom: true},
 	{name: "correlation_id", kind: kindString, rows: textPage, bloom: true},
 	{name: "actor", kind: kindInt64, rows: scanPage, bloom: true},
 	{name: "subject", kind: kindInt64, rows: scanPage, bloom: true},

@@ -161,11 +161,21 @@ func (s *scanner) openGroup(g int) error {
 	s.group = g
 	clear(s.opened[:])
 	n := int(s.f.md.RowGroups[g].NumRows)
+	s.seqs = s.seqs[:0]
+	lo, hi, err := s.f.intBounds(g, int(ColSeq))
+	if err != nil {
+		return err
+	}
+	if hi-lo == int64(n-1) { // without gaps, which is the rule: n distinct values leave no choice
+		for i := range n {
+			s.seqs = append(s.seqs, lo+int64(i))
+		}
+		return nil
+	}
 	c := &s.chunks[ColSeq]
 	if err := c.open(s.f, g, int(ColSeq)); err != nil {
 		return err
 	}
-	s.seqs = s.seqs[:0]
 	for len(s.seqs) < n {
 		if err := c.load(len(s.seqs)); err != nil {
 			return err

@@ -71,7 +71,7 @@ type pdfEncoder struct {
 	y       float64
 	rows    int64
 	limit   int64
-	size    int // bytes of page content so far
+	size    int                     // bytes of page content so far
 	lines   [maxPDFColumns][]string // of each cell of the row
 	ends    [maxPDFColumns]int      // where each cell ends in cell
 	cell    []byte

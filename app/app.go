@@ -1,0 +1,137 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"probity.dev/access"
+	"probity.dev/catalog/field"
+	"probity.dev/internal/config"
+	"probity.dev/internal/crypt"
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+	"probity.dev/internal/telemetry"
+	"probity.dev/ledger"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/query"
+)
+
+// Version is the product's version, set when it is built for release.
+var Version = "dev"
+
+// App is an opened data directory with everything that works on it.
+type App struct {
+	Config *config.Config
+	Ledger *ledger.Ledger
+	Access *access.Service
+
+	db        *sqldb.DB
+	kms       *crypt.FileKMS
+	engine    query.Engine
+	telemetry *telemetry.Telemetry
+	masks     *masks
+	verifier  *verifier
+	reads     *reads
+	exports   exportsPart
+	lock      io.Closer
+}
+
+// Paths within a data directory.
+func databasePath(dir string) string  { return filepath.Join(dir, "probity.db") }
+func masterKeyPath(dir string) string { return filepath.Join(dir, "keys", "master.key") }
+
+// Open opens the data directory of cfg. It fails when the directory has not been initialised, or when another process has it open. logs receives log lines.
+func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err error) {
+	if _, err := os.Stat(databasePath(cfg.Data)); errors.Is(err, os.ErrNotExist) {
+		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
+	}
+	kms, err := crypt.OpenFileKMS(masterKeyPath(cfg.Data))
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, cfg, kms, logs)
+}
+
+func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.Writer) (a *App, err error) {
+	a = &App{Config: cfg, kms: kms}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+			a = nil
+		}
+	}()
+	if a.lock, err = lockDir(cfg.Data); err != nil {
+		return a, err
+	}
+	if a.telemetry, err = telemetry.New(ctx, telemetry.Options{Version: Version, Instance: cfg.InstanceName, LogLevel: cfg.LogLevel, LogFormat: cfg.LogFormat, Output: logs,
+		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders}); err != nil {
+		return a, err
+	}
+	if a.db, err = sqldb.OpenSQLite(ctx, databasePath(cfg.Data)); err != nil {
+		return a, err
+	}
+	if _, _, err = a.db.Migrate(ctx); err != nil {
+		return a, fmt.Errorf("bring the database up to date: %w", err)
+	}
+	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
+	debug.SetMemoryLimit(900 << 20)
+	a.engine = query.Open(query.Options{Workers: cfg.QueryThreads})
+	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: kms, Dir: cfg.Data, Instance: cfg.InstanceName, Classifier: field.New(nil), Engine: a.engine,
+		CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter, Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
+	if err != nil {
+		return a, err
+	}
+	a.masks = newMasks(a.Ledger)
+	a.verifier = newVerifier(a.Ledger, a.db)
+	a.reads = newReads(a)
+	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
+		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger})
+	if err != nil {
+		return a, err
+	}
+	return a, a.openExports(ctx)
+}
+
+// Close stops what runs and closes everything, in the reverse order of opening.
+func (a *App) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var err error
+	if a.reads != nil {
+		err = a.reads.flush(ctx)
+	}
+	if a.Access != nil {
+		err = errors.Join(err, a.Access.Flush(ctx))
+	}
+	if a.Ledger != nil {
+		err = errors.Join(err, a.Ledger.Close())
+	}
+	if a.engine != nil {
+		err = errors.Join(err, a.engine.Close())
+	}
+	if a.db != nil {
+		err = errors.Join(err, a.db.Close())
+	}
+	if a.telemetry != nil {
+		err = errors.Join(err, a.telemetry.Shutdown(ctx))
+	}
+	if a.lock != nil {
+		err = errors.Join(err, a.lock.Close())
+	}
+	return err
+}
+
+// recorder lets other domains record an event together with its effect.
+type recorder struct{ l *ledger.Ledger }
+
+// Record implements the Recorder interfaces of the domains.
+func (r recorder) Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+	return r.l.Record(ctx, tenantID, e, effect)
+}

@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/google/uuid"
+
+	"probity.dev/access"
+	"probity.dev/internal/actor"
+	"probity.dev/internal/config"
+	"probity.dev/internal/crypt"
+	"probity.dev/internal/errs"
+)
+
+// InitOptions say what a new data directory begins with.
+type InitOptions struct {
+	Tenant   string
+	Email    string
+	Name     string
+	Password string // made when empty
+	KeyName  string
+}
+
+// InitResult is what must be kept of a new installation. Password and key are shown this once.
+type InitResult struct {
+	Data      string `json:"data"`
+	TenantID  string `json:"tenant_id"`
+	Tenant    string `json:"tenant"`
+	LogID     string `json:"log_id"`
+	Origin    string `json:"origin"`
+	VKey      string `json:"vkey"`
+	Email     string `json:"email"`
+	Password  string `json:"password"`
+	APIKey    string `json:"api_key"`
+	MasterKey string `json:"master_key_file"`
+	URL       string `json:"url"`
+}
+
+// Init makes a data directory: master key, database, a tenant with its log, the first admin and the first API key, which may do everything. A directory that
+// holds data already is refused.
+func Init(ctx context.Context, cfg *config.Config, o InitOptions, logs io.Writer) (res *InitResult, err error) {
+	if _, err := os.Stat(databasePath(cfg.Data)); err == nil {
+		return nil, errs.New(errs.Conflict, "%s holds data already; choose another directory", cfg.Data)
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	kms, err := crypt.CreateFileKMS(masterKeyPath(cfg.Data))
+	if err != nil {
+		return nil, err
+	}
+	a, err := open(ctx, cfg, kms, logs)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	if o.Password == "" {
+		o.Password = newPassword()
+	}
+	return a.AddTenant(ctx, o)
+}
+
+// AddTenant makes a tenant with its log, its first admin and its first API key.
+func (a *App) AddTenant(ctx context.Context, o InitOptions) (*InitResult, error) {
+	t, err := a.Ledger.CreateTenant(ctx, uuid.NewString(), o.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	system := actor.System(t.ID)
+	if _, err := a.Access.CreateUser(ctx, system, access.NewUser{Email: o.Email, Name: o.Name, Role: actor.RoleAdmin, Password: o.Password}); err != nil {
+		return nil, err
+	}
+	_, key, err := a.Access.CreateKey(ctx, system, access.NewKey{Name: o.KeyName, Scopes: actor.Permissions()})
+	if err != nil {
+		return nil, err
+	}
+	return &InitResult{Data: a.Config.Data, TenantID: t.ID, Tenant: t.Name, LogID: t.LogID, Origin: t.Origin, VKey: t.VKey, Email: o.Email, Password: o.Password, APIKey: key,
+		MasterKey: masterKeyPath(a.Config.Data), URL: "http://" + a.Config.Listen}, nil
+}
+
+// newPassword makes a password of 20 characters without lookalikes, some 116 bits.
+func newPassword() string {
+	const alphabet = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+	out := make([]byte, 0, 20)
+	for len(out) < 20 {
+		s := crypt.Secret()
+		for _, b := range s {
+			if int(b) < 4*len(alphabet) && len(out) < 20 {
+				out = append(out, alphabet[int(b)%len(alphabet)])
+			}
+		}
+	}
+	return string(out)
+}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"sync"
+
+	"probity.dev/access/masking"
+	"probity.dev/catalog/field"
+	"probity.dev/internal/actor"
+	"probity.dev/ledger"
+	"probity.dev/ledger/event"
+)
+
+// masks decides what each caller sees: the masking policy with the tenant's own key for pseudonyms.
+type masks struct {
+	ledger  *ledger.Ledger
+	mu      sync.Mutex
+	engines map[string]*masking.Engine
+}
+
+func newMasks(l *ledger.Ledger) *masks {
+	return &masks{ledger: l, engines: map[string]*masking.Engine{}}
+}
+
+func (m *masks) engine(ctx context.Context, tenantID string) (*masking.Engine, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.engines[tenantID]; ok {
+		return e, nil
+	}
+	key, err := m.ledger.PseudonymKey(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	e := masking.New(masking.Builtin(), key, masking.WithFinder(find))
+	m.engines[tenantID] = e
+	return e, nil
+}
+
+func find(text string, yield func(start, end int, category string)) {
+	for _, s := range field.Find(text) {
+		yield(s.Start, s.End, s.Category)
+	}
+}
+
+// roleOf is the masking role of a caller: a person's own; a key's follows from whether it may see values as they are.
+func roleOf(p actor.Principal) string {
+	switch {
+	case p.Role != "":
+		return p.Role
+	case p.Unmasked():
+		return actor.RoleAdmin
+	case p.Can(actor.LedgerSearch):
+		return actor.RoleAuditor
+	}
+	return actor.RoleWriter
+}
+
+// For returns what p sees. Without the tenant's key nothing is shown.
+func (m *masks) For(p actor.Principal) event.Masker {
+	e, err := m.engine(context.Background(), p.TenantID)
+	if err != nil {
+		return nothing{}
+	}
+	return e.For(roleOf(p), p.Unmasked())
+}
+
+// Export returns what p sees in an export that is anonymised by mode.
+func (m *masks) Export(p actor.Principal, unmasked bool, mode masking.Mode) event.Masker {
+	e, err := m.engine(context.Background(), p.TenantID)
+	if err != nil {
+		return nothing{}
+	}
+	return e.Export(roleOf(p), p.Unmasked() && unmasked, mode)
+}
+
+// nothing withholds everything.
+type nothing struct{}
+
+// Mask implements event.Masker.
+func (nothing) Mask(r *event.Record) {
+	for i := range r.Fields {
+		r.Fields[i].Value, r.Fields[i].State = nil, event.Withheld
+	}
+}

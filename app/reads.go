@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"probity.dev/internal/actor"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/httpapi"
+)
+
+// readEvery is how often reading is summarised. An event for each search would make the log describe little but itself.
+const readEvery = time.Minute
+
+// reads records who read the audit log: one event a minute for each reader and kind of reading.
+type reads struct {
+	app *App
+	mu  sync.Mutex
+	sum map[readKey]*readSum
+}
+
+type readKey struct{ tenant, caller, operation string }
+
+type readSum struct {
+	by              actor.Principal
+	requests, found int
+	first           time.Time
+}
+
+func newReads(a *App) *reads { return &reads{app: a, sum: map[readKey]*readSum{}} }
+
+// Read implements httpapi.Reads.
+func (r *reads) Read(p actor.Principal, operation string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := readKey{p.TenantID, p.ID(), operation}
+	s := r.sum[k]
+	if s == nil {
+		s = &readSum{by: p, first: time.Now()}
+		r.sum[k] = s
+	}
+	s.requests++
+	s.found += n
+}
+
+func (r *reads) run(ctx context.Context) {
+	tick := time.NewTicker(readEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := r.flush(ctx); err != nil && ctx.Err() == nil {
+				r.app.telemetry.Logger.Error("reading was not recorded", "error", err)
+			}
+		}
+	}
+}
+
+// flush records what was read since the last time.
+func (r *reads) flush(ctx context.Context) error {
+	r.mu.Lock()
+	sum := r.sum
+	r.sum = map[readKey]*readSum{}
+	r.mu.Unlock()
+	var first error
+	for k, s := range sum {
+		number := func(name string, n int) event.Member {
+			return event.Member{Name: name, Value: jsontext.Value(strconv.Itoa(n))}
+		}
+		e := &event.Event{Action: "ledger." + k.operation, Activity: "read", Actor: httpapi.By(s.by), OccurredAt: s.first, Resource: event.Resource{Type: "ledger", ID: "events"},
+			Context: event.Context{IP: s.by.IP, SessionID: s.by.SessionID}, Data: []event.Member{number("requests", s.requests), number("events", s.found)}}
+		if err := r.app.Ledger.Record(ctx, k.tenant, e, nil); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}

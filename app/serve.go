@@ -1,0 +1,185 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"probity.dev/console"
+	"probity.dev/internal/actor"
+	"probity.dev/internal/api"
+	"probity.dev/internal/errs"
+	"probity.dev/ledger/httpapi"
+	"probity.dev/ledger/views"
+)
+
+// Handler builds the HTTP surface: API, health, metrics and console.
+func (a *App) Handler() (http.Handler, error) {
+	cfg := a.Config
+	trusted, err := api.ParseProxies(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	caller, err := api.ParseRate(cfg.RateLimit)
+	if err != nil {
+		return nil, err
+	}
+	anonymous, err := api.ParseRate(cfg.AnonymousRateLimit)
+	if err != nil {
+		return nil, err
+	}
+	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: a.Access, Observer: a.telemetry.Observer(), Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
+		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
+		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure()})
+	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
+	a.Access.Register(h)
+	a.exports.Service.Register(h)
+	h.MountHealth(a.ready)
+	if cfg.MetricsListen == "" {
+		h.Handle("GET /metrics", api.Rule{Permission: actor.SettingsManage}, a.telemetry.Metrics())
+	}
+	h.Handle("/api/", api.Rule{Public: true}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.WriteError(w, r, errs.New(errs.NotFound, "there is no such operation; GET /api/docs lists them"))
+	}))
+	h.Handle("GET /", api.Rule{Public: true, LooseQuery: true, Unlimited: true}, console.Handler())
+	return h, nil
+}
+
+// ready says whether the node can do its work.
+func (a *App) ready(ctx context.Context) error {
+	var one int
+	if err := a.db.Read(ctx).QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "the database does not answer")
+	}
+	tenants, err := a.Ledger.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	frozen := 0
+	for _, t := range tenants {
+		h, err := a.Ledger.Head(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		if h.Frozen != "" {
+			frozen++
+		}
+	}
+	if frozen > 0 && frozen == len(tenants) {
+		return errs.New(errs.Unavailable, "every log is frozen; the log has the reasons")
+	}
+	return nil
+}
+
+// Serve listens and serves until ctx ends, then finishes what is under way. started, when not nil, is told the address.
+func (a *App) Serve(ctx context.Context, started func(url string)) error {
+	h, err := a.Handler()
+	if err != nil {
+		return err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Config.Listen)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, err, "cannot listen on %s; is another server there? Choose another address with --listen", a.Config.Listen)
+	}
+	if err := a.exports.Service.Start(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	go a.Access.Run(background)
+	go a.reads.run(background)
+	go a.housekeeping(background)
+	if err := a.serveMetrics(background); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	scheme := "http"
+	if a.Config.TLSCert != "" {
+		scheme = "https"
+	}
+	if started != nil {
+		started(scheme + "://" + l.Addr().String())
+	}
+	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
+	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey}
+	err = server.Serve(ctx, l)
+	a.exports.Service.Close()
+	a.verifier.close()
+	return err
+}
+
+// serveMetrics serves /metrics on an address of its own, without credentials, when that is configured.
+func (a *App) serveMetrics(ctx context.Context) error {
+	if a.Config.MetricsListen == "" {
+		return nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Config.MetricsListen)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, err, "cannot listen on %s for metrics", a.Config.MetricsListen)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.telemetry.Metrics())
+	go func() {
+		if err := (&api.Server{Handler: mux, Logger: a.telemetry.Logger}).Serve(ctx, l); err != nil {
+			a.telemetry.Logger.Error("metrics", "error", err)
+		}
+	}()
+	return nil
+}
+
+// housekeeping does what is due once a day: the scrub, and forgetting old replies.
+func (a *App) housekeeping(ctx context.Context) {
+	replies := &idempotency{db: a.db, ledger: a.Ledger}
+	for {
+		next := nextScrub(a.Config.ScrubAt, time.Now().UTC())
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		if err := replies.sweep(ctx); err != nil {
+			a.telemetry.Logger.Error("old replies", "error", err)
+		}
+		if a.Config.ScrubAt != "off" {
+			a.scrub(ctx)
+		}
+	}
+}
+
+// nextScrub is the next time of day at; noon of the next day when the scrub is off, for the rest of the housekeeping.
+func nextScrub(at string, now time.Time) time.Time {
+	t, err := time.Parse("15:04", strings.TrimSpace(at))
+	if err != nil {
+		t = time.Date(0, 1, 1, 12, 0, 0, 0, time.UTC)
+	}
+	next := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, time.UTC)
+	if !next.After(now) {
+		next = next.AddDate(0, 0, 1)
+	}
+	return next
+}
+
+// scrub verifies every log with its working copies.
+func (a *App) scrub(ctx context.Context) {
+	tenants, err := a.Ledger.Tenants(ctx)
+	if err != nil {
+		a.telemetry.Logger.Error("scrub", "error", err)
+		return
+	}
+	for _, t := range tenants {
+		r, err := a.verifier.run(ctx, t.ID)
+		switch {
+		case err != nil:
+			a.telemetry.Logger.Error("scrub", "log_id", t.LogID, "error", err)
+		case !r.OK:
+			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())
+		default:
+			a.telemetry.Logger.Info("scrub", "log_id", t.LogID, "ok", true, "events_per_second", int64(r.EventsPerSecond))
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+	"probity.dev/internal/tlog"
+	"probity.dev/ledger"
+	"probity.dev/ledger/httpapi"
+	"probity.dev/verify"
+)
+
+// Sources returns every tenant's stored log for a verifier, with working copies when keys is true.
+func (a *App) Sources(ctx context.Context, keys bool) ([]verify.Source, error) {
+	tenants, err := a.Ledger.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []verify.Source
+	for _, t := range tenants {
+		s, err := source(ctx, a.Ledger, t.ID, keys)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func source(ctx context.Context, l *ledger.Ledger, tenantID string, keys bool) (verify.Source, error) {
+	h, err := l.Head(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	s := logSource{l: l, tenant: tenantID, head: h}
+	if keys {
+		return workingSource{s}, nil
+	}
+	return s, nil
+}
+
+// logSource is a tenant's log as it is stored.
+type logSource struct {
+	l      *ledger.Ledger
+	tenant string
+	head   ledger.Head
+}
+
+// Log implements verify.Source.
+func (s logSource) Log() verify.Log {
+	return verify.Log{Origin: s.head.Origin, LogID: s.head.LogID, Epoch: uint64(s.head.Epoch), Base: s.head.Base, Checkpoint: []byte(s.head.Checkpoint), Stored: s.head.Next - s.head.Base,
+		Keys: s.head.VKeyText()}
+}
+
+// Leaves implements verify.Source.
+func (s logSource) Leaves(ctx context.Context, first, count uint64, yield func(index uint64, leaf []byte) error) error {
+	return s.l.Leaves(ctx, s.tenant, s.head.Base+first, s.head.Base+first+count, func(seq uint64, leaf []byte) error {
+		return yield(seq-s.head.Base, leaf)
+	})
+}
+
+// ReadTile implements tlog.TileReader.
+func (s logSource) ReadTile(ctx context.Context, level uint8, index uint64, width int) ([]byte, error) {
+	return s.l.StoredTile(ctx, s.tenant, level, index, width)
+}
+
+type workingSource struct{ logSource }
+
+// Working implements verify.WorkingSource.
+func (s workingSource) Working(ctx context.Context, first, count uint64, yield func(index uint64, w *verify.Working) error) error {
+	var out verify.Working
+	return s.l.WorkingCopies(ctx, s.tenant, s.head.Base+first, s.head.Base+first+count, func(w *ledger.WorkingCopy) error {
+		r := &w.Row
+		out = verify.Working{Nonce: r.Nonce, RecordedAt: r.RecordedAt, OccurredAt: r.OccurredAt, Source: r.Source, Action: r.Action, Category: r.Category, Activity: r.Activity,
+			Outcome: r.Outcome, ResourceType: r.ResourceType, TagKeys: w.TagKeys, Err: w.Err, Columns: out.Columns[:0]}
+		if w.Disclosure != nil {
+			out.Disclosure = *w.Disclosure
+			out.Columns = append(out.Columns, verify.Column{Path: "/id", Text: r.EventID}, verify.Column{Path: "/severity", Text: r.Severity})
+			if r.ResourceID != "" {
+				out.Columns = append(out.Columns, verify.Column{Path: "/resource/id", Text: r.ResourceID})
+			}
+			if r.CorrelationID != "" {
+				out.Columns = append(out.Columns, verify.Column{Path: "/correlation_id", Text: r.CorrelationID})
+			}
+		}
+		return yield(uint64(r.Seq)-s.head.Base, &out)
+	})
+}
+
+// verifier runs verifications in the background and remembers how they ended.
+type verifier struct {
+	l  *ledger.Ledger
+	db *sqldb.DB
+
+	mu      sync.Mutex
+	running map[string]*progress
+	wg      sync.WaitGroup
+	stop    context.Context
+	cancel  context.CancelFunc
+}
+
+type progress struct{ done, total uint64 }
+
+func newVerifier(l *ledger.Ledger, db *sqldb.DB) *verifier {
+	v := &verifier{l: l, db: db, running: map[string]*progress{}}
+	v.stop, v.cancel = context.WithCancel(context.Background())
+	return v
+}
+
+// Start implements httpapi.Verifier.
+func (v *verifier) Start(_ context.Context, tenantID string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.running[tenantID] != nil {
+		return nil
+	}
+	v.running[tenantID] = &progress{}
+	v.wg.Go(func() {
+		_, _ = v.run(v.stop, tenantID) // its end is stored
+	})
+	return nil
+}
+
+// run verifies a log with its working copies and stores the result.
+func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, error) {
+	defer func() {
+		v.mu.Lock()
+		delete(v.running, tenantID)
+		v.mu.Unlock()
+	}()
+	s, err := source(ctx, v.l, tenantID, true)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := tlog.ParseKeys(s.Log().Keys)
+	if err != nil {
+		return nil, err
+	}
+	r, err := verify.Dir(ctx, s.Log().LogID, []verify.Source{s}, verify.Options{Keys: keys, Progress: func(done, total uint64) {
+		v.mu.Lock()
+		if p := v.running[tenantID]; p != nil {
+			p.done, p.total = done, total
+		}
+		v.mu.Unlock()
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return r, v.store(ctx, tenantID, s.Log().LogID, r)
+}
+
+func (v *verifier) store(ctx context.Context, tenantID, logID string, r *verify.Report) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	size := uint64(0)
+	for _, l := range r.Logs {
+		size = l.Size
+	}
+	ok := 0
+	if r.OK {
+		ok = 1
+	}
+	return v.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO verification (log_id, at, ok, size, report) VALUES ($1, $2, $3, $4, $5)`, logID, sqldb.Now(), ok, size, string(text))
+		return sqldb.Translate(err)
+	})
+}
+
+// Status implements httpapi.Verifier.
+func (v *verifier) Status(ctx context.Context, tenantID string) (httpapi.Verification, error) {
+	h, err := v.l.Head(ctx, tenantID)
+	if err != nil {
+		return httpapi.Verification{}, err
+	}
+	var out httpapi.Verification
+	v.mu.Lock()
+	if p := v.running[tenantID]; p != nil {
+		out.Running, out.Done, out.Total = true, int64(p.done), int64(p.total)
+	}
+	v.mu.Unlock()
+	var at, size int64
+	var ok int
+	var text string
+	err = v.db.Read(ctx).QueryRowContext(ctx, `SELECT at, ok, size, report FROM verification WHERE log_id = $1 ORDER BY at DESC LIMIT 1`, h.LogID).Scan(&at, &ok, &size, &text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return out, nil
+	}
+	if err != nil {
+		return out, sqldb.Translate(err)
+	}
+	var r verify.Report
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return out, errs.Wrap(errs.Internal, err, "a stored verification report is damaged")
+	}
+	out.Last = &httpapi.VerifyResult{At: time.UnixMicro(at).UTC(), OK: ok == 1, Size: size, EventsPerSecond: r.EventsPerSecond}
+	if p := r.First(); p != nil {
+		out.Last.Error = strings.TrimSpace(p.String())
+	}
+	return out, nil
+}
+
+func (v *verifier) close() {
+	v.cancel()
+	v.wg.Wait()
+}

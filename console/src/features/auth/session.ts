@@ -1,0 +1,46 @@
+import { queryOptions, useQuery } from '@tanstack/react-query';
+import { ApiError, request, setCsrfToken } from '../../api/client';
+import { sessionSchema } from '../../api/schemas';
+import type { Session } from '../../api/schemas';
+
+/** Who is signed in; null when nobody is. */
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  staleTime: 5 * 60e3,
+  retry: false,
+  queryFn: async ({ signal }): Promise<Session | null> => {
+    try {
+      return accept(await request('GET', '/api/session', { schema: sessionSchema, signal, quiet401: true }));
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return null;
+      throw error;
+    }
+  },
+});
+
+function accept(session: Session): Session {
+  setCsrfToken(session.csrf_token);
+  return session;
+}
+
+export async function signIn(email: string, password: string): Promise<Session> {
+  return accept(await request('POST', '/api/session', { body: { email, password }, schema: sessionSchema, quiet401: true }));
+}
+
+export async function signOut(): Promise<void> {
+  await request('DELETE', '/api/session', { quiet401: true });
+  setCsrfToken('');
+}
+
+/** The session of a page behind sign-in. */
+export function useSession(): Session | null {
+  return useQuery(sessionQuery).data ?? null;
+}
+
+export type Permission =
+  | 'ledger.append' | 'ledger.search' | 'ledger.view_unmasked' | 'ledger.verify' | 'exports.create' | 'settings.manage' | 'access.manage';
+
+/** Whether the reader may do something. Pages hide what would be refused; the server is what refuses. */
+export function useMay(permission: Permission): boolean {
+  return useSession()?.user.permissions.includes(permission) ?? false;
+}

@@ -1,0 +1,65 @@
+import { Anchor, Group, Skeleton, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import type { EventView } from '../../api/schemas';
+import { Outcome } from '../../table/cells';
+import { Failure } from '../../ui/states';
+import { useTimes } from '../../ui/format';
+import { relatedQuery } from './api';
+import type { EventSearch } from './filter';
+import { personFilter, personLabel } from './persons';
+import classes from './EventDetail.module.css';
+
+/** Events that share the operation, the resource or the actor. */
+export function Related({ view }: { view: EventView }) {
+  const { resource, actor, correlation_id } = view;
+  return (
+    <>
+      {correlation_id && (
+        <RelatedGroup title="Same operation" search={{ correlation_id, range: 'all' }} view={view} query={{ correlation_id }} />
+      )}
+      {resource.type && resource.id && (
+        <RelatedGroup title={`Same ${resource.type}`} search={{ resource: [`${resource.type}/${resource.id}`], range: 'all' }} view={view} query={{ resource: `${resource.type}/${resource.id}` }} />
+      )}
+      {(actor.handle || actor.id) && (
+        <RelatedGroup title={`Same actor: ${personLabel(actor)}`} search={{ actor: [personFilter(actor)], range: '90d' }} view={view} query={{ actor: personFilter(actor) }} />
+      )}
+    </>
+  );
+}
+
+function RelatedGroup({ title, search, query, view }: { title: string; search: EventSearch; query: Record<string, string>; view: EventView }) {
+  const times = useTimes();
+  const { data, error, isPending, refetch } = useQuery(relatedQuery(query));
+  const others = data?.items.filter((e) => e.seq !== view.seq) ?? [];
+  return (
+    <section className={classes.section}>
+      <Group justify="space-between" align="baseline" gap="xs">
+        <h3 className={classes.heading}>{title}</h3>
+        <Anchor component={Link} to="/events" search={search as never} size="xs">
+          Show in the audit log
+        </Anchor>
+      </Group>
+      {error && <Failure error={error} onRetry={() => void refetch()} />}
+      {isPending && !error && <Skeleton height={60} />}
+      {data && others.length === 0 && (
+        <Text size="sm" c="dimmed">
+          No other events.
+        </Text>
+      )}
+      <ul className={classes.list}>
+        {others.map((e) => (
+          <li key={e.seq}>
+            <Link to="/events/$seq" params={{ seq: String(e.seq) }} className={classes.related ?? ''}>
+              <span className={classes.relatedTitle}>{e.sentence || e.action}</span>
+              <span className={classes.relatedMeta}>
+                <time dateTime={e.recorded_at}>{times.time(e.recorded_at)}</time>
+                {e.outcome.status !== 'success' && <Outcome status={e.outcome.status} />}
+              </span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,91 @@
+import { Drawer } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { Link, Outlet, useLocation } from '@tanstack/react-router';
+import { useEffect } from 'react';
+import { IconExport, IconLog, IconMenu, IconSettings, IconShield, Mark } from '../../ui/icons';
+import { useMay, useSession } from '../auth/session';
+import { UserMenu } from './UserMenu';
+import classes from './Shell.module.css';
+
+/** What surrounds every page: where one can go, whose log this is, who is looking. */
+export function Shell() {
+  const [open, { open: show, close }] = useDisclosure(false);
+  const { pathname } = useLocation();
+  useEffect(close, [pathname, close]);
+  return (
+    <div className={classes.shell}>
+      <a className="skip" href="#main">
+        Skip to content
+      </a>
+      <div className={classes.rail}>
+        <Brand />
+        <Links />
+        <div className={classes.spacer} />
+        <UserMenu />
+      </div>
+      <header className={classes.top}>
+        <Brand />
+        <button type="button" className={classes.burger} onClick={show} aria-label="Open navigation" aria-expanded={open}>
+          <IconMenu size={22} />
+        </button>
+      </header>
+      <Drawer opened={open} onClose={close} size="17rem" withCloseButton={false} padding={0} title={undefined} aria-label="Navigation" styles={{ body: { height: '100%' } }}>
+        <div className={classes.drawer}>
+          <Brand />
+          <Links />
+          <div className={classes.spacer} />
+          <UserMenu />
+        </div>
+      </Drawer>
+      <main className={classes.main} id="main" tabIndex={-1}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}
+
+function Brand() {
+  const session = useSession();
+  return (
+    <div className={classes.brand}>
+      <Mark />
+      <span>
+        Probity
+        <span className={classes.tenant}>{session?.tenant.name}</span>
+      </span>
+    </div>
+  );
+}
+
+function Links() {
+  const settings = useMay('settings.manage');
+  const access = useMay('access.manage');
+  return (
+    <nav aria-label="Main">
+      <ul className={classes.links}>
+        <li>
+          <Link to="/events" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+            <IconLog /> Audit log
+          </Link>
+        </li>
+        <li>
+          <Link to="/exports" className={classes.link ?? ''}>
+            <IconExport /> Exports
+          </Link>
+        </li>
+        <li>
+          <Link to="/log" className={classes.link ?? ''}>
+            <IconShield /> Log integrity
+          </Link>
+        </li>
+        {(settings || access) && (
+          <li>
+            <Link to="/settings" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+              <IconSettings /> Settings
+            </Link>
+          </li>
+        )}
+      </ul>
+    </nav>
+  );
+}

@@ -1,0 +1,121 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { Outlet, createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { sessionQuery } from '../features/auth/session';
+import { parseEventSearch } from '../features/events/filter';
+import { Shell } from '../features/shell/Shell';
+import { Failure, Loading } from '../ui/states';
+import { NotFound } from './NotFound';
+import { one, parseSearch, stringifySearch } from './search';
+
+interface RouterContext {
+  queries: QueryClient;
+}
+
+const root = createRootRouteWithContext<RouterContext>()({ component: Outlet, notFoundComponent: NotFound });
+
+/** Only a path of this console may follow sign-in, never another site. */
+function ownPath(value: string | undefined): string | undefined {
+  return value && /^\/(?![/\\])/.test(value) && !value.startsWith('/signin') ? value : undefined;
+}
+
+const signin = createRoute({
+  getParentRoute: () => root,
+  path: '/signin',
+  validateSearch: (raw: Record<string, unknown>): { next?: string } => {
+    const next = ownPath(one(raw['next']));
+    return next ? { next } : {};
+  },
+  beforeLoad: async ({ context, search }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery).catch(() => null);
+    if (session) throw redirect({ href: search.next ?? '/events' });
+  },
+  component: lazyRouteComponent(() => import('../features/auth/SignInPage'), 'SignInPage'),
+});
+
+const app = createRoute({
+  getParentRoute: () => root,
+  id: '_app',
+  beforeLoad: async ({ context, location }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery);
+    if (!session) throw redirect({ to: '/signin', search: location.href === '/' || location.href === '/events' ? {} : { next: location.href } });
+  },
+  component: Shell,
+});
+
+const index = createRoute({
+  getParentRoute: () => app,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/events', replace: true });
+  },
+});
+
+const events = createRoute({
+  getParentRoute: () => app,
+  path: '/events',
+  validateSearch: parseEventSearch,
+  component: lazyRouteComponent(() => import('../features/events/AuditLogPage'), 'AuditLogPage'),
+});
+
+const event = createRoute({
+  getParentRoute: () => app,
+  path: '/events/$seq',
+  component: lazyRouteComponent(() => import('../features/events/EventPage'), 'EventPage'),
+});
+
+const resource = createRoute({
+  getParentRoute: () => app,
+  path: '/resources/$type/$id',
+  component: lazyRouteComponent(() => import('../features/events/ResourcePage'), 'ResourcePage'),
+});
+
+const exportsRoute = createRoute({
+  getParentRoute: () => app,
+  path: '/exports',
+  component: lazyRouteComponent(() => import('../features/exports/ExportsPage'), 'ExportsPage'),
+});
+
+const log = createRoute({
+  getParentRoute: () => app,
+  path: '/log',
+  component: lazyRouteComponent(() => import('../features/log/LogPage'), 'LogPage'),
+});
+
+export const settingsTabs = ['keys', 'users', 'events', 'fields', 'exports'] as const;
+export type SettingsTab = (typeof settingsTabs)[number];
+
+const settings = createRoute({
+  getParentRoute: () => app,
+  path: '/settings',
+  validateSearch: (raw: Record<string, unknown>): { tab?: SettingsTab } => {
+    const tab = settingsTabs.find((t) => t === one(raw['tab']));
+    return tab ? { tab } : {};
+  },
+  component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
+});
+
+const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, log, settings])]);
+
+export function makeRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    context: { queries },
+    parseSearch,
+    stringifySearch,
+    defaultPreload: false,
+    scrollRestoration: true,
+    defaultPendingComponent: () => <Loading />,
+    defaultPendingMs: 300,
+    defaultErrorComponent: ({ error, reset }) => (
+      <div className="page">
+        <Failure error={error} onRetry={reset} />
+      </div>
+    ),
+  });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

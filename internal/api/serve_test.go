@@ -1,0 +1,251 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"probity.dev/internal/errs"
+)
+
+func start(t *testing.T, s *Server) (addr string, stop func() error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	t.Cleanup(cancel)
+	return l.Addr().String(), func() error {
+		cancel()
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(5 * time.Second):
+			return fmt.Errorf("the server did not stop")
+		}
+	}
+}
+
+func TestStreamOutlivesTheDeadlineAndEndsAtTheStop(t *testing.T) {
+	h := newHarness(Options{Timeout: 200 * time.Millisecond})
+	h.Handle("GET /api/ticks", Rule{Public: true, Streaming: true}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "data: %d\n\n", i)
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				return
+			}
+			select {
+			case <-Stopping(r.Context()):
+				fmt.Fprint(w, "event: bye\n\n")
+				return
+			case <-r.Context().Done():
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}))
+	h.Handle("GET /api/slow", Rule{Public: true}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(400 * time.Millisecond)
+		fmt.Fprint(w, "late")
+	}))
+	h.Handle("POST /api/lines", Rule{Public: true, Streaming: true, MaxBody: -1}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := 0
+		for sc := bufio.NewScanner(r.Body); sc.Scan(); n++ {
+		}
+		fmt.Fprint(w, n)
+	}))
+	h.MountHealth(func(context.Context) error { return errs.New(errs.Unavailable, "The log is frozen.") })
+	addr, stop := start(t, &Server{Handler: h, Grace: 2 * time.Second})
+
+	if _, err := http.Get("http://" + addr + "/api/slow"); err == nil {
+		t.Error("an answer after the deadline must not arrive")
+	}
+	res, err := http.Get("http://" + addr + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(res.Body)
+	if res.StatusCode != 503 || !strings.Contains(string(body), "The log is frozen.") {
+		t.Errorf("%d %s", res.StatusCode, body)
+	}
+	// A request body that takes longer than the deadline, as long as it moves.
+	pr, pw := io.Pipe()
+	go func() {
+		for range 10 {
+			fmt.Fprintln(pw, "{}")
+			time.Sleep(50 * time.Millisecond)
+		}
+		pw.Close()
+	}()
+	res, err = http.Post("http://"+addr+"/api/lines", "application/x-ndjson", pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(res.Body); string(body) != "10" {
+		t.Errorf("%s", body)
+	}
+
+	res, err = http.Get("http://" + addr + "/api/ticks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	r := bufio.NewReader(res.Body)
+	begin := time.Now()
+	for time.Since(begin) < 500*time.Millisecond {
+		if _, err := r.ReadString('\n'); err != nil {
+			t.Fatal("the stream was cut:", err)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(r)
+	if !strings.Contains(string(rest), "bye") {
+		t.Error("the stream was not told about the stop")
+	}
+	if _, err := http.Get("http://" + addr + "/healthz"); err == nil {
+		t.Error("still accepting")
+	}
+}
+
+func TestStopDoesNotWaitForever(t *testing.T) {
+	h := newHarness(Options{})
+	entered := make(chan struct{})
+	h.Handle("GET /api/stuck", Rule{Public: true, Streaming: true}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done()
+	}))
+	addr, stop := start(t, &Server{Handler: h, Grace: 100 * time.Millisecond})
+	go http.Get("http://" + addr + "/api/stuck") //nolint:errcheck,bodyclose // it is cut on purpose
+	<-entered
+	if err := stop(); err == nil || !strings.Contains(err.Error(), "still running") {
+		t.Fatal(err)
+	}
+}
+
+func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
+	h := newHarness(Options{})
+	h.Handle("GET /api/half", Rule{Public: true}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(200)
+		fmt.Fprint(w, strings.Repeat("x", 100_000))
+		panic("late")
+	}))
+	addr, stop := start(t, &Server{Handler: h})
+	res, err := http.Get("http://" + addr + "/api/half")
+	if err == nil {
+		if _, err = io.ReadAll(res.Body); err == nil {
+			t.Error("half an answer looked like a whole one")
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func certificate(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+func TestTLS(t *testing.T) {
+	h := newHarness(Options{})
+	dir := t.TempDir()
+	certFile, keyFile := certificate(t, dir, 1)
+	addr, stop := start(t, &Server{Handler: h, CertFile: certFile, KeyFile: keyFile})
+	dial := func(c *tls.Config) (*tls.Conn, error) { return tls.Dial("tcp", addr, c) }
+	conn, err := dial(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test made the certificate
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := conn.ConnectionState().Version; v != tls.VersionTLS13 {
+		t.Errorf("version %x", v)
+	}
+	conn.Close()
+	if _, err := dial(&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}); err == nil { //nolint:gosec // as above
+		t.Error("TLS 1.2 was accepted")
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as above
+	res, err := client.Get("https://" + addr + "/api/whoami")
+	if err != nil || res.StatusCode != 200 {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	client.CloseIdleConnections()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Server{Handler: h, CertFile: "/none", KeyFile: "/none"}).Serve(context.Background(), nil); err == nil {
+		t.Error("a missing certificate must be refused at the start")
+	}
+
+	// A renewed certificate is served without a restart; a broken one leaves the old in use.
+	certs, err := newCertificates(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial := func() int64 {
+		certs.checked = time.Now().Add(-time.Minute)
+		c, err := certs.get(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := x509.ParseCertificate(c.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return leaf.SerialNumber.Int64()
+	}
+	certificate(t, dir, 2)
+	later := time.Now().Add(time.Minute)
+	if err := os.Chtimes(certFile, later, later); err != nil {
+		t.Fatal(err)
+	}
+	if got := serial(); got != 2 {
+		t.Error(got)
+	}
+	if err := os.WriteFile(certFile, []byte("broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := serial(); got != 2 {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,90 @@
+package ledger
+
+import (
+	"context"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/query"
+	"probity.dev/ledger/segment"
+)
+
+// The functions of this file give a verifier what is stored, right or wrong. They answer for frozen logs too.
+
+// Leaves yields the stored leaves of [from, to) of a tenant's log in order of seq. A leaf is valid during the call only.
+func (l *Ledger) Leaves(ctx context.Context, tenantID string, from, to uint64, yield func(seq uint64, leaf []byte) error) error {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return err
+	}
+	return l.leaves(ctx, t, from, to, yield)
+}
+
+// StoredTile returns a full tile as it is stored.
+func (l *Ledger) StoredTile(ctx context.Context, tenantID string, level uint8, index uint64, width int) ([]byte, error) {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	return l.tiles(t, t.committed.Load().epoch).ReadTile(ctx, level, index, width)
+}
+
+// WorkingCopy is an event's working copy as it is stored, opened with the ledger's keys.
+type WorkingCopy struct {
+	Row        segment.Row
+	Disclosure *evidence.Disclosure
+	// Resource and Subject are the ids that search columns repeat; see Record.
+	Record  *event.Record
+	TagKeys [3]*evidence.Hash
+	// Err says why the values could not be opened.
+	Err error
+}
+
+// WorkingCopies yields the working copies of [from, to) in order of seq. The value is valid during the call only.
+func (l *Ledger) WorkingCopies(ctx context.Context, tenantID string, from, to uint64, yield func(*WorkingCopy) error) error {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return err
+	}
+	d := newDiscloser(l, t)
+	var w WorkingCopy
+	return l.opt.Engine.Rows(ctx, t.snapshot(l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
+		w = WorkingCopy{Row: *row}
+		w.Record, w.Err = d.record(ctx, row)
+		if w.Err == nil {
+			w.Disclosure, w.Err = d.discloseRecord(ctx, row, w.Record, w.Record)
+		}
+		if w.Err == nil {
+			w.Err = l.tagKeys(ctx, t, row, &w)
+		}
+		return yield(&w)
+	})
+}
+
+// tagKeys fills in K_tag of whoever the row names.
+func (l *Ledger) tagKeys(ctx context.Context, t *tenant, row *segment.Row, w *WorkingCopy) error {
+	period := periodID{period: evidence.Period(row.RecordedAt)}
+	for role, h := range [...]int64{row.Actor, row.Subject, row.Resource} {
+		if h == 0 {
+			continue
+		}
+		k, err := t.personTag(ctx, l.db, period, h)
+		if errs.CodeOf(err) == errs.NotFound {
+			continue // erased
+		}
+		if err != nil {
+			return err
+		}
+		w.TagKeys[role] = &k
+	}
+	if id := w.Record.Text("/resource/id"); row.Resource == 0 && id != "" {
+		s, err := t.period(ctx, l.db, period)
+		if err != nil {
+			return err
+		}
+		k := evidence.ResourceTagKey(s, row.ResourceType, id)
+		w.TagKeys[evidence.RoleResource] = &k
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package export
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"time"
+
+	"probity.dev/internal/actor"
+	"probity.dev/ledger/event"
+)
+
+// Source is where events come from. Implementations MUST apply the rights of viewer: what yield gets is what that person may see.
+type Source interface {
+	// Count returns how many events match, for showing progress; an estimate will do.
+	Count(ctx context.Context, tenantID string, f Filter) (int64, error)
+	// Records yields the matching events in seq order. A record belongs to yield, which may change and keep it. An error of yield ends
+	// the call and comes back.
+	Records(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, yield func(*event.Record) error) error
+	// LogInfo returns the tenant's newest checkpoint.
+	LogInfo(ctx context.Context, tenantID string) (LogInfo, error)
+	// Bundle writes a proof bundle of the matching events and calls progress as it goes (total is -1 while unknown).
+	Bundle(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, o BundleOptions, w io.Writer, progress func(done, total int64)) error
+}
+
+// BundleOptions choose between variants of a proof bundle.
+type BundleOptions struct {
+	// Proof is "range" (nothing of the range was left out) or "inclusion" (each event by itself).
+	Proof string
+	Title string
+}
+
+// Recorder records an event of the product in a tenant's ledger together with its effect: both or neither, in one transaction. When
+// effect returns an error, nothing is recorded and that error comes back. Effect may run more than once, each time in a transaction
+// of which the earlier ones left nothing.
+type Recorder interface {
+	Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error
+}
+
+// Sealer encrypts what a job row must keep and nobody may read in the database.
+type Sealer interface {
+	Seal(tenantID string, b []byte) ([]byte, error)
+	Open(tenantID string, sealed []byte) ([]byte, error)
+}
+
+// DB is the database (see package sqldb).
+type DB interface {
+	Read(ctx context.Context) *sql.DB
+	Write(ctx context.Context, fn func(tx *sql.Tx) error) error
+}
+
+// Tenants tells what a tenant's settings say about exports. It is asked when an export is requested and again when it runs.
+type Tenants interface {
+	ExportSettings(ctx context.Context, tenantID string) (TenantSettings, error)
+}
+
+// TenantSettings are a tenant's settings as far as they concern exports.
+type TenantSettings struct {
+	// Name is the tenant's name for people.
+	Name string
+	// Location is the tenant's time zone; UTC when nil.
+	Location *time.Location
+	// Formats are the allowed formats; all of them when nil.
+	Formats []string
+	// Anonymise is what exports must hide beyond masking.
+	Anonymise Anonymisation
+	// PseudonymKey is a secret of the tenant that never changes, for naming persons (at least 32 random bytes).
+	PseudonymKey []byte
+}

@@ -1,0 +1,234 @@
+package export
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
+	"probity.dev/ledger/event"
+)
+
+// result is what came of an export.
+type result struct {
+	rows, bytes int64
+	sha256      string
+}
+
+// write makes the file of a job.
+func (s *Service) write(ctx context.Context, j *job, p *params, r *running) (res result, err error) {
+	viewer := p.Viewer
+	if s.o.Viewer != nil {
+		if viewer, err = s.o.Viewer(ctx, p.Viewer); err != nil {
+			return res, err
+		}
+	}
+	if !viewer.Can(actor.ExportsCreate) || viewer.TenantID != j.tenant {
+		return res, errs.New(errs.Forbidden, "Whoever asked for this export may not make exports any more.")
+	}
+	f, err := createFile(s.o.Dir, j.id, p.Key)
+	if err != nil {
+		return res, err
+	}
+	r.file.Store(f)
+	defer func() {
+		res.rows, res.bytes = r.rows.Load(), f.bytes.Load()
+		if err == nil {
+			err = f.commit()
+		}
+		if err != nil {
+			f.abandon()
+			return
+		}
+		res.sha256 = hex.EncodeToString(f.hash.Sum(nil))
+	}()
+	go func() {
+		if n, err := s.o.Source.Count(ctx, j.tenant, p.Request.Filter); err == nil {
+			r.total.CompareAndSwap(-1, n)
+		}
+	}()
+	err = guard(func() error { return s.produce(ctx, j.tenant, &p.Request, viewer, f, r) })
+	return res, err
+}
+
+// produce writes the content of an export to w.
+func (s *Service) produce(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, w io.Writer, at *running) error {
+	settings, err := s.o.Tenants.ExportSettings(ctx, tenantID)
+	if err != nil {
+		return err
+	}
+	if settings.Formats != nil && !slices.Contains(settings.Formats, r.Format) {
+		return errs.New(errs.Forbidden, "The settings of your organisation no longer allow exports in this format.")
+	}
+	if r.Format == FormatBundle {
+		return s.bundle(ctx, tenantID, r, viewer, w, at)
+	}
+	enc, err := r.encoder(w, tenantID, &settings)
+	if err != nil {
+		return err
+	}
+	log, err := s.o.Source.LogInfo(ctx, tenantID)
+	if err != nil {
+		return err
+	}
+	pseudonyms := NewPseudonyms(settings.PseudonymKey)
+	if err := enc.Begin(s.meta(r, viewer, &settings, log, pseudonyms)); err != nil {
+		return err
+	}
+	sum, err := s.rows(ctx, tenantID, r, viewer, &settings, enc, at)
+	if err != nil {
+		return err
+	}
+	if NeedsSummary(r.Format) {
+		if log, err := s.o.Source.LogInfo(ctx, tenantID); err == nil {
+			sum.Log = &log
+		}
+	}
+	return enc.End(sum)
+}
+
+func (s *Service) bundle(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, w io.Writer, at *running) error {
+	o := BundleOptions{Proof: cmp.Or(r.Proof, "range"), Title: r.Title}
+	return s.o.Source.Bundle(ctx, tenantID, r.Filter, viewer, o, w, func(done, total int64) {
+		at.rows.Store(done)
+		if total >= 0 {
+			at.total.Store(total)
+		}
+	})
+}
+
+func (s *Service) meta(r *Request, viewer actor.Principal, settings *TenantSettings, log LogInfo, p *Pseudonyms) Meta {
+	m := Meta{Title: r.Title, Tenant: settings.Name, Filter: r.Filter, RequestedBy: p.ID(viewer.Type(), viewer.ID()), GeneratedAt: s.o.Now(),
+		Location: settings.Location, Log: log}
+	hide := r.Compliance || settings.Anonymise == AnonymisePseudonymise || settings.Anonymise == AnonymiseDrop
+	m.FilterWords = r.Filter.Words(!hide)
+	if hide {
+		m.Filter = Filter{}
+	}
+	if m.Title == "" && r.Compliance {
+		m.Title = "Compliance log"
+	}
+	m.From, m.To = moment(r.Filter.From, m.location()), moment(r.Filter.To, m.location())
+	switch {
+	case r.Compliance:
+		m.Masking = "users and persons are named by pseudonym only"
+	case settings.Anonymise == AnonymisePseudonymise:
+		m.Masking = "persons are pseudonymised, other personal values withheld"
+	case settings.Anonymise == AnonymiseDrop:
+		m.Masking = "all personal values are withheld"
+	case viewer.Unmasked():
+		m.Masking = "none; the requester may read personal values"
+	case viewer.Role != "":
+		m.Masking = "personal values are masked for the role " + viewer.Role
+	default:
+		m.Masking = "personal values are masked"
+	}
+	return m
+}
+
+// moment reads a bound of the filter for showing it; the zero time when it is none that is known here.
+func moment(s string, loc *time.Location) time.Time {
+	if t, ok := event.ParseTime(s); ok {
+		return t
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, s, loc); err == nil {
+		return t
+	}
+	return time.Time{}
+}
+
+// batchRows is how many records pass at once from the reader to the encoder, which work at the same time.
+const batchRows = 256
+
+// rows reads, anonymises, counts and encodes the matching events.
+func (s *Service) rows(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, settings *TenantSettings, enc Encoder,
+	at *running) (sum Summary, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	batches := make(chan []*event.Record, 4)
+	encoded := make(chan error, 1)
+	e := rowEncoder{enc: enc, pseudonyms: NewPseudonyms(settings.PseudonymKey), anonymise: settings.Anonymise, at: at}
+	if r.Compliance {
+		e.anonymise = AnonymiseNone // its columns are pseudonymous by themselves
+	}
+	if NeedsSummary(r.Format) {
+		e.tally = NewTally(settings.Location, e.pseudonyms)
+	}
+	go func() {
+		err := guard(func() error { return e.all(batches) })
+		if err != nil {
+			cancel(err)
+			for range batches { // the reader must not wait for us while it notices
+			}
+		}
+		encoded <- err
+	}()
+	read := guard(func() error { return s.read(ctx, tenantID, r.Filter, viewer, batches) })
+	close(batches)
+	if err := <-encoded; err != nil {
+		return sum, err
+	}
+	if read != nil {
+		return sum, read
+	}
+	if e.tally != nil {
+		sum = e.tally.Summary()
+	}
+	sum.Rows = at.rows.Load()
+	return sum, nil
+}
+
+func (s *Service) read(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, batches chan<- []*event.Record) error {
+	batch := make([]*event.Record, 0, batchRows)
+	send := func() error {
+		select {
+		case batches <- batch:
+			batch = make([]*event.Record, 0, batchRows)
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	err := s.o.Source.Records(ctx, tenantID, f, viewer, func(r *event.Record) error {
+		if batch = append(batch, r); len(batch) < batchRows {
+			return nil
+		}
+		return send()
+	})
+	if err == nil && len(batch) > 0 {
+		err = send()
+	}
+	if err != nil && ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	return err
+}
+
+type rowEncoder struct {
+	enc        Encoder
+	pseudonyms *Pseudonyms
+	anonymise  Anonymisation
+	tally      *Tally
+	at         *running
+}
+
+func (e *rowEncoder) all(batches <-chan []*event.Record) error {
+	for batch := range batches {
+		for _, r := range batch {
+			if e.tally != nil {
+				e.tally.Add(r)
+			}
+			e.anonymise.Apply(r, e.pseudonyms)
+			if err := e.enc.Write(r); err != nil {
+				return err
+			}
+		}
+		e.at.rows.Add(int64(len(batch)))
+	}
+	return nil
+}

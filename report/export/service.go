@@ -1,0 +1,416 @@
+package export
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
+)
+
+// The states of an export.
+const (
+	statusQueued    = "queued"
+	statusRunning   = "running"
+	statusDone      = "done"
+	statusFailed    = "failed"
+	statusCancelled = "cancelled"
+)
+
+// The kinds of export: events as they are, or the four columns of a compliance log (mission row A6).
+const (
+	kindEvents     = "events"
+	kindCompliance = "compliance"
+)
+
+// Defaults and limits of a [Service].
+const (
+	DefaultKeep    = 24 * time.Hour      // how long a file can be downloaded
+	rememberRows   = 30 * 24 * time.Hour // how long a finished export stays in the list
+	maxActive      = 20                  // exports that one requester may have waiting or running
+	maxTitle       = 200                 // characters
+	listLimit      = 200
+	leaseTime      = 30 * time.Second
+	progressEvery  = 2 * time.Second
+	pollEvery      = 5 * time.Second
+	cleanEvery     = 10 * time.Minute
+	maxAttempts    = 3
+	defaultWorkers = 1
+	maxWorkers     = 2
+)
+
+// ServiceOptions of [NewService]. DB, Source, Recorder, Sealer, Tenants and Dir must be set.
+type ServiceOptions struct {
+	DB       DB
+	Source   Source
+	Recorder Recorder
+	Sealer   Sealer
+	Tenants  Tenants
+	// Dir is the folder of the files; it is made when absent. Nothing else may write to it.
+	Dir string
+	// Node names this server: the same after a restart on the same folder, different from any other server on the same database.
+	Node string
+	// Workers is how many exports run at once, 1 or 2; 1 when zero.
+	Workers int
+	// Keep is how long files can be downloaded; DefaultKeep when zero.
+	Keep time.Duration
+	// Viewer returns the present rights of somebody who asked for an export earlier, so that a person who was locked meanwhile gets
+	// nothing. The rights at the time of asking count when it is nil.
+	Viewer func(ctx context.Context, asked actor.Principal) (actor.Principal, error)
+	Logger *slog.Logger
+	// Now replaces the clock in tests.
+	Now func() time.Time
+}
+
+// Service runs exports. It is safe for concurrent use.
+type Service struct {
+	o    ServiceOptions
+	wake chan struct{}
+	// direct bounds the compliance exports that answer at once.
+	direct chan struct{}
+
+	mu      sync.Mutex
+	running map[string]*running
+	stop    context.CancelCauseFunc
+	done    sync.WaitGroup
+}
+
+// NewService returns a service that accepts exports; [Service.Start] runs them. The database must be migrated.
+func NewService(o ServiceOptions) (*Service, error) {
+	if o.Keep == 0 {
+		o.Keep = DefaultKeep
+	}
+	o.Workers = min(max(o.Workers, defaultWorkers), maxWorkers)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Node == "" {
+		o.Node = "local"
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	return &Service{o: o, wake: make(chan struct{}, 1), direct: make(chan struct{}, 2), running: map[string]*running{}}, nil
+}
+
+func (s *Service) now() int64 { return s.o.Now().UnixMicro() }
+
+// Request asks for an export.
+type Request struct {
+	Format string
+	Filter Filter
+	// Title heads documents for people; at most 200 characters.
+	Title string
+	// Columns, BOM and Delimiter are those of [Options].
+	Columns   []string
+	BOM       bool
+	Delimiter string
+	// Proof is for the bundle: "range" (the default) or "inclusion".
+	Proof string
+	// Compliance asks for the four columns of a compliance log instead of the events.
+	Compliance bool
+}
+
+// params is what the sealed part of a job row holds.
+type params struct {
+	Request Request         `json:"request"`
+	Viewer  actor.Principal `json:"viewer"`
+	Key     []byte          `json:"key"` // of the file
+}
+
+// Export describes an export to the person who asked for it. Times are UTC.
+type Export struct {
+	ID          string     `json:"id"`
+	Kind        string     `json:"kind" enum:"events,compliance"`
+	Status      string     `json:"status" enum:"queued,running,done,failed,cancelled"`
+	Format      string     `json:"format"`
+	Title       string     `json:"title,omitempty"`
+	RequestedBy string     `json:"requested_by" doc:"Id of the user or API key that asked"`
+	RowsDone    int64      `json:"rows_done" format:"int53"`
+	RowsTotal   *int64     `json:"rows_total,omitempty" format:"int53" doc:"Absent while the rows are being counted"`
+	Bytes       int64      `json:"bytes" format:"int53" doc:"Size of the file so far"`
+	Rate        float64    `json:"rate" doc:"Rows a second"`
+	ETASeconds  *int64     `json:"eta_seconds,omitempty" format:"int53"`
+	Error       string     `json:"error,omitempty" doc:"Why it failed"`
+	CreatedAt   time.Time  `json:"created_at"`
+	StartedAt   *time.Time `json:"started_at,omitempty"`
+	FinishedAt  *time.Time `json:"finished_at,omitempty"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the file is deleted"`
+	DownloadURL string     `json:"download_url,omitempty" doc:"Absent until the file is complete, and after it has expired"`
+	FileName    string     `json:"file_name,omitempty"`
+	SHA256      string     `json:"sha256,omitempty" doc:"Of the file, hexadecimal"`
+}
+
+// Create queues an export for the caller, who needs exports.create. The request is checked here as far as that can be done without
+// reading events; errors are Invalid, or Forbidden for a format that the tenant does not allow.
+func (s *Service) Create(ctx context.Context, by actor.Principal, r Request) (*Export, error) {
+	if err := s.check(ctx, by, &r); err != nil {
+		return nil, err
+	}
+	if n, err := countActive(ctx, s.o.DB.Read(ctx), by.TenantID, by.ID()); err != nil {
+		return nil, err
+	} else if n >= maxActive {
+		return nil, &errs.Error{Code: errs.Throttled, Message: "Too many of your exports are waiting already. Wait for one to finish, or cancel one.", RetryAfter: 30 * time.Second}
+	}
+	key := make([]byte, fileKeySize)
+	rand.Read(key) //nolint:errcheck // never fails: it ends the program instead
+	viewer := by
+	viewer.Name, viewer.Email, viewer.IP, viewer.UserAgent, viewer.SessionID = "", "", "", "", "" // what reading needs is who and what rights
+	b, err := json.Marshal(params{Request: r, Viewer: viewer, Key: key})
+	if err != nil {
+		return nil, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	j := &job{id: id.String(), tenant: by.TenantID, requestedBy: by.ID(), kind: kindEvents, format: r.Format, status: statusQueued, createdAt: s.now()}
+	if r.Compliance {
+		j.kind = kindCompliance
+	}
+	if j.params, err = s.o.Sealer.Seal(by.TenantID, b); err != nil {
+		return nil, err
+	}
+	err = s.o.Recorder.Record(ctx, by.TenantID, createEvent(ctx, by, j, &r), func(ctx context.Context, tx *sql.Tx) error { return insertJob(ctx, tx, j) })
+	if err != nil {
+		return nil, err
+	}
+	s.nudge()
+	return s.view(j), nil
+}
+
+// check validates a request and fills its defaults.
+func (s *Service) check(ctx context.Context, by actor.Principal, r *Request) error {
+	if !by.Can(actor.ExportsCreate) {
+		return errs.New(errs.Forbidden, "This needs the permission %s.", actor.ExportsCreate)
+	}
+	if !slices.Contains(Formats(), r.Format) {
+		return errs.Field("/format", "unknown_format", "The format is unknown. Formats are %s.", strings.Join(Formats(), ", "))
+	}
+	if r.Compliance && r.Format != "csv" && r.Format != "json" && r.Format != "pdf" {
+		return errs.Field("/format", "unknown_format", "A compliance log is csv, json or pdf.")
+	}
+	settings, err := s.o.Tenants.ExportSettings(ctx, by.TenantID)
+	if err != nil {
+		return err
+	}
+	if settings.Formats != nil && !slices.Contains(settings.Formats, r.Format) {
+		return errs.New(errs.Forbidden, "The settings of your organisation do not allow exports in this format. Allowed: %s.", strings.Join(settings.Formats, ", "))
+	}
+	if r.Format == FormatBundle && settings.Anonymise != AnonymiseNone && settings.Anonymise != "" {
+		return errs.New(errs.Forbidden, "The settings of your organisation anonymise exports. A bundle proves values as they are, so it cannot be anonymised.")
+	}
+	if r.Title = strings.TrimSpace(r.Title); len([]rune(r.Title)) > maxTitle {
+		return errs.Field("/title", "too_long", "The title is longer than %d characters.", maxTitle)
+	}
+	if r.Proof != "" && r.Proof != "range" && r.Proof != "inclusion" {
+		return errs.Field("/proof", "unknown", "The proof of a bundle is range or inclusion.")
+	}
+	if r.Format == FormatBundle {
+		return nil
+	}
+	_, err = r.encoder(io.Discard, by.TenantID, &settings)
+	return err
+}
+
+// encoder makes the encoder of a request.
+func (r *Request) encoder(w io.Writer, tenantID string, settings *TenantSettings) (Encoder, error) {
+	o := Options{Columns: r.Columns, BOM: r.BOM, Pseudonym: NewPseudonyms(settings.PseudonymKey), TenantID: tenantID}
+	if len(r.Delimiter) > 1 {
+		return nil, errs.Field("/delimiter", "unknown", "A CSV delimiter is one character.")
+	}
+	if r.Delimiter != "" {
+		o.Delimiter = r.Delimiter[0]
+	}
+	if r.Compliance {
+		o.Columns = ComplianceColumns
+	}
+	return New(r.Format, w, o)
+}
+
+// visible reports whether somebody may see an export: whoever asked for it, and those who may read everything unmasked anyway.
+func visible(by actor.Principal, j *job) bool {
+	return j.requestedBy == by.ID() || by.IsSystem() || by.Unmasked() && by.Can(actor.AccessManage)
+}
+
+func (s *Service) find(ctx context.Context, by actor.Principal, id string) (*job, error) {
+	if !by.Can(actor.ExportsCreate) {
+		return nil, errs.New(errs.Forbidden, "This needs the permission %s.", actor.ExportsCreate)
+	}
+	j, err := getJob(ctx, s.o.DB.Read(ctx), by.TenantID, id)
+	if err != nil {
+		return nil, err
+	}
+	if !visible(by, j) {
+		return nil, errs.New(errs.NotFound, "There is no such export.")
+	}
+	return j, nil
+}
+
+// Get returns one export.
+func (s *Service) Get(ctx context.Context, by actor.Principal, id string) (*Export, error) {
+	j, err := s.find(ctx, by, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.view(j), nil
+}
+
+// List returns the exports that the caller may see, newest first, at most 200.
+func (s *Service) List(ctx context.Context, by actor.Principal) ([]*Export, error) {
+	if !by.Can(actor.ExportsCreate) {
+		return nil, errs.New(errs.Forbidden, "This needs the permission %s.", actor.ExportsCreate)
+	}
+	only := by.ID()
+	if visible(by, &job{}) {
+		only = ""
+	}
+	jobs, err := listJobs(ctx, s.o.DB.Read(ctx), by.TenantID, only, listLimit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*Export, len(jobs))
+	for i, j := range jobs {
+		list[i] = s.view(j)
+	}
+	return list, nil
+}
+
+// Cancel ends an export that waits or runs, and deletes the file of one that is done. An export that failed or was cancelled is a Conflict.
+func (s *Service) Cancel(ctx context.Context, by actor.Principal, id string) error {
+	j, err := s.find(ctx, by, id)
+	if err != nil {
+		return err
+	}
+	switch j.status {
+	case statusQueued, statusRunning:
+		err = s.o.Recorder.Record(ctx, j.tenant, newEvent(ctx, "export.cancel", "stop", by, j), func(ctx context.Context, tx *sql.Tx) error {
+			return cancelJob(ctx, tx, j.tenant, j.id, s.now())
+		})
+		if err == nil {
+			s.interrupt(j.id)
+		}
+		return err
+	case statusDone:
+		if j.file == "" {
+			return errGone
+		}
+		err = s.o.Recorder.Record(ctx, j.tenant, newEvent(ctx, "export.delete", "delete", by, j), func(ctx context.Context, tx *sql.Tx) error {
+			return dropFile(ctx, tx, j.tenant, j.id, s.now())
+		})
+		if err == nil {
+			err = removeFile(s.o.Dir, j.file)
+		}
+		return err
+	}
+	return errs.New(errs.Conflict, "This export has ended already.")
+}
+
+// Download records that the caller takes the file of an export, and opens it. The caller of Download closes it.
+func (s *Service) Download(ctx context.Context, by actor.Principal, id string) (*Export, io.ReadCloser, error) {
+	j, err := s.find(ctx, by, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if j.status != statusDone {
+		return nil, nil, errs.New(errs.Conflict, "The export has no file: it is %s.", j.status)
+	}
+	if j.file == "" || j.expiresAt.Int64 <= s.now() {
+		return nil, nil, errGone
+	}
+	p, err := s.open(j)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := openFile(s.o.Dir, j.file, j.id, p.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := newEvent(ctx, "export.download", "export", by, j)
+	e.Data = append(e.Data, member("rows", j.rowsDone), member("bytes", j.bytes), member("sha256", j.sha256))
+	err = s.o.Recorder.Record(ctx, j.tenant, e, func(ctx context.Context, tx *sql.Tx) error { return stillThere(ctx, tx, j.tenant, j.id, s.now()) })
+	if err != nil {
+		return nil, nil, errors.Join(err, body.Close())
+	}
+	return s.view(j), body, nil
+}
+
+func (s *Service) open(j *job) (*params, error) {
+	b, err := s.o.Sealer.Open(j.tenant, j.params)
+	if err != nil {
+		return nil, err
+	}
+	var p params
+	return &p, json.Unmarshal(b, &p)
+}
+
+// view renders a row, with the live progress of an export that runs here.
+func (s *Service) view(j *job) *Export {
+	v := &Export{ID: j.id, Kind: j.kind, Status: j.status, Format: j.format, RequestedBy: j.requestedBy, RowsDone: j.rowsDone, Bytes: j.bytes,
+		Error: j.error, SHA256: j.sha256, CreatedAt: time.UnixMicro(j.createdAt).UTC(), StartedAt: timeOf(j.startedAt), FinishedAt: timeOf(j.finishedAt)}
+	if p, err := s.open(j); err == nil {
+		v.Title = p.Request.Title
+	}
+	if j.rowsTotal.Valid {
+		v.RowsTotal = &j.rowsTotal.Int64
+	}
+	end := s.now()
+	if j.finishedAt.Valid {
+		end = j.finishedAt.Int64
+	}
+	if j.status == statusRunning {
+		s.mu.Lock()
+		if r := s.running[j.id]; r != nil {
+			r.progress(v)
+		}
+		s.mu.Unlock()
+	}
+	if took := float64(end-j.startedAt.Int64) / 1e6; j.startedAt.Valid && took > 0 {
+		v.Rate = float64(int64(float64(v.RowsDone)/took*10)) / 10
+	}
+	if v.Status == statusRunning && v.RowsTotal != nil && v.Rate > 0 {
+		left := int64(float64(max(*v.RowsTotal-v.RowsDone, 0)) / v.Rate)
+		v.ETASeconds = &left
+	}
+	if j.status == statusDone && j.file != "" && j.expiresAt.Int64 > s.now() {
+		v.ExpiresAt = timeOf(j.expiresAt)
+		v.DownloadURL = "/api/exports/" + j.id + "/file"
+		v.FileName = fileName(j)
+	}
+	return v
+}
+
+func timeOf(t sql.NullInt64) *time.Time {
+	if !t.Valid {
+		return nil
+	}
+	at := time.UnixMicro(t.Int64).UTC()
+	return &at
+}
+
+// fileName is what a download is called: nothing that anybody typed, and safe on every system.
+func fileName(j *job) string {
+	what := "events"
+	if j.kind == kindCompliance {
+		what = "compliance-log"
+	}
+	return "probity-" + what + "-" + time.UnixMicro(j.createdAt).UTC().Format("20060102-150405") + "-" + j.id[len(j.id)-6:] + Extension(j.format)
+}
+
+var typeOfExport = reflect.TypeFor[Export]()

@@ -1,0 +1,643 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+	"probity.dev/ledger/event"
+)
+
+const tenant = "t-1"
+
+// world is everything that the service stands on, in memory but for the database and the files.
+type world struct {
+	t        testing.TB
+	db       *sqldb.DB
+	dir      string
+	settings TenantSettings
+	events   []*event.Record
+	repeat   int // how often the events are yielded
+	hold     chan struct{}
+	broken   error
+	viewer   func(context.Context, actor.Principal) (actor.Principal, error)
+	clock    atomic.Int64 // added to the time, nanoseconds
+	filters  []Filter
+	sealer   cipher.AEAD
+
+	mu       sync.Mutex
+	recorded []*event.Event
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	ctx := context.Background()
+	dir := t.TempDir()
+	db, err := sqldb.OpenSQLite(ctx, filepath.Join(dir, "p.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	if _, _, err := db.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	block, _ := aes.NewCipher(testKey)
+	aead, _ := cipher.NewGCM(block)
+	return &world{t: t, db: db, dir: filepath.Join(dir, "exports"), settings: TenantSettings{Name: "Klinik", PseudonymKey: testKey},
+		events: specimens(t), repeat: 1, sealer: aead}
+}
+
+func (w *world) service() *Service {
+	w.t.Helper()
+	s, err := NewService(ServiceOptions{DB: w.db, Source: w, Recorder: w, Sealer: w, Tenants: w, Dir: w.dir, Node: "n-1", Viewer: w.viewer,
+		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) }})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) start() *Service {
+	w.t.Helper()
+	s := w.service()
+	if err := s.Start(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(s.Close)
+	return s
+}
+
+func (w *world) Count(context.Context, string, Filter) (int64, error) {
+	return int64(len(w.events) * w.repeat), nil
+}
+
+func (w *world) Records(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, yield func(*event.Record) error) error {
+	if tenantID != tenant || viewer.TenantID != tenant {
+		return errs.New(errs.Internal, "asked for tenant %s", tenantID)
+	}
+	w.mu.Lock()
+	w.filters = append(w.filters, f)
+	w.mu.Unlock()
+	for n := range w.repeat {
+		for _, r := range w.events {
+			c := *r
+			c.Fields = append([]event.Field(nil), r.Fields...)
+			c.Seq += uint64(n)
+			if err := yield(&c); err != nil {
+				return err
+			}
+		}
+		if w.hold != nil && n == w.repeat/2 {
+			select {
+			case <-w.hold:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return w.broken
+}
+
+func (w *world) LogInfo(context.Context, string) (LogInfo, error) { return testMeta().Log, nil }
+
+func (w *world) Bundle(_ context.Context, _ string, _ Filter, _ actor.Principal, o BundleOptions, out io.Writer, progress func(done, total int64)) error {
+	progress(2, 2)
+	_, err := io.WriteString(out, "bundle "+o.Proof)
+	return err
+}
+
+func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
+	if tenantID != tenant {
+		return errors.New("wrong tenant")
+	}
+	if err := e.Normalise(time.Now()); err != nil {
+		return err
+	}
+	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.recorded = append(w.recorded, e)
+	return nil
+}
+
+func (w *world) actions() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []string
+	for _, e := range w.recorded {
+		list = append(list, strings.TrimPrefix(e.Action, "export.")+":"+e.Outcome.Status)
+	}
+	return strings.Join(list, " ")
+}
+
+func (w *world) Seal(tenantID string, b []byte) ([]byte, error) {
+	nonce := make([]byte, 12)
+	rand.Read(nonce)
+	return w.sealer.Seal(nonce, nonce, b, []byte(tenantID)), nil
+}
+
+func (w *world) Open(tenantID string, b []byte) ([]byte, error) {
+	return w.sealer.Open(nil, b[:12], b[12:], []byte(tenantID))
+}
+
+func (w *world) ExportSettings(context.Context, string) (TenantSettings, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.settings, nil
+}
+
+var auditor = actor.Principal{TenantID: tenant, UserID: "u-aud", Name: "Ada Canary", Email: "ada.canary@example.com", Role: actor.RoleAuditor,
+	Permissions: actor.RolePermissions(actor.RoleAuditor), IP: "198.51.100.7"}
+var admin = actor.Principal{TenantID: tenant, UserID: "u-adm", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+
+// wait follows an export until it is in a state.
+func wait(t testing.TB, s *Service, id, status string) *Export {
+	t.Helper()
+	for range 1000 {
+		e, err := s.Get(context.Background(), admin, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Status == status {
+			return e
+		}
+		if e.Status == statusFailed || e.Status == statusDone {
+			t.Fatalf("the export is %s: %s", e.Status, e.Error)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("nothing happened")
+	return nil
+}
+
+func download(t testing.TB, s *Service, by actor.Principal, id string) []byte {
+	t.Helper()
+	_, body, err := s.Download(context.Background(), by, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	b, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestExportLifecycle(t *testing.T) {
+	w := newWorld(t)
+	s := w.start()
+	ctx := context.Background()
+	for _, format := range Formats() {
+		e, err := s.Create(ctx, auditor, Request{Format: format, Title: "Quarter", Filter: Filter{Actor: []string{"ana.canary@example.com"}}})
+		if err != nil {
+			t.Fatal(format, err)
+		}
+		if e.Status != statusQueued || e.DownloadURL != "" || e.Title != "Quarter" {
+			t.Errorf("%+v", e)
+		}
+		done := wait(t, s, e.ID, statusDone)
+		b := download(t, s, auditor, e.ID)
+		sum := sha256.Sum256(b)
+		if done.Bytes != int64(len(b)) || done.SHA256 != hex.EncodeToString(sum[:]) || done.DownloadURL != "/api/exports/"+e.ID+"/file" ||
+			!strings.HasSuffix(done.FileName, Extension(format)) {
+			t.Errorf("%s: %d bytes, %+v", format, len(b), done)
+		}
+		if format != FormatBundle && (done.RowsDone != 5 || *done.RowsTotal != 5) {
+			t.Errorf("%s: %+v", format, done)
+		}
+	}
+	if got, want := w.actions(), strings.TrimSpace(strings.Repeat("create:success complete:success download:success ", len(Formats()))); got != want {
+		t.Errorf("recorded %s", got)
+	}
+	w.noCanaries()
+	list, err := s.List(ctx, auditor)
+	if err != nil || len(list) != len(Formats()) || list[0].Format != FormatBundle {
+		t.Errorf("%v %v", list, err)
+	}
+}
+
+// noCanaries checks that neither the database nor the files show what was typed or exported.
+func (w *world) noCanaries() {
+	w.t.Helper()
+	err := filepath.WalkDir(filepath.Dir(w.dir), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, canary := range []string{"canary", "Canary", "Bob Müller", "bob@example.com", "Haircut"} {
+			if bytes.Contains(b, []byte(canary)) {
+				w.t.Errorf("%s is in %s", canary, filepath.Base(path))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestExportRights(t *testing.T) {
+	w := newWorld(t)
+	s := w.start()
+	ctx := context.Background()
+	writer := actor.Principal{TenantID: tenant, UserID: "u-w", Permissions: actor.RolePermissions(actor.RoleWriter)}
+	other := auditor
+	other.UserID = "u-other"
+	foreign := admin
+	foreign.TenantID = "t-2"
+	if _, err := s.Create(ctx, writer, Request{Format: "csv"}); errs.CodeOf(err) != errs.Forbidden {
+		t.Error(err)
+	}
+	e, err := s.Create(ctx, admin, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, s, e.ID, statusDone)
+	for name, by := range map[string]actor.Principal{"another auditor": other, "another tenant's admin": foreign} {
+		if _, err := s.Get(ctx, by, e.ID); errs.CodeOf(err) != errs.NotFound {
+			t.Errorf("%s: get: %v", name, err)
+		}
+		if _, _, err := s.Download(ctx, by, e.ID); errs.CodeOf(err) != errs.NotFound {
+			t.Errorf("%s: download: %v", name, err)
+		}
+		if err := s.Cancel(ctx, by, e.ID); errs.CodeOf(err) != errs.NotFound {
+			t.Errorf("%s: cancel: %v", name, err)
+		}
+		if list, err := s.List(ctx, by); err != nil || len(list) != 0 {
+			t.Errorf("%s: list: %v %v", name, list, err)
+		}
+	}
+	if _, err := s.List(ctx, writer); errs.CodeOf(err) != errs.Forbidden {
+		t.Error(err)
+	}
+	// Somebody who may not export any more gets nothing.
+	w.viewer = func(context.Context, actor.Principal) (actor.Principal, error) { return writer, nil }
+	s2 := w.service()
+	e2, err := s2.Create(ctx, auditor, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if err := s2.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer s2.Close()
+	if got := waitAny(t, s2, e2.ID); got.Status == statusFailed && !strings.Contains(got.Error, "may not make exports") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func waitAny(t testing.TB, s *Service, id string) *Export {
+	t.Helper()
+	for range 1000 {
+		e, err := s.Get(context.Background(), admin, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Status != statusQueued && e.Status != statusRunning {
+			return e
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("nothing happened")
+	return nil
+}
+
+func TestExportChecks(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	ctx := context.Background()
+	for _, c := range []struct {
+		r       Request
+		code    errs.Code
+		pointer string
+	}{
+		{Request{Format: "docx"}, errs.Invalid, "/format"},
+		{Request{Format: "csv", Columns: []string{"seq", "shoe_size"}}, errs.Invalid, "/columns/1"},
+		{Request{Format: "csv", Delimiter: "::"}, errs.Invalid, "/delimiter"},
+		{Request{Format: "parquet", Columns: []string{"seq"}}, errs.Invalid, "/columns"},
+		{Request{Format: "csv", Title: strings.Repeat("ü", 201)}, errs.Invalid, "/title"},
+		{Request{Format: "bundle", Proof: "trust me"}, errs.Invalid, "/proof"},
+		{Request{Format: "parquet", Compliance: true}, errs.Invalid, "/format"},
+	} {
+		_, err := s.Create(ctx, auditor, c.r)
+		var e *errs.Error
+		if errs.CodeOf(err) != c.code || !errors.As(err, &e) || e.Fields[0].Pointer != c.pointer {
+			t.Errorf("%+v: %v", c.r, err)
+		}
+	}
+	w.settings.Formats = []string{"csv"}
+	if _, err := s.Create(ctx, auditor, Request{Format: "json"}); errs.CodeOf(err) != errs.Forbidden {
+		t.Error(err)
+	}
+	w.settings = TenantSettings{PseudonymKey: testKey, Anonymise: AnonymiseDrop}
+	if _, err := s.Create(ctx, auditor, Request{Format: "bundle"}); errs.CodeOf(err) != errs.Forbidden {
+		t.Error(err)
+	}
+	for range maxActive {
+		if _, err := s.Create(ctx, auditor, Request{Format: "csv"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Create(ctx, auditor, Request{Format: "csv"}); errs.CodeOf(err) != errs.Throttled {
+		t.Error(err)
+	}
+}
+
+func TestExportCancel(t *testing.T) {
+	w := newWorld(t)
+	w.repeat, w.hold = 1000, make(chan struct{})
+	s := w.start()
+	ctx := context.Background()
+	e, err := s.Create(ctx, auditor, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	queued, err := s.Create(ctx, auditor, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 500 {
+		if e, _ = s.Get(ctx, auditor, e.ID); e.RowsDone > 1000 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if e.Status != statusRunning || e.RowsTotal == nil || *e.RowsTotal != 5000 || e.Rate <= 0 || e.ETASeconds == nil {
+		t.Errorf("%+v", e)
+	}
+	if _, _, err := s.Download(ctx, auditor, e.ID); errs.CodeOf(err) != errs.Conflict {
+		t.Error(err)
+	}
+	for _, id := range []string{queued.ID, e.ID} {
+		if err := s.Cancel(ctx, auditor, id); err != nil {
+			t.Fatal(err)
+		}
+		if got := waitAny(t, s, id); got.Status != statusCancelled {
+			t.Errorf("%+v", got)
+		}
+		if err := s.Cancel(ctx, auditor, id); errs.CodeOf(err) != errs.Conflict {
+			t.Error(err)
+		}
+	}
+	s.Close()
+	if left, _ := os.ReadDir(w.dir); len(left) != 0 {
+		t.Errorf("%v is left", left)
+	}
+	if got := w.actions(); got != "create:success create:success cancel:success cancel:success" {
+		t.Error(got)
+	}
+}
+
+func TestExportFailure(t *testing.T) {
+	w := newWorld(t)
+	w.broken = errs.New(errs.Invalid, "The filter names a month that does not exist.")
+	s := w.start()
+	e, err := s.Create(context.Background(), auditor, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := waitAny(t, s, e.ID); got.Status != statusFailed || got.Error != "The filter names a month that does not exist." {
+		t.Errorf("%+v", got)
+	}
+	w.broken = errors.New("secret detail about Bob")
+	e, _ = s.Create(context.Background(), auditor, Request{Format: "csv"})
+	if got := waitAny(t, s, e.ID); got.Status != statusFailed || strings.Contains(got.Error, "Bob") {
+		t.Errorf("%+v", got)
+	}
+	if got := w.actions(); got != "create:success complete:failure create:success complete:failure" {
+		t.Error(got)
+	}
+	if left, _ := os.ReadDir(w.dir); len(left) != 0 {
+		t.Errorf("%v is left", left)
+	}
+}
+
+// TestExportRestart stops the server in the middle of an export, once in good order and once as a crash would, and expects the file
+// to be complete afterwards.
+func TestExportRestart(t *testing.T) {
+	for _, crash := range []bool{false, true} {
+		w := newWorld(t)
+		w.repeat, w.hold = 1000, make(chan struct{})
+		s := w.start()
+		ctx := context.Background()
+		e, err := s.Create(ctx, auditor, Request{Format: "ndjson"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 500 {
+			if e, _ = s.Get(ctx, auditor, e.ID); e.RowsDone > 1000 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		s.Close()
+		if crash { // as if nothing had been tidied up
+			err := w.db.Write(ctx, func(tx *sql.Tx) error {
+				_, err := tx.Exec(`UPDATE export SET status = 'running', owner = 'n-1', lease_until = $1`, time.Now().Add(time.Hour).UnixMicro())
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{e.ID + partSuffix, "0" + e.ID + fileSuffix} {
+				if err := os.WriteFile(filepath.Join(w.dir, name), []byte("half"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		close(w.hold)
+		s = w.start()
+		wait(t, s, e.ID, statusDone)
+		if lines := bytes.Count(download(t, s, auditor, e.ID), []byte("\n")); lines != 5000 {
+			t.Errorf("crash %v: %d lines", crash, lines)
+		}
+		if left, _ := os.ReadDir(w.dir); len(left) != 1 {
+			t.Errorf("crash %v: %v is there", crash, left)
+		}
+		s.Close()
+	}
+}
+
+// TestExportTakenOver lets the lease of a dead node run out, and gives up after three attempts.
+func TestExportTakenOver(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	ctx := context.Background()
+	a, err := s.Create(ctx, auditor, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := s.Create(ctx, auditor, Request{Format: "csv"})
+	err = w.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE export SET status = 'running', owner = 'dead', lease_until = 1, attempt = CASE WHEN id = $1 THEN 1 ELSE 3 END`, a.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	wait(t, s, a.ID, statusDone)
+	if got := waitAny(t, s, b.ID); got.Status != statusFailed || !strings.Contains(got.Error, "interrupted 3 times") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestExportExpires(t *testing.T) {
+	w := newWorld(t)
+	s := w.start()
+	ctx := context.Background()
+	e, err := s.Create(ctx, auditor, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, s, e.ID, statusDone)
+	deleted, _ := s.Create(ctx, auditor, Request{Format: "csv"})
+	wait(t, s, deleted.ID, statusDone)
+	if err := s.Cancel(ctx, auditor, deleted.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Download(ctx, auditor, deleted.ID); errs.CodeOf(err) != errs.NotFound {
+		t.Error(err)
+	}
+	w.clock.Store(int64(DefaultKeep + time.Minute))
+	if _, _, err := s.Download(ctx, auditor, e.ID); errs.CodeOf(err) != errs.NotFound {
+		t.Error(err)
+	}
+	if err := s.expire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(w.dir); len(left) != 0 {
+		t.Errorf("%v is left", left)
+	}
+	if e, err = s.Get(ctx, auditor, e.ID); err != nil || e.DownloadURL != "" || e.Status != statusDone {
+		t.Errorf("%+v %v", e, err)
+	}
+	w.clock.Store(int64(rememberRows + DefaultKeep))
+	if err := s.expire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.List(ctx, admin); err != nil || len(list) != 0 {
+		t.Errorf("%v %v", list, err)
+	}
+}
+
+// TestFileDamage checks that a damaged file is an error and never a shorter or different download.
+func TestFileDamage(t *testing.T) {
+	w := newWorld(t)
+	w.repeat = 300
+	s := w.start()
+	ctx := context.Background()
+	e, err := s.Create(ctx, auditor, Request{Format: "ndjson"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, s, e.ID, statusDone)
+	path := filepath.Join(w.dir, e.ID+fileSuffix)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := bytes.Clone(whole)
+	flipped[len(flipped)/2] ^= 1
+	for name, b := range map[string][]byte{"flipped": flipped, "short": whole[:len(whole)-1], "segment lost": whole[:segmentSize], "long": append(bytes.Clone(whole), 0)} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, body, err := s.Download(ctx, auditor, e.ID)
+		if err == nil {
+			_, err = io.ReadAll(body)
+			body.Close()
+		}
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestAnonymise(t *testing.T) {
+	w := newWorld(t)
+	for _, r := range w.events {
+		for i := range r.Fields {
+			if strings.HasPrefix(r.Fields[i].Path, "/actor/") && r.Fields[i].Path != "/actor/type" || r.Fields[i].Path == "/context/ip" {
+				r.Fields[i].Owners = event.OwnerActor
+			}
+		}
+	}
+	s := w.start()
+	export := func(mode Anonymisation) string {
+		w.mu.Lock()
+		w.settings.Anonymise = mode
+		w.mu.Unlock()
+		e, err := s.Create(context.Background(), admin, Request{Format: "ndjson"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait(t, s, e.ID, statusDone)
+		return string(download(t, s, admin, e.ID))
+	}
+	if got := export(AnonymiseNone); !strings.Contains(got, "Bob Müller") {
+		t.Error(got)
+	}
+	pseudonym := NewPseudonyms(testKey).Person(w.events[0].ActorHandle)
+	got := export(AnonymisePseudonymise)
+	if strings.Contains(got, "Bob") || strings.Contains(got, "203.0.113.9\",\"request") || !strings.Contains(got, `"id":"`+pseudonym+`"`) {
+		t.Error(got)
+	}
+	got = export(AnonymiseDrop)
+	if strings.Contains(got, "Bob") || strings.Contains(got, pseudonym) || strings.Contains(got, `"handle"`) || !strings.Contains(got, `"/actor/name":"withheld"`) {
+		t.Error(got)
+	}
+}
+
+func TestFilterJSON(t *testing.T) {
+	var f Filter
+	in := `{"from":"2026-01-01","actor":"ana@example.com","action":["a.*","b.*"],"outcome":[],"text":"","field.cost_centre":7,"field":{"x":"y"},"subject":null}`
+	if err := json.Unmarshal([]byte(in), &f); err != nil {
+		t.Fatal(err)
+	}
+	if f.From != "2026-01-01" || f.Actor[0] != "ana@example.com" || len(f.Action) != 2 || f.Outcome != nil || f.Fields["cost_centre"] != "7" || f.Fields["x"] != "y" {
+		t.Errorf("%+v", f)
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Filter
+	if err := json.Unmarshal(b, &again); err != nil || strings.Join(again.Words(true), ";") != strings.Join(f.Words(true), ";") {
+		t.Errorf("%s %v", b, err)
+	}
+	if got := strings.Join(f.Words(false), "; "); strings.Contains(got, "ana@") || got != "occurred from 2026-01-01; actor is one of 1 given; action is a.* or b.*; field cost_centre is as given; field x is as given" {
+		t.Error(got)
+	}
+	for _, bad := range []string{`[]`, `{"actor":{}}`, `{"colour":"red"}`, `{"from":["a","b"]}`, `{"field":"x"}`, `{"field":{"x":{}}}`} {
+		if err := json.Unmarshal([]byte(bad), &f); errs.CodeOf(err) != errs.Invalid {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
