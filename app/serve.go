@@ -18,7 +18,10 @@ import (
 )
 
 // Handler builds the HTTP surface: API, health, metrics and console.
-func (a *App) Handler() (http.Handler, error) {
+func (a *App) Handler() (http.Handler, error) { return a.handler(maskable{a.Access}) }
+
+// handler builds the HTTP surface for callers that auth knows.
+func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	cfg := a.Config
 	trusted, err := api.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
@@ -32,7 +35,7 @@ func (a *App) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: a.Access, Observer: a.telemetry.Observer(), Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
+	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: a.telemetry.Observer(), Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
 		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure()})
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
@@ -45,7 +48,7 @@ func (a *App) Handler() (http.Handler, error) {
 	h.Handle("/api/", api.Rule{Public: true}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.WriteError(w, r, errs.New(errs.NotFound, "there is no such operation; GET /api/docs lists them"))
 	}))
-	h.Handle("GET /", api.Rule{Public: true, LooseQuery: true, Unlimited: true}, console.Handler())
+	h.Handle("/", api.Rule{Public: true, LooseQuery: true, Unlimited: true}, console.Handler())
 	return h, nil
 }
 

@@ -108,6 +108,9 @@ func atomicError(e *errs.Error, i int) error {
 	return &errs.Error{Code: e.Code, Message: "nothing was recorded, because the request is atomic and one event is wrong: " + e.Message, Fields: e.Fields}
 }
 
+// ownSource is the source of the product's own events. Nobody else may use it.
+const ownSource = "probity"
+
 // Record records one event of the product itself together with its effect: both or neither, in one transaction.
 func (l *Ledger) Record(ctx context.Context, tenantID string, e *event.Event, effect Effect) error {
 	t, err := l.tenant(ctx, tenantID)
@@ -118,7 +121,7 @@ func (l *Ledger) Record(ctx context.Context, tenantID string, e *event.Event, ef
 		e.Category = "governance"
 	}
 	if e.Source == "" {
-		e.Source = "probity"
+		e.Source = ownSource
 	}
 	r := &Receipt{Results: make([]Result, 1)}
 	opt := AppendOptions{Atomic: true, Governance: true}
@@ -143,8 +146,8 @@ func (l *Ledger) admit(t *tenant, it Item, opt AppendOptions, now time.Time) (St
 		}
 	}
 	if !opt.Governance {
-		if e.Source == "probity" || e.Category == "governance" {
-			return StatusRejected, errs.Field("/source", "reserved", "source probity and category governance are reserved for the product's own events")
+		if e.Source == ownSource {
+			return StatusRejected, errs.Field("/source", "reserved", "the source probity is reserved for the product's own events")
 		}
 		if !sourceAllowed(opt.Sources, e.Source) {
 			err := errs.Field("/source", "not_allowed", "this key may not write for this source")

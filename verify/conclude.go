@@ -59,8 +59,8 @@ func (c *logCheck) conclude() {
 	c.comparePinned(explained)
 }
 
-// dropConsequences removes what follows from a record that is not the one that was logged: that its content makes no sense there, or
-// that its neighbour seems out of order.
+// dropConsequences removes what follows from a record that is not the one that was logged: that its content makes no sense there,
+// that its neighbour seems out of order, or that the tiles above it disagree.
 func (c *logCheck) dropConsequences() {
 	culprit := map[uint64]bool{}
 	for _, p := range c.problems {
@@ -71,9 +71,21 @@ func (c *logCheck) dropConsequences() {
 			}
 		}
 	}
+	below := func(p *Problem) bool {
+		for seq := range culprit {
+			if seq >= *p.Seq && seq-*p.Seq < p.span {
+				return true
+			}
+		}
+		return false
+	}
 	kept := c.problems[:0]
 	for _, p := range c.problems {
 		switch p.Kind {
+		case TileChanged:
+			if p.span > 0 && below(&p) {
+				continue
+			}
 		case LeafMalformed, TimeOrder, NonceRepeated, WorkingChanged:
 			if p.Seq != nil && (culprit[*p.Seq] || p.Kind == TimeOrder && *p.Seq > 0 && culprit[*p.Seq-1]) {
 				continue

@@ -319,7 +319,8 @@ func (c *logCheck) compareUpper(ctx context.Context, level uint8, index uint64, 
 		return
 	}
 	c.problem(TileChanged, ptr(c.log.Base+index<<(tlog.TileHeight*(uint(level)+1))), "%s: %v", what, err)
-	c.problems[len(c.problems)-1].Where = t.Path()
+	p := &c.problems[len(c.problems)-1]
+	p.Where, p.span = t.Path(), uint64(len(nodes))<<(tlog.TileHeight*uint(level))
 }
 
 // edgeTiles compares the partial tiles of the upper levels, where the source serves them.

@@ -204,9 +204,9 @@ func TestBadStateFiles(t *testing.T) {
 }
 
 func TestWorkingCopies(t *testing.T) {
-	f := newFake(t, 70000)
+	f := newFake(t, 3000)
 	r := check(t, opened{plain{f}}, Options{})
-	if !r.OK || r.Logs[0].Working != 70000 {
+	if !r.OK || r.Logs[0].Working != 3000 {
 		t.Fatalf("%s", r)
 	}
 	other := evidencetest.PersonTag("u6", evidence.Period(evidencetest.Start))
@@ -225,21 +225,21 @@ func TestWorkingCopies(t *testing.T) {
 		"garbled": {func(w *Working) { w.Err = errors.New("decryption failed") }, "cannot be opened: decryption failed"},
 	} {
 		f.working = func(i uint64, w *Working) {
-			if i == 4321 {
+			if i == 1321 {
 				c.edit(w)
 			}
 		}
 		r := check(t, opened{plain{f}}, Options{})
-		want(t, r, WorkingChanged, 4321, c.text)
+		want(t, r, WorkingChanged, 1321, c.text)
 		if len(r.Problems) != 1 {
 			t.Errorf("%s: %s", name, r)
 		}
 	}
 	f.working = nil
-	f.noCopy[66000], f.noCopy[69999], f.noCopy[3] = true, true, true
+	f.noCopy[2600], f.noCopy[2999], f.noCopy[3] = true, true, true
 	f.log.WorkingFrom = 100
 	r = check(t, opened{plain{f}}, Options{})
-	want(t, r, WorkingMissing, 66000, "the evidence is there")
+	want(t, r, WorkingMissing, 2600, "the evidence is there")
 	if len(r.Problems) != 2 {
 		t.Errorf("%s", r)
 	}

@@ -46,6 +46,7 @@ type Problem struct {
 	Message string `json:"message"`
 
 	partner uint64 // seq of the other of a swapped pair
+	span    uint64 // records below a tile that disagrees with them
 }
 
 func (p *Problem) String() string {

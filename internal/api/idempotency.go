@@ -102,9 +102,13 @@ func (a *API) claimOf(r *http.Request, route, key string) (IdempotencyScope, [32
 	if mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mt == "application/x-ndjson" || mt == "application/ndjson" || mt == "application/jsonl" {
 		return IdempotencyScope{}, none, errs.New(errs.Unsupported, "A stream cannot have an Idempotency-Key; give each event an id instead.")
 	}
-	body, err := io.ReadAll(r.Body)
+	// The body is kept to be compared and sent on, so it is bounded here even where the route itself takes streams without end.
+	body, err := io.ReadAll(io.LimitReader(r.Body, a.options.MaxBody+1))
 	if err != nil {
 		return IdempotencyScope{}, none, readError(err)
+	}
+	if int64(len(body)) > a.options.MaxBody {
+		return IdempotencyScope{}, none, tooLarge(a.options.MaxBody)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return IdempotencyScope{TenantID: caller.TenantID, Caller: caller.Type() + ":" + caller.ID(), Key: key}, fingerprint(r, route, body), nil

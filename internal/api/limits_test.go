@@ -1,13 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 
 	"probity.dev/internal/errs"
-	"probity.dev/internal/sqldb"
 )
 
 func proxies(t testing.TB, forwarded bool, list ...string) Proxies {
@@ -189,26 +187,53 @@ func TestRateLimitNeverExceeds(t *testing.T) {
 	}
 }
 
-func openDB(t *testing.T) *sqldb.DB {
-	t.Helper()
-	ctx := context.Background()
-	db, err := sqldb.OpenSQLite(ctx, filepath.Join(t.TempDir(), "db"))
-	if err != nil {
-		t.Fatal(err)
+// memoryReplies is an IdempotencyStore without a database.
+type memoryReplies struct {
+	mu   sync.Mutex
+	rows map[IdempotencyScope]*storedReply
+}
+
+type storedReply struct {
+	print [32]byte
+	reply *Reply
+}
+
+func (m *memoryReplies) Claim(_ context.Context, s IdempotencyScope, print [32]byte) (*Reply, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row := m.rows[s]
+	switch {
+	case row == nil:
+		if m.rows == nil {
+			m.rows = map[IdempotencyScope]*storedReply{}
+		}
+		m.rows[s] = &storedReply{print: print}
+		return nil, nil
+	case row.print != print:
+		return nil, ErrKeyReused()
+	case row.reply == nil:
+		return nil, ErrKeyInFlight()
 	}
-	t.Cleanup(func() { _ = db.Close() })
-	if _, _, err := db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return db
+	return row.reply, nil
+}
+
+func (m *memoryReplies) Keep(_ context.Context, s IdempotencyScope, r Reply) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r.Body = bytes.Clone(r.Body)
+	m.rows[s].reply = &r
+	return nil
+}
+
+func (m *memoryReplies) Release(_ context.Context, s IdempotencyScope) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.rows, s)
+	return nil
 }
 
 func TestIdempotency(t *testing.T) {
-	db := openDB(t)
-	store := NewReplies(db)
-	now := time.Now()
-	store.now = func() time.Time { return now }
-	h := newHarness(Options{Idempotency: store})
+	h := newHarness(Options{Idempotency: &memoryReplies{}})
 	post := func(auth, key, body string) *httptest.ResponseRecorder {
 		return h.call("POST", "/api/items", body, "Authorization", "Bearer "+auth, "Content-Type", "application/json", "Idempotency-Key", key)
 	}
@@ -249,17 +274,10 @@ func TestIdempotency(t *testing.T) {
 	if w := h.call("POST", "/api/items", a, "Authorization", asWriter, "Content-Type", "application/x-ndjson", "Idempotency-Key", "k5"); w.Code != 415 {
 		t.Error(w.Code)
 	}
-	// After 24 hours the key is free; sweeping forgets it.
-	now = now.Add(IdempotencyTTL + time.Second)
-	if w := post("writer", "k1", b); w.Code != 201 || w.Header().Get("Idempotency-Replayed") != "" {
-		t.Fatal(w.Code)
-	}
-	if err := store.Sweep(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	var n int
-	if err := db.Read(context.Background()).QueryRow(`SELECT COUNT(*) FROM idempotency`).Scan(&n); err != nil || n != 1 {
-		t.Fatal(n, err)
+	// A route that takes streams without end must not keep one in memory for its key.
+	h.Handle("POST /api/endless", Rule{MaxBody: -1, Streaming: true, Idempotent: true}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("ran") }))
+	if w := h.call("POST", "/api/endless", strings.Repeat("x", DefaultMaxBody+1), "Authorization", asWriter, "Idempotency-Key", "k6"); w.Code != 413 {
+		t.Error(w.Code)
 	}
 	if w := newHarness(Options{}).call("POST", "/api/items", a, "Authorization", asWriter, "Idempotency-Key", "k1"); w.Code != 415 {
 		t.Error("without a store the header is refused, not ignored", w.Code)
@@ -267,42 +285,27 @@ func TestIdempotency(t *testing.T) {
 }
 
 func TestIdempotencyInFlight(t *testing.T) {
-	store := NewReplies(openDB(t))
-	ctx := context.Background()
-	scope := IdempotencyScope{TenantID: "t1", Caller: "api_key:k1", Key: "k"}
-	var won sync.Map
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			reply, err := store.Claim(ctx, scope, [32]byte{1})
-			if err == nil && reply == nil {
-				won.Store(i, true)
-			} else if errs.CodeOf(err) != errs.Conflict {
-				t.Error(err)
-			}
-		})
+	h := newHarness(Options{Idempotency: &memoryReplies{}})
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h.Handle("POST /api/slow", Rule{Idempotent: true}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-leave
+		fmt.Fprint(w, "once")
+	}))
+	post := func() *httptest.ResponseRecorder {
+		return h.call("POST", "/api/slow", "x", "Authorization", asWriter, "Idempotency-Key", "k")
 	}
-	wg.Wait()
-	n := 0
-	won.Range(func(any, any) bool { n++; return true })
-	if n != 1 {
-		t.Fatalf("%d claims succeeded", n)
+	first := make(chan *httptest.ResponseRecorder)
+	go func() { first <- post() }()
+	<-entered
+	if w := post(); w.Code != 409 || w.Header().Get("Retry-After") == "" {
+		t.Fatal(w.Code, w.Header())
 	}
-	store.now = func() time.Time { return time.Now().Add(claimLapses + time.Second) }
-	if reply, err := store.Claim(ctx, scope, [32]byte{2}); reply != nil || err != nil {
-		t.Fatal("a claim of a dead node lapses", err)
+	close(leave)
+	if w := <-first; w.Code != 200 || w.Body.String() != "once" {
+		t.Fatal(w.Code, w.Body)
 	}
-	if err := store.Release(ctx, scope); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`INSERT INTO idempotency (tenant_id, key_hash, fingerprint, status, body, created_at) VALUES ($1, $2, $3, 200, $4, $5)`, "t1", scope.hash(), make([]byte, 32), []byte("damaged"), time.Now().UnixMicro())
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	store.now = time.Now
-	if _, err := store.Claim(ctx, scope, [32]byte{}); errs.CodeOf(err) != errs.Internal {
-		t.Fatal(err)
+	if w := post(); w.Code != 200 || w.Body.String() != "once" {
+		t.Fatal(w.Code, w.Body)
 	}
 }

@@ -20,7 +20,7 @@ var earliest = time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC)
 
 const maxAhead = 24 * time.Hour
 
-// maxForwarded bounds forwarded_for, roles, on_behalf_of and personal.
+// maxList bounds forwarded_for, roles, on_behalf_of and personal.
 const maxList = 64
 
 // Normalise fills what was left out and checks the rest. now is the server's time. After it returns nil the event can be flattened

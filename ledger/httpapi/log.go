@@ -33,9 +33,7 @@ func (h *Handlers) registerLog(a *api.API) {
 	// Tiles of a size never change, so a private cache may keep them for good.
 	a.Handle("GET /api/log/{log_id}/tile/{rest...}", rule, h.file("application/octet-stream", "private, max-age=31536000, immutable", h.tile))
 	// Without a log id: the caller's own log.
-	for _, pattern := range []string{"GET /api/log/checkpoint", "GET /api/log/keys", "GET /api/log/consistency", "GET /api/log/tile/{rest...}"} {
-		a.Handle(pattern, rule, http.HandlerFunc(h.redirect))
-	}
+	a.Handle("GET /api/log/{rest...}", rule, http.HandlerFunc(h.redirect))
 }
 
 // redirect leads /api/log/… to the caller's own log.
@@ -50,7 +48,12 @@ func (h *Handlers) redirect(w http.ResponseWriter, r *http.Request) {
 		api.WriteError(w, r, err)
 		return
 	}
-	u := "/api/log/" + head.LogID + strings.TrimPrefix(r.URL.Path, "/api/log")
+	rest := r.PathValue("rest")
+	if rest != "checkpoint" && rest != "keys" && rest != "consistency" && !strings.HasPrefix(rest, "tile/") {
+		api.WriteError(w, r, errs.New(errs.NotFound, "there is nothing of this name in a log"))
+		return
+	}
+	u := "/api/log/" + head.LogID + "/" + rest
 	if r.URL.RawQuery != "" {
 		u += "?" + r.URL.RawQuery
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"probity.dev/internal/errs"
 	"probity.dev/internal/testdata"
 	"probity.dev/ledger/event"
@@ -57,8 +59,40 @@ func check(t testing.TB, name string, it *Item) {
 		it.Err = err
 		return
 	}
-	if f := it.Event.Flatten(nil); len(f) > event.MaxFields {
+	f := it.Event.Flatten(nil)
+	if len(f) > event.MaxFields {
 		t.Fatalf("%s:%d: %d fields", name, it.Line, len(f))
+	}
+	rebuild(t, name, it, f)
+}
+
+// rebuild demands that the fields of an event give the same event back, and the same fields again.
+func rebuild(t testing.TB, name string, it *Item, f []event.Field) {
+	t.Helper()
+	e := it.Event
+	r := &event.Record{ID: e.ID, RecordedAt: now, OccurredAt: e.OccurredAt, Source: e.Source, Action: e.Action, Category: e.Category, Activity: e.Activity,
+		Outcome: e.Outcome.Status, Severity: e.Severity, ResourceType: e.Resource.Type, Fields: f}
+	wire := r.AppendEvent(nil)
+	again, err := event.Parse(wire)
+	if err == nil {
+		err = again.Normalise(now)
+	}
+	if errs.CodeOf(err) == errs.TooLarge {
+		return
+	}
+	if err != nil {
+		t.Fatalf("%s:%d: %v\n%s", name, it.Line, err, wire)
+	}
+	g := again.Flatten(nil)
+	same := len(f) == len(g)
+	for i := 0; same && i < len(f); i++ {
+		same = f[i].Path == g[i].Path && string(f[i].Value) == string(g[i].Value)
+	}
+	if !same {
+		t.Fatalf("%s:%d: the fields changed\n%v\n%v", name, it.Line, f, g)
+	}
+	if !jsontext.Value(r.AppendJSON(nil)).IsValid() {
+		t.Fatalf("%s:%d: the view is not valid JSON", name, it.Line)
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *fileCache) release(path string, f *cachedFile) {
 	}
 }
 
-// retain drops the files of log that a newer snapshot does not list any more.
+// retain drops the files of log that a newer snapshot does not list any more, once there are more of them than it lists.
 func (c *fileCache) retain(log string, segments []SegmentRef) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +77,7 @@ func (c *fileCache) retain(log string, segments []SegmentRef) {
 			n++
 		}
 	}
-	if n == 0 {
+	if n <= len(segments) {
 		return
 	}
 	listed := make(map[string]bool, len(segments))

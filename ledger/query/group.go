@@ -17,8 +17,8 @@ type cond interface {
 	apply(s *selector, g segment.Group) error
 }
 
-// prepare returns the conditions of f in the order in which they are best evaluated: what is cheap and excludes most comes first. seqs replaces
-// the filter's own range, because a cursor and the head of the log bound it further.
+// prepare returns the conditions of f in the order in which they are best evaluated: what is cheap and excludes most comes first. The
+// range of seqs replaces the filter's own, because a cursor and the head of the log bound it further.
 func prepare(f *Filter, from, to int64) []cond {
 	conds := []cond{rangeCond{segment.ColSeq, from, to}}
 	if f.RecordedFrom != 0 || f.RecordedTo != 0 {
@@ -73,8 +73,9 @@ func orMax(v int64) int64 {
 
 // selector holds the rows of a group that still match, reusing its memory from group to group. It is not safe for concurrent use.
 type selector struct {
-	all  bool // the rows are [0, n); otherwise, they are listed
-	n    int
+	all  bool // the rows are [from, to); otherwise, they are listed
+	from int
+	to   int
 	rows []int32
 	vec  segment.Vector
 	want []bool // by dictionary code
@@ -88,7 +89,7 @@ func (s *selector) run(g segment.Group, conds []cond) ([]int32, error) {
 			return nil, err
 		}
 	}
-	s.all, s.n, s.rows = true, g.Rows(), s.rows[:0]
+	s.all, s.from, s.to, s.rows = true, 0, g.Rows(), s.rows[:0]
 	for _, c := range conds {
 		if err := c.apply(s, g); err != nil {
 			return nil, err
@@ -98,14 +99,14 @@ func (s *selector) run(g segment.Group, conds []cond) ([]int32, error) {
 		}
 	}
 	if s.all {
-		for i := range s.n {
+		for i := s.from; i < s.to; i++ {
 			s.rows = append(s.rows, int32(i))
 		}
 	}
 	return s.rows, nil
 }
 
-func (s *selector) empty() bool { return !s.all && len(s.rows) == 0 }
+func (s *selector) empty() bool { return s.all && s.from >= s.to || !s.all && len(s.rows) == 0 }
 
 func (s *selector) none() { s.all, s.rows = false, s.rows[:0] }
 
@@ -113,7 +114,7 @@ func (s *selector) none() { s.all, s.rows = false, s.rows[:0] }
 func (s *selector) keep(ok func(row int) bool) {
 	if s.all {
 		s.all = false
-		for i := range s.n {
+		for i := s.from; i < s.to; i++ {
 			if ok(i) {
 				s.rows = append(s.rows, int32(i))
 			}
@@ -133,9 +134,9 @@ func (s *selector) keep(ok func(row int) bool) {
 func (s *selector) keepCodes(codes []int32, want []bool) {
 	if s.all {
 		s.all = false
-		for i, c := range codes {
+		for i, c := range codes[s.from:s.to] {
 			if want[c] {
-				s.rows = append(s.rows, int32(i))
+				s.rows = append(s.rows, int32(s.from+i))
 			}
 		}
 		return
@@ -156,6 +157,12 @@ func (s *selector) wanted(n int) []bool {
 	return s.want
 }
 
+// unmark sizes s.mark for n rows and clears it.
+func (s *selector) unmark(n int) {
+	s.mark = slices.Grow(s.mark[:0], n)[:n]
+	clear(s.mark)
+}
+
 // rangeCond wants an integer column in [from, to).
 type rangeCond struct {
 	col      segment.Column
@@ -168,8 +175,13 @@ func (c rangeCond) may(g segment.Group) (bool, error) {
 }
 
 func (c rangeCond) apply(s *selector, g segment.Group) error {
-	if lo, hi, err := g.Bounds(c.col); err != nil || lo >= c.from && hi < c.to {
+	lo, hi, err := g.Bounds(c.col)
+	if err != nil || lo >= c.from && hi < c.to {
 		return err
+	}
+	if c.col == segment.ColSeq && s.all && hi-lo == int64(g.Rows()-1) { // without gaps a seq is a position
+		s.from, s.to = int(max(c.from, lo)-lo), int(min(c.to, hi+1)-lo)
+		return nil
 	}
 	if err := s.vec.Open(g, c.col); err != nil {
 		return err
@@ -226,14 +238,13 @@ func (c *intCond) apply(s *selector, g segment.Group) error {
 		}
 		return nil
 	}
-	s.mark = slices.Grow(s.mark[:0], s.n)[:s.n]
-	clear(s.mark)
+	s.unmark(g.Rows())
 	for _, col := range c.cols {
 		found, err := c.open(s, g, col)
 		if err != nil {
 			return err
 		}
-		for i := 0; found && i < s.n; i++ {
+		for i := 0; found && i < len(s.mark); i++ {
 			if s.vec.Dict && s.want[s.vec.Codes[i]] || !s.vec.Dict && c.has(s.vec.Ints[i]) {
 				s.mark[i] = true
 			}
@@ -322,7 +333,7 @@ func (c *textCond) apply(s *selector, g segment.Group) error {
 		return err
 	}
 	if !s.vec.Dict {
-		return c.applyPlain(s)
+		return c.applyPlain(s, g)
 	}
 	want, n := s.wanted(len(s.vec.Strings)), 0
 	for code, v := range s.vec.Strings {
@@ -348,10 +359,9 @@ func (c *textCond) apply(s *selector, g segment.Group) error {
 // few is how many values are searched for one after the other; more are looked up value by value.
 const few = 8
 
-func (c *textCond) applyPlain(s *selector) error {
+func (c *textCond) applyPlain(s *selector, g segment.Group) error {
 	if len(c.globs) == 0 && len(c.values) <= few {
-		s.mark = slices.Grow(s.mark[:0], s.n)[:s.n]
-		clear(s.mark)
+		s.unmark(g.Rows())
 		any := false
 		if err := s.vec.Find(slices.Collect(maps.Keys(c.values)), func(row int32) { s.mark[row], any = true, true }); err != nil {
 			return err

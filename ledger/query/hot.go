@@ -34,12 +34,12 @@ func keyOf(b *HotBatch) hotKey {
 	return k
 }
 
-// retain drops the batches of log that hot does not list.
+// retain drops the batches of log that hot does not list, once there are more of them than hot lists.
 func (c *hotCache) retain(log string, hot []HotBatch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have := c.logs[log]
-	if len(have) == 0 {
+	if len(have) <= len(hot) { // nothing to win yet; a commit of its own per event makes many batches
 		return
 	}
 	listed := make(map[hotKey]bool, len(hot))

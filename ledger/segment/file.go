@@ -178,7 +178,7 @@ func (f *file) index(group, col int) (format.OffsetIndex, error) {
 	return ix, nil
 }
 
-// readBounds returns the INT64 bounds of a column chunk.
+// intBounds returns the INT64 bounds of a column chunk.
 func (f *file) intBounds(group, col int) (lo, hi int64, err error) {
 	s := &f.md.RowGroups[group].Columns[col].MetaData.Statistics
 	if len(s.MinValue) != 8 || len(s.MaxValue) != 8 {

@@ -215,7 +215,7 @@ func (c *chunkReader) decode(p *format.PageLocation, rows int) (err error) {
 		}
 		c.values = raw
 		return nil
-	case (kind == kindString || kind == kindBytes) && enc == format.DeltaLengthByteArray:
+	case (kind == kindString || kind == kindOpaque || kind == kindBytes) && enc == format.DeltaLengthByteArray:
 		return c.decodeBytes(raw, rows)
 	}
 	return errors.New("unexpected encoding")

@@ -34,6 +34,7 @@ type columnKind uint8
 const (
 	kindInt64 columnKind = iota
 	kindString
+	kindOpaque // a Go string of any bytes, a BLOB to others
 	kindBytes
 	kindNonce
 )
@@ -146,7 +147,7 @@ func (f *fileWriter) chunk(col int, d columnData, rows int, m *format.ColumnMeta
 	if len(f.groups) > 0 {
 		m.Codec = f.groups[0].Columns[col].MetaData.Codec // some readers take a column's codec from the first row group
 	}
-	if lo, hi, ok := d.bounds(); ok {
+	if lo, hi, ok := d.bounds(); ok && c.kind != kindOpaque {
 		m.Statistics.MinValue, m.Statistics.MaxValue = lo, hi
 	}
 	enc := d.encoding()

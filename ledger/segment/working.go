@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"fmt"
 	"io"
 	"iter"
 	"strconv"
@@ -17,10 +16,9 @@ import (
 // RowGroup is the largest number of rows of a row group (60 DuckDB vectors of 2,048).
 const RowGroup = 122_880
 
-// maxPage bounds a page before compression, on writing and on reading.
 const (
-	maxPage       = 512 << 20
-	maxGroupBytes = 256 << 20 // of field values buffered before a row group is cut early
+	maxPage       = 512 << 20 // bytes of a page before compression, on writing and on reading
+	maxGroupBytes = 256 << 20 // of field values that are buffered before a row group is cut early
 )
 
 // Rows per page. Narrow columns are scanned, so their pages are large; the wide ones are fetched a few rows at a time.
@@ -42,7 +40,7 @@ var workingColumns = []column{
 	{name: "outcome", kind: kindString, rows: scanPage},
 	{name: "severity", kind: kindString, rows: scanPage},
 	{name: "resource_type", kind: kindString, rows: scanPage},
-	{name: "shape", kind: kindString, rows: scanPage},
+	{name: "shape", kind: kindOpaque, rows: scanPage},
 	{name: "resource_id", kind: kindString, rows: textPage, bloom: true},
 	{name: "event_id", kind: kindString, rows: fetchPage, bloom: true},
 	{name: "correlation_id", kind: kindString, rows: textPage, bloom: true},
@@ -117,7 +115,7 @@ var workingWriters = sync.Pool{New: func() any {
 
 // WriteWorking writes rows to w as a working file: zstd, row groups of at most [RowGroup] rows, bounds on every searchable column, and
 // split-block bloom filters on handles and identifiers. Rows MUST come in strictly ascending order of Seq and hold valid UTF-8 in their
-// strings; an error that rows yields is returned as it is. A row is not kept after the next one is asked for.
+// strings (Shape may be anything); an error that rows yields is returned as it is. A row is not kept after the next one is asked for.
 func WriteWorking(w io.Writer, rows iter.Seq2[*Row, error]) (Info, error) {
 	ww := workingWriters.Get().(*workingWriter)
 	defer ww.release()
@@ -183,8 +181,8 @@ func (w *workingWriter) add(r *Row, first bool) error {
 			c.codes = append(c.codes, c.lastCode)
 			continue
 		}
-		if !utf8.ValidString(*s) {
-			return errs.New(errs.Internal, "segment: %s of seq %d is not valid UTF-8", workingColumns[int(ColSource)+i].name, r.Seq)
+		if col := &workingColumns[int(ColSource)+i]; col.kind == kindString && !utf8.ValidString(*s) {
+			return errs.New(errs.Internal, "segment: %s of seq %d is not valid UTF-8", col.name, r.Seq)
 		}
 		w.strings[i].add(*s)
 	}
@@ -197,9 +195,4 @@ func (w *workingWriter) add(r *Row, first bool) error {
 	w.clear.add(r.Clear)
 	w.sealed.add(r.Sealed)
 	return nil
-}
-
-// kindError is what a reader says about a file of another kind.
-func kindError(path, want string) error {
-	return fmt.Errorf("%s is not a Probity %s file", path, want)
 }

@@ -216,7 +216,7 @@ func (s *scanner) fill(from, to int) error {
 		switch off := columnOffset[col]; s.f.cols[col].kind {
 		case kindInt64:
 			c.fillInts(out, from, to, off)
-		case kindString:
+		case kindString, kindOpaque:
 			c.fillStrings(out, from, to, off)
 		case kindBytes:
 			c.fillBytes(out, from, to, off)

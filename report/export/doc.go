@@ -5,6 +5,9 @@
 // each to an encrypted file, reports progress, serves the download and deletes the file after a day; every step that concerns an
 // auditor (asked for, finished, downloaded, cancelled) is itself an event of the tenant's ledger.
 //
+// A value that the reader may not see is never mistaken for one that is absent: tables write [withheld] or [erased] in its place, Parquet has
+// null and says so in the column fields_state, JSON and OCSF do as the API does.
+//
 // It does not select, decrypt or mask events and does not build proof bundles: a [Source] does, with the rights of the person who asked.
 // It does not deliver files by e-mail and runs nothing on a schedule.
 package export

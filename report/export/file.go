@@ -25,8 +25,6 @@ const (
 	segmentSize  = 64 << 10
 	partSuffix   = ".part"
 	fileSuffix   = ".export"
-	mebibyte     = 1 << 20
-	errDiskWords = "The disk is full: the file of the export could not be written."
 )
 
 func fileCipher(key []byte) (*subtle.AESGCMHKDF, error) {
@@ -95,7 +93,7 @@ func (s *sealedFile) abandon() {
 // fileError gives a full disk a code and a message; other errors come back unchanged.
 func fileError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return errs.Wrap(errs.Unavailable, err, errDiskWords)
+		return errs.Wrap(errs.Unavailable, err, "The disk is full: the file of the export could not be written.")
 	}
 	return err
 }

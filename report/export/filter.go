@@ -135,15 +135,15 @@ func (f *Filter) setField(name string, values []string) {
 
 // stringsOf reads a string, a list of strings, a number or boolean as its text, or null as nothing. Empty strings count as not given.
 func stringsOf(v json.RawMessage) ([]string, bool) {
-	var any any
+	var got any
 	d := json.NewDecoder(strings.NewReader(string(v)))
 	d.UseNumber()
-	if err := d.Decode(&any); err != nil {
+	if err := d.Decode(&got); err != nil {
 		return nil, false
 	}
-	list, isList := any.([]interface{})
+	list, isList := got.([]any)
 	if !isList {
-		list = []interface{}{any}
+		list = []any{got}
 	}
 	var out []string
 	for _, x := range list {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -146,7 +147,7 @@ func (s *Service) registerCompliance(a huma.API) {
 				"action": {Type: huma.TypeString}, "resource": {Type: huma.TypeString, Nullable: true}}}}},
 			"application/pdf": {Schema: binary}}},
 		"202": {Description: "The log is larger than 10 MiB; this export will hold it", Content: map[string]*huma.MediaType{
-			"application/json": {Schema: a.OpenAPI().Components.Schemas.Schema(typeOfExport, true, "Export")}}},
+			"application/json": {Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Export](), true, "Export")}}},
 	}
 	huma.Register(a, op, s.compliance)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,7 +28,7 @@ func (c callers) Authenticate(_ context.Context, r *http.Request) (actor.Princip
 func server(t *testing.T, w *world) (*httptest.Server, *Service) {
 	t.Helper()
 	s := w.start()
-	a := api.New(api.Options{Auth: callers{"auditor": auditor, "admin": admin, "writer": {TenantID: tenant, KeyID: "k", Permissions: []string{actor.LedgerAppend}}}})
+	a := api.New(api.Options{Logger: slog.New(slog.DiscardHandler), Auth: callers{"auditor": auditor, "admin": admin, "writer": {TenantID: tenant, KeyID: "k", Permissions: []string{actor.LedgerAppend}}}})
 	s.Register(huma.API(a))
 	srv := httptest.NewServer(a)
 	t.Cleanup(srv.Close)
@@ -80,6 +81,10 @@ func TestHTTPExport(t *testing.T) {
 	res, body = call(t, srv, "auditor", "GET", "/api/exports", "")
 	var list struct{ Items []Export }
 	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Items) != 1 {
+		t.Error(res.Status, body)
+	}
+	if res, body := call(t, srv, "admin", "GET", "/api/openapi.json", ""); res.StatusCode != 200 || !strings.Contains(body, `"/api/export-compliance-logs"`) ||
+		!strings.Contains(body, `"correlation_id"`) {
 		t.Error(res.Status, body)
 	}
 	for _, c := range []struct {

@@ -14,7 +14,7 @@ import (
 // TestMemory writes many rows in every format and checks that memory stays within the promise of 512 MiB. PROBITY_EXPORT_ROWS sets
 // the number of rows (10,000,000 for the full promise); a few by default.
 func TestMemory(t *testing.T) {
-	rows := 60_000
+	rows := 20_000
 	if s := os.Getenv("PROBITY_EXPORT_ROWS"); s != "" {
 		rows, _ = strconv.Atoi(s)
 	}

@@ -187,7 +187,7 @@ func (e *pdfEncoder) print(x, y float64, s string, c rgb) {
 		return
 	}
 	e.pdf.SetTextColor(c.r, c.g, c.b)
-	e.pdf.Text(x, y, s)
+	e.pdf.Text(x, y, visual(s))
 }
 
 func (e *pdfEncoder) printRight(x, y float64, s string, c rgb) { e.print(x-e.t.mm(s), y, s, c) }

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"codeberg.org/go-pdf/fpdf"
+	"golang.org/x/text/unicode/bidi"
 )
 
 // The fonts of the PDF report, DejaVu 2.37 (licence in fonts/LICENSE). They cover Latin, Greek, Cyrillic, Arabic, Hebrew and more,
@@ -252,4 +253,42 @@ func (t *typesetter) lineEnd(s string, most int) (end, next int) {
 		}
 	}
 	return len(s), len(s)
+}
+
+// visual puts a line into the order in which it is drawn from left to right: Hebrew and Arabic words are reversed, and so is the
+// order of the runs when the line begins with such a word. It does not nest, so a number within Hebrew may move by a word; Arabic
+// letters keep their isolated forms.
+func visual(s string) string {
+	mixed := false
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= 0xd6 && c <= 0xe0 || c == 0xef { // first bytes of U+0580 to U+0FFF and U+F000 to U+FFFF
+			mixed = true
+			break
+		}
+	}
+	if !mixed {
+		return s
+	}
+	var p bidi.Paragraph
+	if _, err := p.SetString(s); err != nil {
+		return s
+	}
+	order, err := p.Order()
+	if err != nil {
+		return s
+	}
+	out := ""
+	for i := range order.NumRuns() {
+		run := order.Run(i)
+		text := run.String()
+		if run.Direction() == bidi.RightToLeft {
+			text = bidi.ReverseString(text)
+		}
+		if p.IsLeftToRight() {
+			out += text
+		} else {
+			out = text + out
+		}
+	}
+	return out
 }

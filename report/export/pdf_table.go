@@ -134,11 +134,11 @@ func (e *pdfEncoder) drawText(c *content, second bool) (fresh bool) {
 			case second && e.fresh&bit != 0:
 				e.print(left, y, line, color)
 			case second:
-			case e.register(line):
+			case e.register(visual(line)):
 				e.fresh |= bit
 				fresh = true
 			default:
-				c.show(left, y, line, color)
+				c.show(left, y, visual(line), color)
 			}
 		}
 		x += e.columns[i].width

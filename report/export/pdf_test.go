@@ -172,6 +172,20 @@ func TestTypesetter(t *testing.T) {
 	})
 }
 
+func TestVisual(t *testing.T) {
+	for in, want := range map[string]string{"": "", "abc (1)": "abc (1)", "Жук": "Жук", "שלום": "םולש", "Dr שלום": "Dr םולש", "שלום (a) עולם": "םלוע (a) םולש"} {
+		if got := visual(in); got != want {
+			t.Errorf("%q became %q, not %q", in, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.StringOf(rapid.SampledFrom([]rune("ab 12(שלוםس"))).Draw(t, "text")
+		if got := visual(s); utf8.RuneCountInString(got) != utf8.RuneCountInString(s) {
+			t.Fatalf("%q became %q", s, got)
+		}
+	})
+}
+
 func TestCoverage(t *testing.T) {
 	for i, g := range coverage() {
 		for _, r := range "aZ09 ÄßéŁΩЖ…□–·€•“”" {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -412,5 +411,3 @@ func fileName(j *job) string {
 	}
 	return "probity-" + what + "-" + time.UnixMicro(j.createdAt).UTC().Format("20060102-150405") + "-" + j.id[len(j.id)-6:] + Extension(j.format)
 }
-
-var typeOfExport = reflect.TypeFor[Export]()

@@ -3,207 +3,22 @@ package export
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
-	"probity.dev/internal/sqldb"
 	"probity.dev/ledger/event"
 )
-
-const tenant = "t-1"
-
-// world is everything that the service stands on, in memory but for the database and the files.
-type world struct {
-	t        testing.TB
-	db       *sqldb.DB
-	dir      string
-	settings TenantSettings
-	events   []*event.Record
-	repeat   int // how often the events are yielded
-	hold     chan struct{}
-	broken   error
-	viewer   func(context.Context, actor.Principal) (actor.Principal, error)
-	clock    atomic.Int64 // added to the time, nanoseconds
-	filters  []Filter
-	sealer   cipher.AEAD
-
-	mu       sync.Mutex
-	recorded []*event.Event
-}
-
-func newWorld(t testing.TB) *world {
-	t.Helper()
-	ctx := context.Background()
-	dir := t.TempDir()
-	db, err := sqldb.OpenSQLite(ctx, filepath.Join(dir, "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	if _, _, err := db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
-	block, _ := aes.NewCipher(testKey)
-	aead, _ := cipher.NewGCM(block)
-	return &world{t: t, db: db, dir: filepath.Join(dir, "exports"), settings: TenantSettings{Name: "Klinik", PseudonymKey: testKey},
-		events: specimens(t), repeat: 1, sealer: aead}
-}
-
-func (w *world) service() *Service {
-	w.t.Helper()
-	s, err := NewService(ServiceOptions{DB: w.db, Source: w, Recorder: w, Sealer: w, Tenants: w, Dir: w.dir, Node: "n-1", Viewer: w.viewer,
-		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) }})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return s
-}
-
-func (w *world) start() *Service {
-	w.t.Helper()
-	s := w.service()
-	if err := s.Start(context.Background()); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(s.Close)
-	return s
-}
-
-func (w *world) Count(context.Context, string, Filter) (int64, error) {
-	return int64(len(w.events) * w.repeat), nil
-}
-
-func (w *world) Records(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, yield func(*event.Record) error) error {
-	if tenantID != tenant || viewer.TenantID != tenant {
-		return errs.New(errs.Internal, "asked for tenant %s", tenantID)
-	}
-	w.mu.Lock()
-	w.filters = append(w.filters, f)
-	w.mu.Unlock()
-	for n := range w.repeat {
-		for _, r := range w.events {
-			c := *r
-			c.Fields = append([]event.Field(nil), r.Fields...)
-			c.Seq += uint64(n)
-			if err := yield(&c); err != nil {
-				return err
-			}
-		}
-		if w.hold != nil && n == w.repeat/2 {
-			select {
-			case <-w.hold:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	return w.broken
-}
-
-func (w *world) LogInfo(context.Context, string) (LogInfo, error) { return testMeta().Log, nil }
-
-func (w *world) Bundle(_ context.Context, _ string, _ Filter, _ actor.Principal, o BundleOptions, out io.Writer, progress func(done, total int64)) error {
-	progress(2, 2)
-	_, err := io.WriteString(out, "bundle "+o.Proof)
-	return err
-}
-
-func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	if tenantID != tenant {
-		return errors.New("wrong tenant")
-	}
-	if err := e.Normalise(time.Now()); err != nil {
-		return err
-	}
-	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.recorded = append(w.recorded, e)
-	return nil
-}
-
-func (w *world) actions() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var list []string
-	for _, e := range w.recorded {
-		list = append(list, strings.TrimPrefix(e.Action, "export.")+":"+e.Outcome.Status)
-	}
-	return strings.Join(list, " ")
-}
-
-func (w *world) Seal(tenantID string, b []byte) ([]byte, error) {
-	nonce := make([]byte, 12)
-	rand.Read(nonce)
-	return w.sealer.Seal(nonce, nonce, b, []byte(tenantID)), nil
-}
-
-func (w *world) Open(tenantID string, b []byte) ([]byte, error) {
-	return w.sealer.Open(nil, b[:12], b[12:], []byte(tenantID))
-}
-
-func (w *world) ExportSettings(context.Context, string) (TenantSettings, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.settings, nil
-}
-
-var auditor = actor.Principal{TenantID: tenant, UserID: "u-aud", Name: "Ada Canary", Email: "ada.canary@example.com", Role: actor.RoleAuditor,
-	Permissions: actor.RolePermissions(actor.RoleAuditor), IP: "198.51.100.7"}
-var admin = actor.Principal{TenantID: tenant, UserID: "u-adm", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
-
-// wait follows an export until it is in a state.
-func wait(t testing.TB, s *Service, id, status string) *Export {
-	t.Helper()
-	for range 1000 {
-		e, err := s.Get(context.Background(), admin, id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.Status == status {
-			return e
-		}
-		if e.Status == statusFailed || e.Status == statusDone {
-			t.Fatalf("the export is %s: %s", e.Status, e.Error)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("nothing happened")
-	return nil
-}
-
-func download(t testing.TB, s *Service, by actor.Principal, id string) []byte {
-	t.Helper()
-	_, body, err := s.Download(context.Background(), by, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close()
-	b, err := io.ReadAll(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 func TestExportLifecycle(t *testing.T) {
 	w := newWorld(t)
@@ -380,7 +195,7 @@ func TestExportCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 500 {
-		if e, _ = s.Get(ctx, auditor, e.ID); e.RowsDone > 1000 {
+		if e, _ = s.Get(ctx, auditor, e.ID); e.RowsDone > 1000 && e.RowsTotal != nil {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)

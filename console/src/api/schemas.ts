@@ -36,21 +36,22 @@ export type User = z.infer<typeof userSchema>;
 export const usersSchema = z.object({ items: list(userSchema) });
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
-const loose = z.unknown().transform((v) => {
+const loose = z.unknown().optional().transform((v) => {
   if (typeof v === 'string') return v;
   if (v === null || v === undefined) return '';
   return v instanceof Num ? v.source : (JSON.stringify(v) ?? '');
 });
-const looseList = z.unknown().transform((v) => (Array.isArray(v) ? (v as unknown[]) : []));
+const looseList = z.unknown().optional().transform((v) => (Array.isArray(v) ? (v as unknown[]) : []));
 const looseObject = z
   .unknown()
+  .optional()
   .transform((v) => (v !== null && typeof v === 'object' && !Array.isArray(v) && !(v instanceof Num) ? (v as Record<string, unknown>) : {}));
 
 const refShape = z.object({ type: loose, id: loose, name: loose, handle });
 export type Ref = z.infer<typeof refShape>;
 const noRef: Ref = { type: '', id: '', name: '', handle: '' };
 const refOf = (v: unknown): Ref => refShape.safeParse(v).data ?? noRef;
-const ref = z.unknown().transform(refOf);
+const ref = z.unknown().optional().transform(refOf);
 
 /** A change keeps the difference between a value that is null and one that is absent. One that is withheld whole has no path. */
 export interface Change {
@@ -93,7 +94,7 @@ const eventShape = z.object({
   outcome: looseObject.transform((o) => ({ status: loose.parse(o['status']), reason: loose.parse(o['reason']) })),
   actor,
   resource: ref,
-  subject: z.unknown().transform((v) => (v === null || v === undefined ? null : refOf(v))),
+  subject: z.unknown().optional().transform((v) => (v === null || v === undefined ? null : refOf(v))),
   changes: looseList.transform((v) => v.map((c) => change.parse(c))),
   context: looseObject,
   correlation_id: loose,
@@ -119,7 +120,10 @@ export type EventView = z.infer<typeof eventSchema>;
 export const eventPageSchema = z.object({
   items: list(eventSchema),
   next_cursor: text,
+  /** Every matching event before this seq is in the pages. */
   complete_until: z.object({ seq: number, recorded_at: text }).nullish(),
+  /** Stands at the end of a page that broke off while it was being sent. */
+  error: z.unknown().optional(),
 });
 export type EventPage = z.infer<typeof eventPageSchema>;
 
@@ -134,7 +138,7 @@ export type Disclosure = z.infer<typeof disclosureSchema>;
 export const proofSchema = z.object({
   seq: number,
   /** The leaf's index in its tree; the same as seq in a log's first epoch. */
-  index: number.optional(),
+  leaf_index: number.nullish().transform((v) => v ?? null),
   leaf: z.string(),
   leaf_hash: text,
   tree_size: number,
@@ -142,7 +146,9 @@ export const proofSchema = z.object({
   inclusion: list(z.string()),
   tlog_proof: text,
   disclosures: disclosureSchema.nullish().transform((v) => v ?? null),
-  vkey: z.string(),
+  vkey: text,
+  /** Every key of the log, retired ones included; the newest first. */
+  vkeys: list(z.string()),
 });
 export type EventProof = z.infer<typeof proofSchema>;
 
@@ -184,11 +190,16 @@ export const exportsSchema = z.object({ items: list(exportSchema) });
 export const verificationSchema = z.object({
   at: text, ok: z.boolean().nullish().transform((v) => v ?? false), size: number.nullish().transform((v) => v ?? 0),
   events_per_second: number.nullish().transform((v) => v ?? 0), error: text,
-  /** While a run is going on. */
-  running: z.boolean().nullish().transform((v) => v ?? false), status: text,
-  done: number.nullish().transform((v) => v ?? null), total: number.nullish().transform((v) => v ?? null),
 });
 export type Verification = z.infer<typeof verificationSchema>;
+
+/** How far a running verification is, and how the last one ended. */
+export const verifyStateSchema = z.object({
+  running: z.boolean().nullish().transform((v) => v ?? false),
+  done: number.nullish().transform((v) => v ?? 0), total: number.nullish().transform((v) => v ?? 0),
+  last: verificationSchema.nullish().transform((v) => v ?? null),
+});
+export type VerifyState = z.infer<typeof verifyStateSchema>;
 
 export const logSchema = z.object({
   log_id: text, origin: text, epoch: number, size: number,
@@ -197,6 +208,8 @@ export const logSchema = z.object({
   last_verification: verificationSchema.nullish().transform((v) => v ?? null),
   anchoring: text,
   sealed_size: number.nullish().transform((v) => v ?? 0),
+  /** Why the log takes no events, when it does not. */
+  frozen: text,
   segments: z.union([number, z.array(z.unknown()).transform((v) => v.length)]).nullish().transform((v) => v ?? 0),
 });
 export type LogView = z.infer<typeof logSchema>;

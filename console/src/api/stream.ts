@@ -13,11 +13,11 @@ interface Listener {
 }
 
 /**
- * Follows new events by server-sent events. The browser reconnects by itself and resumes after the last id; when the server refuses for
+ * Follows events after a seq (-1: from the log's beginning) by server-sent events. The browser reconnects by itself and resumes after the last id; when the server refuses for
  * good, onState says broken. Returns how to stop.
  */
 export function followEvents(filter: Query, after: number, listener: Listener): () => void {
-  const source = new EventSource(`/api/events/stream${queryString({ ...filter, after })}`, { withCredentials: true });
+  const source = new EventSource(`/api/events/stream${queryString({ ...filter, ...(after >= 0 ? { after } : {}) })}`, { withCredentials: true });
   listener.onState('connecting');
   source.onopen = () => listener.onState('open');
   source.onerror = () => listener.onState(source.readyState === EventSource.CLOSED ? 'broken' : 'connecting');

@@ -36,7 +36,7 @@ export function EventCards({ rows, onOpen, onNearEnd }: Props) {
             <button type="button" className={classes.card} onClick={() => onOpen(item.index)} data-failed={event.outcome.status !== 'success' || undefined}>
               <span className={classes.sentence}>{event.sentence || event.action}</span>
               <span className={classes.meta}>
-                <time dateTime={event.recorded_at}>{times.time(event.recorded_at)}</time>
+                <time dateTime={event.occurred_at}>{times.time(event.occurred_at)}</time>
                 {event.outcome.status !== 'success' && <Outcome status={event.outcome.status} />}
               </span>
               <span className={classes.meta}>

@@ -16,8 +16,8 @@ export interface ColumnInfo {
 
 export const columnInfo: ColumnInfo[] = [
   { id: 'seq', label: 'Seq', track: '6.2rem' },
-  { id: 'recorded_at', label: 'Recorded', track: '11.2rem' },
   { id: 'occurred_at', label: 'Occurred', track: '11.2rem' },
+  { id: 'recorded_at', label: 'Recorded', track: '11.2rem' },
   { id: 'sentence', label: 'Event', track: 'minmax(14rem, 3fr)' },
   { id: 'actor', label: 'Actor', track: 'minmax(8rem, 1fr)' },
   { id: 'action', label: 'Action', track: 'minmax(9rem, 1fr)' },
@@ -32,14 +32,14 @@ export const columnInfo: ColumnInfo[] = [
   { id: 'reason', label: 'Reason', track: 'minmax(8rem, 1fr)' },
 ];
 
-export const defaultColumns = ['recorded_at', 'sentence', 'actor', 'action', 'resource', 'outcome'];
+export const defaultColumns = ['occurred_at', 'sentence', 'actor', 'action', 'resource', 'outcome'];
 
 /** Builds the columns; times are written in the reader's zone. */
 export function makeColumns(zone: string) {
   return helper.columns([
     helper.accessor('seq', { id: 'seq', header: 'Seq', cell: (c) => <span className="mono">{c.getValue()}</span> }),
-    helper.accessor('recorded_at', { id: 'recorded_at', header: 'Recorded', cell: (c) => <Moment at={c.getValue()} zone={zone} /> }),
     helper.accessor('occurred_at', { id: 'occurred_at', header: 'Occurred', cell: (c) => <Moment at={c.getValue()} zone={zone} /> }),
+    helper.accessor('recorded_at', { id: 'recorded_at', header: 'Recorded', cell: (c) => <Moment at={c.getValue()} zone={zone} /> }),
     helper.accessor('sentence', { id: 'sentence', header: 'Event', cell: (c) => c.getValue() || c.row.original.action }),
     helper.display({
       id: 'actor', header: 'Actor',

@@ -56,9 +56,8 @@ export async function verifyEvent(proof: EventProof, view: EventView, engine?: E
     return { detail: `${bytes.length} bytes of deterministic CBOR were decoded and hashed.`, facts: [['leaf hash', toHex(hash)]] };
   });
   await add('checkpoint', 'The log signed its head', async () => {
-    const key = await parseVerifierKey(e, proof.vkey);
+    const { key, checkpoint } = await openWithAny(e, proof);
     verdict.key = key;
-    const checkpoint = await openCheckpoint(e, proof.checkpoint, key);
     verdict.checkpoint = checkpoint;
     return {
       detail: `The Ed25519 signature of key ${key.id} on a tree of ${checkpoint.size} events is right.`,
@@ -78,10 +77,24 @@ export async function verifyEvent(proof: EventProof, view: EventView, engine?: E
   return verdict;
 }
 
+/** Opens the checkpoint with the first of the log's keys that signed it: after a rotation, old heads carry the old key's signature. */
+async function openWithAny(e: Engine, proof: EventProof): Promise<{ key: VerifierKey; checkpoint: Checkpoint }> {
+  let first: unknown = null;
+  for (const vkey of new Set([proof.vkey, ...proof.vkeys].filter(Boolean))) {
+    try {
+      const key = await parseVerifierKey(e, vkey);
+      return { key, checkpoint: await openCheckpoint(e, proof.checkpoint, key) };
+    } catch (error) {
+      first ??= error;
+    }
+  }
+  throw first ?? new Error('the server named no key');
+}
+
 async function inclusion(e: Engine, proof: EventProof, hash: Uint8Array<ArrayBuffer>, verdict: Verdict): Promise<Pick<Step, 'detail' | 'facts'>> {
   const checkpoint = verdict.checkpoint;
   if (!checkpoint || hash.length === 0) throw new Error('without a leaf and a signed head there is nothing to compare');
-  const index = indexOfProof(proof.tlog_proof) ?? BigInt(proof.index ?? proof.seq);
+  const index = indexOfProof(proof.tlog_proof) ?? BigInt(proof.leaf_index ?? proof.seq);
   if (checkpoint.size !== BigInt(proof.tree_size)) throw new Error('the proof and the checkpoint name different tree sizes');
   const path = proof.inclusion.map(hashFromBase64);
   const root = await rootFromInclusion(e, hash, index, checkpoint.size, path);

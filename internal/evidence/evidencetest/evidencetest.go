@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"probity.dev/internal/evidence"
@@ -53,8 +54,22 @@ func ResourceTag(id string, period int) evidence.Hash {
 	return evidence.ResourceTagKey(Period(period), "invoice", id)
 }
 
-// Make makes event i.
+var made struct {
+	sync.Mutex
+	events []*Event
+}
+
+// Make returns event i. It is made once and shared: nobody may change it.
 func Make(i int) *Event {
+	made.Lock()
+	defer made.Unlock()
+	for n := len(made.events); n <= i; n++ {
+		made.events = append(made.events, newEvent(n))
+	}
+	return made.events[i]
+}
+
+func newEvent(i int) *Event {
 	e := &Event{I: i}
 	nonce := sha256.Sum256([]byte(fmt.Sprint("nonce ", i)))
 	actions := [...]string{"invoice.update", "invoice.read", "patient.read", "user.login"}

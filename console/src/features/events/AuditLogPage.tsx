@@ -8,7 +8,7 @@ import { usePreferences } from '../../ui/preferences';
 import { EventDrawer } from './EventDrawer';
 import { FilterChips } from './FilterChips';
 import { Histogram } from './Histogram';
-import { ListFooter, ListState, ListSummary, NewEventsPill } from './ListParts';
+import { ListFooter, ListSummary, NewEventsPill, listState } from './ListParts';
 import { Toolbar } from './Toolbar';
 import { filterOf } from './filter';
 import type { EventFilter } from './filter';
@@ -78,7 +78,7 @@ export function AuditLogPage() {
     document.title = 'Audit log · Probity';
   }, []);
 
-  const state = <ListState list={list} filter={filter} onChange={change} />;
+  const state = listState(list, filter, change);
   const footer = <ListFooter list={list} />;
   return (
     <div className={classes.page}>

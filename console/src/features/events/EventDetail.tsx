@@ -28,7 +28,7 @@ export function EventDetail({ view, standalone }: { view: EventView; standalone?
     <article>
       <Heading className={classes.title}>{title}</Heading>
       <div className={classes.sub}>
-        <time dateTime={view.recorded_at}>{times.long(view.recorded_at)}</time>
+        <time dateTime={view.occurred_at}>{times.long(view.occurred_at)}</time>
         <Outcome status={view.outcome.status} />
         {view.severity && view.severity !== 'info' && <Severity level={view.severity} />}
         {view.category && <Badge size="sm" color="gray">{words(view.category)}</Badge>}

@@ -30,7 +30,7 @@ export function ListSummary({ list }: { list: EventList }) {
       </Text>
       {complete && (
         <Text size="xs" c="dimmed" className={classes.wide ?? ''}>
-          Complete up to seq <span className="mono">{complete.seq}</span>
+          Complete up to seq <span className="mono">{Math.max(0, complete.seq - 1)}</span>
           {complete.recorded_at && <> · {times.time(complete.recorded_at)}</>}
         </Text>
       )}
@@ -39,7 +39,7 @@ export function ListSummary({ list }: { list: EventList }) {
 }
 
 /** What stands in the list's place: an error, a first load, or nothing found. Null when there are rows. */
-export function ListState({ list, filter, onChange }: { list: EventList; filter: EventFilter; onChange: (change: Partial<EventFilter>) => void }): ReactNode {
+export function listState(list: EventList, filter: EventFilter, onChange: (change: Partial<EventFilter>) => void): ReactNode {
   const { events, rows } = list;
   if (events.error && rows.length === 0) {
     return (

@@ -53,7 +53,7 @@ function RelatedGroup({ title, search, query, view }: { title: string; search: E
             <Link to="/events/$seq" params={{ seq: String(e.seq) }} className={classes.related ?? ''}>
               <span className={classes.relatedTitle}>{e.sentence || e.action}</span>
               <span className={classes.relatedMeta}>
-                <time dateTime={e.recorded_at}>{times.time(e.recorded_at)}</time>
+                <time dateTime={e.occurred_at}>{times.time(e.occurred_at)}</time>
                 {e.outcome.status !== 'success' && <Outcome status={e.outcome.status} />}
               </span>
             </Link>

@@ -48,7 +48,7 @@ export function ResourcePage() {
                   {e.sentence || e.action}
                 </Link>
                 <div className={classes.meta}>
-                  <time dateTime={e.recorded_at}>{times.time(e.recorded_at)}</time>
+                  <time dateTime={e.occurred_at}>{times.time(e.occurred_at)}</time>
                   <span>{personLabel(e.actor)}</span>
                   {e.outcome.status !== 'success' && <Outcome status={e.outcome.status} />}
                 </div>

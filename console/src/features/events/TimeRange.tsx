@@ -67,9 +67,9 @@ export function TimeRange({ filter, onChange }: Props) {
             />
           </Suspense>
           <Select
-            size="xs" label="Time means" allowDeselect={false} value={filter.time ?? 'recorded'} comboboxProps={{ withinPortal: false }}
-            data={[{ value: 'recorded', label: 'when the ledger recorded it' }, { value: 'occurred', label: 'when the application says it happened' }]}
-            onChange={(v) => onChange({ time: v === 'occurred' ? 'occurred' : undefined } as Pick<EventFilter, 'time'>)}
+            size="xs" label="Time means" allowDeselect={false} value={filter.time ?? 'occurred'} comboboxProps={{ withinPortal: false }}
+            data={[{ value: 'occurred', label: 'when it happened, as the application says' }, { value: 'recorded', label: 'when the ledger recorded it' }]}
+            onChange={(v) => onChange({ time: v === 'recorded' ? 'recorded' : undefined } as Pick<EventFilter, 'time'>)}
           />
         </Stack>
       </Popover.Dropdown>

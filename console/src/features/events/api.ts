@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { request } from '../../api/client';
+import { ApiError, request } from '../../api/client';
 import type { Query } from '../../api/client';
 import { eventPageSchema, eventSchema, personsSchema, proofSchema, statsSchema, viewSchema, viewsSchema } from '../../api/schemas';
 import type { EventView } from '../../api/schemas';
@@ -15,6 +15,8 @@ export function eventsQuery(query: Query, key: unknown) {
       const page = await request('GET', '/api/events', {
         query: { ...query, limit: pageSize, ...(pageParam ? { cursor: pageParam } : {}) }, schema: eventPageSchema, signal,
       });
+      // The server sends rows as it finds them; an error after the first stands at the end of the page.
+      if (page.error) throw new ApiError(200, 'The search broke off', brokeOff(page.error), '');
       rememberPersons(page.items);
       return page;
     },
@@ -24,6 +26,11 @@ export function eventsQuery(query: Query, key: unknown) {
     staleTime: Infinity,
     gcTime: 60e3,
   });
+}
+
+function brokeOff(error: unknown): string {
+  const e = (error ?? {}) as Record<string, unknown>;
+  return String(e['detail'] ?? e['message'] ?? e['code'] ?? 'The list is not complete.');
 }
 
 export function statsQuery(query: Query, tz: string, key: unknown) {

@@ -7,7 +7,8 @@ export interface EventFilter {
   range?: string;
   from?: string;
   to?: string;
-  time?: 'recorded' | 'occurred';
+  /** Which time from and to bound; when it happened, unless said otherwise. */
+  time?: 'recorded';
   actor?: string[];
   action?: string[];
   resource?: string[];
@@ -54,7 +55,7 @@ export function parseEventSearch(raw: Record<string, unknown>): EventSearch {
   }
   const range = one(raw['range']);
   if (range && presets.some((p) => p.key === range) && range !== defaultRange) out.range = range;
-  if (one(raw['time']) === 'occurred') out.time = 'occurred';
+  if (one(raw['time']) === 'recorded') out.time = 'recorded';
   if (one(raw['order']) === 'asc') out.order = 'asc';
   const correlation = one(raw['correlation_id']);
   if (correlation) out.correlation_id = correlation;
@@ -95,7 +96,7 @@ export function toQuery(filter: EventFilter, range: Range): Query {
   return {
     from: iso(range.from),
     to: iso(range.to),
-    time: filter.time,
+    time: filter.time ?? 'occurred',
     ...Object.fromEntries(listKeys.map((k) => [k, filter[k]])),
     correlation_id: filter.correlation_id,
     text: filter.text,

@@ -25,10 +25,12 @@ export function useEventList(filter: EventFilter, atTop: () => boolean) {
   const stats = useQuery({ ...statsQuery(query, zone, key), enabled: histogram });
 
   const loaded = useMemo(() => events.data?.pages.flatMap((p) => p.items) ?? [], [events.data]);
-  const head = events.data?.pages[0]?.complete_until?.seq ?? loaded[0]?.seq ?? null;
+  // complete_until names the next seq; the stream begins after the last one that the list has looked at.
+  const complete = events.data?.pages[0]?.complete_until;
+  const after = complete ? complete.seq - 1 : (loaded[0]?.seq ?? -1);
   const fresh = !events.isPlaceholderData && events.isSuccess;
   const mayFollow = isPreset(filter) && filter.order !== 'asc';
-  const stream = useLiveEvents(live && mayFollow && fresh, query, key, fresh ? (head ?? 0) : null, atTop);
+  const stream = useLiveEvents(live && mayFollow && fresh, query, key, fresh ? after : null, atTop);
 
   const rows = useMemo((): EventView[] => {
     if (stream.shown.length === 0) return loaded;
