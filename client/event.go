@@ -104,6 +104,8 @@ type Record struct {
 	Sentence string `json:"sentence"`
 	// FieldsState names, by JSON pointer, the values that are masked, withheld or erased for this caller.
 	FieldsState map[string]string `json:"fields_state"`
+	// Raw is the record as the server sent it, byte for byte.
+	Raw json.RawMessage `json:"-"`
 }
 
 // Value makes the JSON of a [Change]'s side or of a custom field. It panics for what has no JSON form, such as a channel.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/tlog"
@@ -97,11 +98,27 @@ type Log struct {
 	Size       uint64 `json:"size"` // events recorded
 	VKey       string `json:"vkey"`
 	SealedSize uint64 `json:"sealed_size"`
+	Segments   int    `json:"segments"`
+	// EvidenceBytes and WorkingBytes are the sizes of the sealed files.
+	EvidenceBytes int64 `json:"evidence_bytes"`
+	WorkingBytes  int64 `json:"working_bytes"`
+	// Anchoring says who besides the operator vouches for the log.
+	Anchoring  string `json:"anchoring"`
 	Checkpoint struct {
-		Size uint64 `json:"size"`
-		Root string `json:"root"` // base64
-		Text string `json:"text"`
+		Size     uint64    `json:"size"`
+		Root     string    `json:"root"` // base64
+		SignedAt time.Time `json:"signed_at"`
+		Text     string    `json:"text"`
 	} `json:"checkpoint"`
+	// LastVerification is how the newest verification by the server itself ended; nil when there was none.
+	LastVerification *struct {
+		At    time.Time `json:"at"`
+		OK    bool      `json:"ok"`
+		Size  uint64    `json:"size"`
+		Error string    `json:"error"`
+	} `json:"last_verification"`
+	// Frozen says why the log takes no events; "" when it does.
+	Frozen string `json:"frozen"`
 }
 
 // Log returns the log of the key's tenant.

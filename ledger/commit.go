@@ -199,7 +199,7 @@ func (c *committer) one(ctx context.Context, tx *sql.Tx, a *logAppend, s *submis
 
 // diskTrouble returns err when the database itself is in trouble, so that nothing of the group is committed on doubtful ground.
 func diskTrouble(err error) error {
-	if errs.CodeOf(err) == errs.Unavailable && !errors.Is(err, person.ErrStale) {
+	if errs.CodeOf(err) == errs.Unavailable {
 		return err
 	}
 	return nil

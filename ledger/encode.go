@@ -55,8 +55,9 @@ var encoders = sync.Pool{New: func() any { return &encoder{shapes: map[string]st
 
 // persons are the directory entries of one event.
 type persons struct {
-	actor, subject, resource, ip person.Person
-	owners                       event.Owners // who is present, each person once
+	actor, subject, resource person.Person
+	ip                       int64        // handle of the address
+	owners                   event.Owners // who is present, each person once
 }
 
 // encode builds the evidence and the working copy of a normalised event for the given period. What the directory must store is added to b.
@@ -77,7 +78,7 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	row := &out.row
 	*row = segment.Row{OccurredAt: ev.OccurredAt.UnixMicro(), Source: ev.Source, Action: ev.Action, Category: ev.Category, Activity: ev.Activity,
 		Outcome: ev.Outcome.Status, Severity: ev.Severity, ResourceType: ev.Resource.Type, EventID: ev.ID, CorrelationID: ev.CorrelationID,
-		Actor: who.actor.Handle, Subject: who.subject.Handle, Resource: who.resource.Handle, IP: who.ip.Handle, Nonce: nonce}
+		Actor: who.actor.Handle, Subject: who.subject.Handle, Resource: who.resource.Handle, IP: who.ip, Nonce: nonce}
 	if who.resource.Handle == 0 {
 		row.ResourceID = l.searchableID(ev)
 	}
@@ -117,13 +118,13 @@ func (l *Ledger) resolve(ctx context.Context, t *tenant, b *person.Batch, ev *ev
 		if id == "" {
 			id = ev.Actor.Email
 		}
-		if who.actor, err = t.people.Resolve(ctx, b, person.KindPerson, person.Identity{Namespace: ev.Source, Type: ev.Actor.Type, ID: id, Name: ev.Actor.Name, Email: ev.Actor.Email}); err != nil {
+		if who.actor, err = t.people.Resolve(ctx, b, person.Identity{Namespace: ev.Source, Type: ev.Actor.Type, ID: id, Name: ev.Actor.Name, Email: ev.Actor.Email}); err != nil {
 			return who, err
 		}
 		who.owners |= event.OwnerActor
 	}
 	if s := ev.Subject; s != nil && s.ID != "" {
-		if who.subject, err = t.people.Resolve(ctx, b, person.KindPerson, person.Identity{Namespace: ev.Source, Type: s.Type, ID: s.ID, Name: s.Name}); err != nil {
+		if who.subject, err = t.people.Resolve(ctx, b, person.Identity{Namespace: ev.Source, Type: s.Type, ID: s.ID, Name: s.Name}); err != nil {
 			return who, err
 		}
 		if who.subject.Handle != who.actor.Handle {
@@ -131,7 +132,7 @@ func (l *Ledger) resolve(ctx context.Context, t *tenant, b *person.Batch, ev *ev
 		}
 	}
 	if r := ev.Resource; r.ID != "" && l.opt.Classifier.PersonType(r.Type) {
-		if who.resource, err = t.people.Resolve(ctx, b, person.KindPerson, person.Identity{Namespace: ev.Source, Type: r.Type, ID: r.ID, Name: r.Name}); err != nil {
+		if who.resource, err = t.people.Resolve(ctx, b, person.Identity{Namespace: ev.Source, Type: r.Type, ID: r.ID, Name: r.Name}); err != nil {
 			return who, err
 		}
 		if who.resource.Handle != who.actor.Handle && who.resource.Handle != who.subject.Handle {
@@ -139,7 +140,7 @@ func (l *Ledger) resolve(ctx context.Context, t *tenant, b *person.Batch, ev *ev
 		}
 	}
 	if ip := ev.Context.IP; ip != "" {
-		who.ip, err = t.people.Resolve(ctx, b, person.KindAddress, person.Identity{Namespace: "ip", Type: "ip", ID: ip})
+		who.ip = t.people.Address(ip)
 	}
 	return who, err
 }

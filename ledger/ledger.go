@@ -98,6 +98,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	l.commit = newCommitter(l)
 	l.workers.Go(func() { l.publishLoop(work) })
 	l.workers.Go(func() { l.sealLoop(work) })
+	l.workers.Go(func() { l.mergeLoop(work) })
 	return l, nil
 }
 
@@ -152,7 +153,7 @@ func (l *Ledger) CreateTenant(ctx context.Context, id, name string) (TenantInfo,
 	empty := tlog.NewTree().Root()
 	now := sqldb.Now()
 	err = l.db.Write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO tenant (id, name, keyset, created_at) VALUES ($1, $2, $3, $4)`, id, name, wrapped, now); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO tenant (id, no, name, keyset, created_at) VALUES ($1, (SELECT COALESCE(MAX(no), 0) + 1 FROM tenant), $2, $3, $4)`, id, name, wrapped, now); err != nil {
 			return sqldb.Translate(err)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO log (log_id, tenant_id, instance, epoch, base, size, root, recorded_at, sealed, published, checkpoint, created_at)
@@ -213,7 +214,8 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	t.groups, _ = lru.New[groupID, *groupCipher](cachedGroups)
 	t.tagKeys, _ = lru.New[tagID, evidence.Hash](cachedTags)
 	var keyset []byte
-	err := l.db.Read(ctx).QueryRowContext(ctx, `SELECT name, keyset FROM tenant WHERE id = $1`, id).Scan(&t.name, &keyset)
+	var no int64
+	err := l.db.Read(ctx).QueryRowContext(ctx, `SELECT no, name, keyset FROM tenant WHERE id = $1`, id).Scan(&no, &t.name, &keyset)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errs.New(errs.NotFound, "there is no such tenant")
 	}
@@ -227,7 +229,9 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.people = person.New(id, l.db, t.keys, directory)
+	if t.people, err = person.Open(ctx, id, no, l.db, t.keys, directory); err != nil {
+		return nil, err
+	}
 	t.dedupe = &dedupeWindow{}
 	if t.dedupe.key, err = t.loadSecret(ctx, l.db, "dedupe", periodID{}); err != nil {
 		return nil, err
@@ -240,4 +244,33 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	}
 	l.tenants[id], l.byLog[t.logID] = t, t
 	return t, nil
+}
+
+// mergeLoop moves new persons from the directories' journals to their tables.
+func (l *Ledger) mergeLoop(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, t := range l.opened() {
+			if err := t.people.Merge(ctx); err != nil && ctx.Err() == nil {
+				l.log.Error("new persons were not filed; they stay in the journal", "error", err)
+			}
+		}
+	}
+}
+
+// opened returns the tenants that are open.
+func (l *Ledger) opened() []*tenant {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ts := make([]*tenant, 0, len(l.tenants))
+	for _, t := range l.tenants {
+		ts = append(ts, t)
+	}
+	return ts
 }

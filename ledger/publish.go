@@ -122,14 +122,8 @@ func (l *Ledger) publishLoop(ctx context.Context) {
 }
 
 func (l *Ledger) publishAll(ctx context.Context) error {
-	l.mu.Lock()
-	ts := make([]*tenant, 0, len(l.tenants))
-	for _, t := range l.tenants {
-		ts = append(ts, t)
-	}
-	l.mu.Unlock()
 	var err error
-	for _, t := range ts {
+	for _, t := range l.opened() {
 		if t.frozen.Load() == nil {
 			err = errors.Join(err, l.publish(ctx, t))
 		}

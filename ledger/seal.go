@@ -30,13 +30,7 @@ func (l *Ledger) sealLoop(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		l.mu.Lock()
-		ts := make([]*tenant, 0, len(l.tenants))
-		for _, t := range l.tenants {
-			ts = append(ts, t)
-		}
-		l.mu.Unlock()
-		for _, t := range ts {
+		for _, t := range l.opened() {
 			if err := l.sealTenant(ctx, t, time.Now().Add(-l.opt.SealAfter)); err != nil && ctx.Err() == nil {
 				l.log.Error("sealing failed; it will be tried again", "log_id", t.logID, "error", err)
 			}

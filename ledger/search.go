@@ -163,10 +163,13 @@ func (l *Ledger) resolveQuery(ctx context.Context, t *tenant, q Query) (query.Fi
 	for _, x := range []struct {
 		terms []string
 		into  *[]int64
-	}{{q.Actor, &f.Actors}, {q.Subject, &f.Subjects}, {q.Person, &f.Persons}, {q.IP, &f.IPs}} {
+	}{{q.Actor, &f.Actors}, {q.Subject, &f.Subjects}, {q.Person, &f.Persons}} {
 		if *x.into, err = l.handles(ctx, t, x.terms); err != nil {
 			return f, nil, err
 		}
+	}
+	for _, ip := range q.IP {
+		f.IPs = append(f.IPs, t.people.Address(ip))
 	}
 	post := &postFilter{text: strings.ToLower(strings.TrimSpace(q.Text)), fields: q.Fields}
 	if err := l.resolveResources(ctx, t, q.Resource, &f, post); err != nil {

@@ -10,7 +10,6 @@ import (
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger/event"
-	"probity.dev/ledger/person"
 	"probity.dev/ledger/query"
 )
 
@@ -184,7 +183,7 @@ func sourceAllowed(globs []string, source string) bool {
 	return false
 }
 
-// maxAttempts bounds how often a submission is encoded again because a person or the month changed under it.
+// maxAttempts bounds how often a submission is encoded again because the month changed under it.
 const maxAttempts = 5
 
 func (l *Ledger) record(ctx context.Context, t *tenant, r *Receipt, at []int, events []*event.Event, opt AppendOptions, effect Effect) error {
@@ -198,11 +197,7 @@ func (l *Ledger) record(ctx context.Context, t *tenant, r *Receipt, at []int, ev
 			collect(r, s, old)
 			return nil
 		}
-		stale := errors.Is(err, person.ErrStale)
-		if stale {
-			t.people.Forget(&s.people)
-		}
-		if !stale && !errors.Is(err, errPeriod) || attempt == maxAttempts {
+		if !errors.Is(err, errPeriod) || attempt == maxAttempts {
 			return err
 		}
 	}

@@ -48,6 +48,9 @@ func Bundle(ctx context.Context, path string, opt Options) (*Report, error) {
 		p.Origin = c.m.Origin
 		r.add(p.Problem)
 	}
+	for i := range r.Logs {
+		r.Logs[i].Leaves = c.leaves
+	}
 	r.finish(start, c.leaves)
 	return r, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/tlog"
 )
@@ -122,6 +123,21 @@ func (c *logCheck) rootAt(cp *tlog.Checkpoint) verdict {
 		}
 	}
 	return unknown
+}
+
+// probe looks whether leaves follow the missing one within its block.
+func (c *logCheck) probe(ctx context.Context) {
+	at := *c.shortAt + 1
+	end := min(c.total, (at/tlog.BlockLeaves+1)*tlog.BlockLeaves)
+	for ; at < end && !c.resumed && ctx.Err() == nil; at++ {
+		err := c.src.Leaves(ctx, at, 1, func(uint64, []byte) error {
+			c.resumed = true
+			return nil
+		})
+		if err != nil && errs.CodeOf(err) != errs.NotFound {
+			return // unreadable: nothing is known about what follows
+		}
+	}
 }
 
 func (c *logCheck) missing() {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"probity.dev/internal/errs"
 	"probity.dev/internal/tlog"
 )
 
@@ -114,7 +115,9 @@ func (c *logCheck) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.log.PartialTiles && c.shortAt == nil {
+	if c.shortAt != nil && !c.resumed {
+		c.probe(ctx)
+	} else if c.log.PartialTiles && c.shortAt == nil {
 		c.edgeTiles(ctx)
 	}
 	if err := c.repeatedNonces(ctx, all); err != nil {
@@ -245,7 +248,7 @@ func (c *logCheck) merge(ctx context.Context, b *block) {
 	c.grow(ctx, b)
 	if end < b.first+b.want {
 		c.shortAt = &end
-		if b.err != nil {
+		if b.err != nil && errs.CodeOf(b.err) != errs.NotFound {
 			c.problem(Unreadable, ptr(c.log.Base+end), "the evidence cannot be read from here: %v", b.err)
 		}
 	}

@@ -162,7 +162,10 @@ func (r *Report) String() string {
 		}
 	}
 	for _, l := range r.Logs {
-		fmt.Fprintf(&b, "  log %s: checkpoint of %d records, %d leaves hashed, %d tiles", l.Origin, l.Size, l.Leaves, l.Tiles)
+		fmt.Fprintf(&b, "  log %s: checkpoint of %d records", l.Origin, l.Size)
+		if r.Bundle == nil {
+			fmt.Fprintf(&b, ", %d leaves hashed, %d tiles", l.Leaves, l.Tiles)
+		}
 		if l.Working > 0 {
 			fmt.Fprintf(&b, ", %d working copies", l.Working)
 		}

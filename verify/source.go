@@ -33,8 +33,8 @@ type Log struct {
 type Source interface {
 	// Log describes the log.
 	Log() Log
-	// Leaves yields the leaves [first, first+count) in order of index. It yields fewer when there are fewer. Leaves are valid during the call
-	// only. Unreadable storage is an error that names the file.
+	// Leaves yields the leaves [first, first+count) in order of index, and stops before one that is not there; an error of code not_found says
+	// the same. Leaves are valid during the call only. Unreadable storage is any other error; it should name the file.
 	Leaves(ctx context.Context, first, count uint64, yield func(index uint64, leaf []byte) error) error
 	// TileReader reads stored tiles.
 	tlog.TileReader

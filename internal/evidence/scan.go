@@ -34,95 +34,91 @@ type View struct {
 
 var errLeaf = errs.New(errs.Invalid, "leaf is malformed or not in deterministic encoding")
 
+// leafStart is how every leaf goes on after its first byte: key 0 with the format, key 1 and the head of the nonce.
+const leafStart = "\x00\x6f" + LeafFormat + "\x01\x50"
+
 // Scan reads an encoded leaf into v. It accepts exactly what [DecodeLeaf] accepts, without allocating.
 func (v *View) Scan(leaf []byte) error {
-	s := scanner{b: leaf}
-	if len(leaf) > MaxLeaf || len(leaf) == 0 || leaf[0]&0xe0 != 0xa0 {
+	const nonce, recorded = 1 + len(leafStart), 1 + len(leafStart) + 16
+	if len(leaf) > MaxLeaf || len(leaf) < recorded+10 || string(leaf[1:nonce]) != leafStart || leaf[recorded] != 2 || leaf[recorded+1] != 0x1b {
 		return errLeaf
 	}
-	n, last := int(leaf[0]&0x1f), -1
-	s.i = 1
-	*v = View{}
-	for range n {
-		key, ok := s.head(0)
-		if !ok || int(key) <= last || key > 13 {
-			return errLeaf
-		}
-		// Keys 9, 10 and 13 are the optional ones; any other gap is a missing member.
-		for k := last + 1; k < int(key); k++ {
-			if k != 9 && k != 10 {
-				return errLeaf
-			}
-		}
-		if last = int(key); !s.member(v, key) {
-			return errLeaf
-		}
-	}
-	if s.i != len(leaf) || last < 12 {
+	v.Nonce = leaf[nonce:recorded:recorded]
+	n := binary.BigEndian.Uint64(leaf[recorded+2:])
+	v.RecordedAt = int64(n)
+	s := scanner{b: leaf, i: recorded + 10}
+	if n < 1<<32 || n > 1<<62 || !s.rest(v) || s.i != len(leaf) || leaf[0] != 0xa0|byte(s.keys) {
 		return errLeaf
 	}
 	return nil
 }
 
 type scanner struct {
-	b []byte
-	i int
+	b    []byte
+	i    int
+	keys int // members read
 }
 
-func (s *scanner) member(v *View, key uint64) (ok bool) {
-	switch key {
-	case 0:
-		var t []byte
-		t, ok = s.bytes(3)
-		return ok && string(t) == LeafFormat
-	case 1:
-		v.Nonce, ok = s.bytes(2)
-		return ok && len(v.Nonce) == 16
-	case 2:
-		var n uint64
-		n, ok = s.head(0)
-		v.RecordedAt = int64(n)
-		return ok && n >= 1<<32 && n <= 1<<62
-	case 3:
-		v.OccurredAt, ok = s.int()
-		return ok
-	case 4:
-		v.Source, ok = s.clear()
-	case 5:
-		v.Action, ok = s.clear()
-	case 6:
-		v.Category, ok = s.clear()
-	case 7:
-		v.Activity, ok = s.clear()
-	case 8:
-		v.Outcome, ok = s.clear()
-	case 9:
-		v.ResourceType, ok = s.clear()
-	case 10:
-		return s.producer()
-	case 11:
-		v.FieldsRoot, ok = s.bytes(2)
-		return ok && len(v.FieldsRoot) == 32
-	case 12:
-		return s.tags(v)
-	case 13:
-		v.Class, ok = s.head(0)
-		return ok && v.Class != 0
-	}
-	return ok
-}
-
-func (s *scanner) tags(v *View) bool {
-	if n, ok := s.head(4); !ok || n != 3 {
+// rest reads the members from occurred_at on. Keys 9, 10 and 13 are optional.
+func (s *scanner) rest(v *View) (ok bool) {
+	s.keys = 3
+	if !s.key(3) {
 		return false
 	}
-	for i := range v.Tags {
-		t, ok := s.bytes(2)
-		if !ok || len(t) != 16 {
+	if v.OccurredAt, ok = s.int(); !ok {
+		return false
+	}
+	for k, dst := range [...]*[]byte{&v.Source, &v.Action, &v.Category, &v.Activity, &v.Outcome} {
+		if !s.key(byte(4 + k)) {
 			return false
 		}
-		v.Tags[i] = t
+		if *dst, ok = s.clear(); !ok {
+			return false
+		}
 	}
+	if v.ResourceType = nil; s.key(9) {
+		if v.ResourceType, ok = s.clear(); !ok {
+			return false
+		}
+	}
+	if s.key(10) && !s.producer() {
+		return false
+	}
+	return s.hashes(v) && s.class(v)
+}
+
+// hashes reads fields_root and tags, whose encodings have a fixed length.
+func (s *scanner) hashes(v *View) bool {
+	const size = 3 + 32 + 2 + 3*17
+	if len(s.b)-s.i < size {
+		return false
+	}
+	b := s.b[s.i : s.i+size]
+	if string(b[:3]) != "\x0b\x58\x20" || string(b[35:38]) != "\x0c\x83\x50" || b[54] != 0x50 || b[71] != 0x50 {
+		return false
+	}
+	v.FieldsRoot = b[3:35:35]
+	v.Tags = [3][]byte{b[38:54:54], b[55:71:71], b[72:88:88]}
+	s.i += size
+	s.keys += 2
+	return true
+}
+
+func (s *scanner) class(v *View) (ok bool) {
+	if v.Class = 0; !s.key(13) {
+		return true
+	}
+	v.Class, ok = s.head(0)
+	return ok && v.Class != 0
+}
+
+// key skips a map key if it is the next byte.
+func (s *scanner) key(k byte) bool {
+	if s.i >= len(s.b) || s.b[s.i] != k {
+		return false
+	}
+	s.i++
+	s.keys++
 	return true
 }
 

@@ -49,6 +49,7 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 	q.Set("mode", "ro")
 	q.Del("_txlock")
 	q.Set("_query_only", "true")
+	q.Set("_cache_size", "-4096")
 	read, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		write.Close()

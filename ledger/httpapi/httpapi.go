@@ -115,5 +115,5 @@ func viewPerson(m person.Match, mask event.Masker) personView {
 	if mask != nil {
 		mask.Mask(r)
 	}
-	return personView{Handle: m.Handle, Type: m.Identity.Type, ID: r.Text("/actor/id"), Name: r.Text("/actor/name"), Email: r.Text("/actor/email"), Kind: person.KindPerson}
+	return personView{Handle: m.Handle, Type: m.Identity.Type, ID: r.Text("/actor/id"), Name: r.Text("/actor/name"), Email: r.Text("/actor/email"), Kind: "person"}
 }

@@ -3,8 +3,10 @@ package person
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"encoding/json"
-	"errors"
+	"strconv"
+	"strings"
 
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/sqldb"
@@ -17,6 +19,9 @@ type Batch struct {
 	seen     map[*entry]bool
 	displays []display
 	profiles []newProfile
+
+	rows    journalRows // set by Persist
+	journal int64
 }
 
 type display struct {
@@ -54,82 +59,62 @@ func (b *Batch) addDisplay(e *entry, id Identity) {
 	b.displays = append(b.displays, display{e, id})
 }
 
-// Persist writes the batch in tx. ErrStale means that the events must be encoded again, after Forget.
+// Persist writes the batch in tx, as one row of the journal: the directory's tables are in random order, and a page written for each new person
+// would cost more than the events. Merge files the rows later.
 func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, b *Batch) error {
 	if b.Empty() {
 		return nil
 	}
-	s := stmts{ctx: ctx, tx: tx}
-	defer s.close()
+	b.rows = journalRows{}
 	for _, e := range b.persons {
-		if err := d.insertPerson(&s, e); err != nil {
+		if err := d.personRows(&b.rows, e); err != nil {
 			return err
 		}
 	}
 	for _, u := range b.displays {
-		if err := d.putDisplay(&s, u.entry, u.identity); err != nil {
+		shown, err := d.sealDisplay(u.entry, u.identity)
+		if err != nil {
 			return err
 		}
+		b.rows.displays = append(b.rows.displays, displayRow{u.entry.handle, shown})
+		d.addAlias(&b.rows, u.entry.handle, u.identity)
 	}
 	for _, p := range b.profiles {
 		sealed, err := seal(p.secret, "profile", d.tenant, p.key.handle, p.key.profile, p.body)
 		if err != nil {
 			return err
 		}
-		if _, err := s.exec(`INSERT INTO person_profile (tenant_id, handle, profile, body) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-			d.tenant, p.key.handle, p.key.profile, sealed); err != nil {
-			return err
-		}
+		b.rows.profiles = append(b.rows.profiles, profileRow{p.key, sealed})
 	}
-	return nil
+	b.journal = d.fresh.nextJournal()
+	_, err := tx.ExecContext(ctx, `INSERT INTO person_journal (tenant_no, id, body) VALUES ($1, $2, $3)`, d.no, b.journal, b.rows.encode())
+	return sqldb.Translate(err)
 }
 
-func (d *Directory) insertPerson(s *stmts, e *entry) error {
-	n, err := s.exec(`INSERT INTO person_identifier (tenant_id, lookup, handle) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, d.tenant, e.lookup, e.handle)
+func (d *Directory) personRows(rows *journalRows, e *entry) error {
+	who := e.who()
+	secret, err := d.keys.Seal(secretLabel(e.handle), e.secret[:])
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return d.checkSame(s, e)
-	}
-	var secret, shown []byte
-	if e.kind == KindPerson {
-		if secret, err = d.keys.Seal(secretLabel(e.handle), e.secret[:]); err != nil {
-			return err
-		}
-		if shown, err = d.sealDisplay(e, e.who()); err != nil {
-			return err
-		}
-	}
-	if _, err = s.exec(`INSERT INTO person (tenant_id, handle, kind, secret, display, generation, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		d.tenant, e.handle, e.kind, secret, shown, e.generation, sqldb.Now()); err != nil {
+	shown, err := d.sealDisplay(e, who)
+	if err != nil {
 		return err
 	}
-	return d.addAliases(s, e.handle, e.who())
-}
-
-func (d *Directory) checkSame(s *stmts, e *entry) error {
-	var handle int64
-	err := s.tx.QueryRowContext(s.ctx, `SELECT handle FROM person_identifier WHERE tenant_id = $1 AND lookup = $2`, d.tenant, e.lookup).Scan(&handle)
-	if err != nil {
-		return sqldb.Translate(err)
-	}
-	if handle != e.handle {
-		return ErrStale
-	}
+	rows.identifiers = append(rows.identifiers, identifierRow{[16]byte(e.lookup), [8]byte(e.scope), e.handle})
+	rows.persons = append(rows.persons, personRow{e.handle, e.generation, sqldb.Now(), secret, shown})
+	d.addAlias(rows, e.handle, who)
 	return nil
 }
 
-func (d *Directory) addAliases(s *stmts, handle int64, id Identity) error {
-	const q = `INSERT INTO person_alias (tenant_id, lookup, handle) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-	if _, err := s.exec(q, d.tenant, d.lookup("id", fold(id.ID)), handle); err != nil {
-		return err
-	}
+// addAlias adds the row by which a person is found by e-mail, if that says more than the id.
+func (d *Directory) addAlias(rows *journalRows, handle int64, id Identity) {
 	if id.Email == "" || fold(id.Email) == fold(id.ID) {
-		return nil
+		return
 	}
-	_, err := s.exec(q, d.tenant, d.lookup("email", fold(id.Email)), handle)
-	return err
+	r := identifierRow{lookup: [16]byte(d.lookup("email", fold(id.Email))), handle: handle}
+	binary.BigEndian.PutUint64(r.scope[:], uint64(handle))
+	rows.identifiers = append(rows.identifiers, r)
 }
 
 func (d *Directory) sealDisplay(e *entry, id Identity) ([]byte, error) {
@@ -140,24 +125,14 @@ func (d *Directory) sealDisplay(e *entry, id Identity) ([]byte, error) {
 	return seal(e.secret, "display", d.tenant, e.handle, 0, plain)
 }
 
-func (d *Directory) putDisplay(s *stmts, e *entry, id Identity) error {
-	shown, err := d.sealDisplay(e, id)
-	if err != nil {
-		return err
-	}
-	if _, err := s.exec(`UPDATE person SET display = $1 WHERE tenant_id = $2 AND handle = $3 AND secret IS NOT NULL`, shown, d.tenant, e.handle); err != nil {
-		return err
-	}
-	return d.addAliases(s, e.handle, id)
-}
-
 // Committed tells the directory that the transaction in which b was persisted has committed.
 func (d *Directory) Committed(b *Batch) {
+	if b.Empty() {
+		return
+	}
 	for _, e := range b.persons {
 		e.persisted.Store(true)
-		if e.kind == KindPerson {
-			d.names.put(e.handle, e.who())
-		}
+		d.names.put(e.handle, e.who())
 	}
 	for _, u := range b.displays {
 		u.entry.identity.Store(&u.identity)
@@ -168,45 +143,44 @@ func (d *Directory) Committed(b *Batch) {
 		d.profiles.Add(p.key, p.body)
 		p.entry.recent.Store(&recentProfile{p.key.profile, p.body})
 	}
+	d.fresh.committed(b)
 }
 
-// Forget drops what is cached of the batch's persons, so that they are read again. It follows ErrStale.
-func (d *Directory) Forget(b *Batch) {
-	for _, e := range b.persons {
-		d.byKey.Remove(e.who().key())
-		d.byHandle.Remove(e.handle)
-	}
+// writer inserts many rows with few statements: a batch may hold thousands, and each statement costs more than a row.
+type writer struct {
+	ctx context.Context
+	tx  *sql.Tx
 }
 
-// stmts prepares each statement once per transaction; a batch may insert thousands of rows.
-type stmts struct {
-	ctx  context.Context
-	tx   *sql.Tx
-	open map[string]*sql.Stmt
-}
+// rowsPerInsert keeps a statement's parameters below every database's limit.
+const rowsPerInsert = 100
 
-func (s *stmts) exec(query string, args ...any) (int64, error) {
-	st, ok := s.open[query]
-	if !ok {
-		var err error
-		if st, err = s.tx.PrepareContext(s.ctx, query); err != nil {
-			return 0, sqldb.Translate(err)
+// insert adds rows of width values each, leaving alone what is there.
+func (w *writer) insert(into string, width int, values []any) error {
+	for len(values) > 0 {
+		rows := min(rowsPerInsert, len(values)/width)
+		if _, err := w.tx.ExecContext(w.ctx, insertText(into, width, rows), values[:rows*width]...); err != nil {
+			return sqldb.Translate(err)
 		}
-		if s.open == nil {
-			s.open = map[string]*sql.Stmt{}
-		}
-		s.open[query] = st
+		values = values[rows*width:]
 	}
-	res, err := st.ExecContext(s.ctx, args...)
-	if err != nil {
-		return 0, sqldb.Translate(err)
-	}
-	return res.RowsAffected()
+	return nil
 }
 
-func (s *stmts) close() {
-	var err error
-	for _, st := range s.open {
-		err = errors.Join(err, st.Close())
+func insertText(into string, width, rows int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + into + " VALUES ")
+	for i := range rows * width {
+		switch {
+		case i%width > 0:
+			b.WriteString(", $")
+		case i > 0:
+			b.WriteString("), ($")
+		default:
+			b.WriteString("($")
+		}
+		b.WriteString(strconv.Itoa(i + 1))
 	}
+	b.WriteString(") ON CONFLICT DO NOTHING")
+	return b.String()
 }

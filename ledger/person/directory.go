@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -25,52 +26,54 @@ import (
 
 // Cache sizes. An entry takes some 300 bytes, a profile some 500.
 const (
-	cachedPersons  = 250_000
-	cachedProfiles = 60_000
-	maxProfiles    = 64 // per person; whoever changes more often has their values stored with each event
+	cachedPersons   = 250_000
+	cachedProfiles  = 250_000
+	cachedAddresses = 50_000
+	maxProfiles     = 64 // per person; whoever changes more often has their values stored with each event
 )
-
-// ErrStale says that somebody else changed or created a person between encoding and commit; the event must be encoded again.
-var ErrStale = errors.New("a person of the event changed meanwhile")
 
 // Directory is one tenant's directory. It is safe for concurrent use.
 type Directory struct {
 	tenant string
+	no     int64 // the tenant in the directory's tables
 	db     *sqldb.DB
 	keys   *crypt.Tenant
 	key    evidence.Hash
 
-	mu       sync.Mutex // guards creation, so that one identifier never gets two entries in this process
-	byKey    *lru.Cache[key, *entry]
-	byHandle *lru.Cache[int64, *entry]
-	profiles *lru.Cache[profileKey, []byte]
-	names    nameIndex
+	mu        sync.Mutex // guards creation, so that one identifier never gets two entries in this process
+	byKey     *lru.Cache[key, *entry]
+	byHandle  *lru.Cache[int64, *entry]
+	profiles  *lru.Cache[profileKey, []byte]
+	addresses *lru.Cache[string, int64]
+	fresh     fresh
+	names     nameIndex
 }
 
 type profileKey struct{ handle, profile int64 }
 
-// New opens the directory of a tenant. directoryKey keys the blind indexes and never changes.
-func New(tenantID string, db *sqldb.DB, keys *crypt.Tenant, directoryKey evidence.Hash) *Directory {
-	d := &Directory{tenant: tenantID, db: db, keys: keys, key: directoryKey}
+// Open opens the directory of a tenant, whose number in the directory's tables is no. directoryKey keys the blind indexes and never changes.
+func Open(ctx context.Context, tenantID string, no int64, db *sqldb.DB, keys *crypt.Tenant, directoryKey evidence.Hash) (*Directory, error) {
+	d := &Directory{tenant: tenantID, no: no, db: db, keys: keys, key: directoryKey}
 	d.byKey, _ = lru.New[key, *entry](cachedPersons)
+	d.addresses, _ = lru.New[string, int64](cachedAddresses)
 	d.byHandle, _ = lru.New[int64, *entry](cachedPersons)
 	d.profiles, _ = lru.New[profileKey, []byte](cachedProfiles)
-	return d
+	return d, d.loadJournal(ctx)
 }
 
 // Resolve returns the person with this identity, making one if there is none. What must be stored is added to b, whose Persist MUST run in the
 // transaction that stores the event.
-func (d *Directory) Resolve(ctx context.Context, b *Batch, kind string, id Identity) (Person, error) {
+func (d *Directory) Resolve(ctx context.Context, b *Batch, id Identity) (Person, error) {
 	e, ok := d.byKey.Get(id.key())
 	if !ok {
 		var err error
-		if e, err = d.load(ctx, kind, id); err != nil {
+		if e, err = d.load(ctx, id); err != nil {
 			return Person{}, err
 		}
 	}
 	if !e.persisted.Load() {
 		b.addPerson(e)
-	} else if kind == KindPerson && (id.Name != "" || id.Email != "") && e.display.Load() != displayDigest(id) {
+	} else if (id.Name != "" || id.Email != "") && e.display.Load() != displayDigest(id) {
 		b.addDisplay(e, merge(e.who(), id))
 	}
 	return e.person(), nil
@@ -86,23 +89,25 @@ func merge(old, now Identity) Identity {
 	return now
 }
 
-func (d *Directory) load(ctx context.Context, kind string, id Identity) (*entry, error) {
-	lookup := d.lookup("identifier", id.Namespace, id.Type, id.ID)
+func (d *Directory) load(ctx context.Context, id Identity) (*entry, error) {
+	lookup, scope := d.lookup("id", fold(id.ID)), d.lookup("scope", id.Namespace, id.Type, id.ID)[:8]
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e, ok := d.byKey.Get(id.key()); ok {
 		return e, nil
 	}
+	if e := d.fresh.byScope(lookup, scope); e != nil {
+		d.byKey.Add(id.key(), e)
+		return e, nil
+	}
 	var handle int64
-	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT handle FROM person_identifier WHERE tenant_id = $1 AND lookup = $2`, d.tenant, lookup).Scan(&handle)
+	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT handle FROM person_identifier WHERE tenant_no = $1 AND lookup = $2 AND scope = $3`, d.no, lookup, scope).Scan(&handle)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		e := &entry{handle: newHandle(), kind: kind, lookup: lookup, generation: 1}
+		e := &entry{handle: newHandle(), lookup: lookup, scope: scope, generation: 1, secret: crypt.Secret()}
 		e.identity.Store(&id)
-		if kind == KindPerson {
-			e.secret = crypt.Secret()
-			e.display.Store(displayDigest(id))
-		}
+		e.display.Store(displayDigest(id))
+		d.fresh.add(e)
 		d.byKey.Add(id.key(), e)
 		d.byHandle.Add(e.handle, e)
 		return e, nil
@@ -122,20 +127,21 @@ func (d *Directory) entry(ctx context.Context, handle int64) (*entry, error) {
 	if e, ok := d.byHandle.Get(handle); ok {
 		return e, nil
 	}
+	if e := d.fresh.handle(handle); e != nil {
+		return e, nil
+	}
 	e := &entry{handle: handle}
 	var secret, display []byte
-	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT kind, secret, display, generation FROM person WHERE tenant_id = $1 AND handle = $2`, d.tenant, handle).
-		Scan(&e.kind, &secret, &display, &e.generation)
+	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT secret, display, generation FROM person WHERE tenant_no = $1 AND handle = $2`, d.no, handle).
+		Scan(&secret, &display, &e.generation)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errs.New(errs.NotFound, "there is no person with this handle")
 	}
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}
-	if e.kind == KindPerson {
-		if err := d.openEntry(e, secret, display); err != nil {
-			return nil, err
-		}
+	if err := d.openEntry(e, secret, display); err != nil {
+		return nil, err
 	}
 	e.persisted.Store(true)
 	d.byHandle.Add(handle, e)
@@ -154,6 +160,11 @@ func (d *Directory) openEntry(e *entry, secret, display []byte) error {
 	if display == nil {
 		return nil
 	}
+	return d.openDisplay(e, display)
+}
+
+// openDisplay sets an entry's identity from its sealed form. Its namespace is not kept: it is part of the look-up only.
+func (d *Directory) openDisplay(e *entry, display []byte) error {
 	plain, err := open(e.secret, "display", d.tenant, e.handle, 0, display)
 	if err != nil {
 		return errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
@@ -185,22 +196,36 @@ func (d *Directory) Describe(ctx context.Context, handle int64) (Identity, error
 	return e.who(), nil
 }
 
-// Find returns the handles that an identifier or e-mail stands for, in any namespace. An address is found by itself.
+// Address returns the handle of a network address: a keyed hash instead of a random number, because addresses are many, have no secret of their own (their
+// value belongs to whoever used them) and need nothing stored. A collision, of 62 bits, would only show an event too many.
+func (d *Directory) Address(ip string) int64 {
+	if h, ok := d.addresses.Get(ip); ok {
+		return h
+	}
+	h := int64(binary.BigEndian.Uint64(d.lookup("address", fold(ip)))>>2) | 1
+	d.addresses.Add(ip, h)
+	return h
+}
+
+// Find returns the handles that an identifier or e-mail stands for, in any namespace.
 func (d *Directory) Find(ctx context.Context, term string) ([]int64, error) {
-	rows, err := d.db.Read(ctx).QueryContext(ctx, `SELECT DISTINCT handle FROM person_alias WHERE tenant_id = $1 AND lookup IN ($2, $3) ORDER BY handle LIMIT 1000`,
-		d.tenant, d.lookup("id", fold(term)), d.lookup("email", fold(term)))
+	rows, err := d.db.Read(ctx).QueryContext(ctx, `SELECT DISTINCT handle FROM person_identifier WHERE tenant_no = $1 AND lookup IN ($2, $3) ORDER BY handle LIMIT 1000`,
+		d.no, d.lookup("id", fold(term)), d.lookup("email", fold(term)))
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}
 	defer rows.Close()
-	var out []int64
+	out := d.fresh.find(d.lookup("id", fold(term)), d.lookup("email", fold(term)))
 	for rows.Next() {
 		var h int64
 		if err := rows.Scan(&h); err != nil {
 			return nil, err
 		}
-		out = append(out, h)
+		if !slices.Contains(out, h) {
+			out = append(out, h)
+		}
 	}
+	slices.Sort(out)
 	return out, sqldb.Translate(rows.Err())
 }
 
@@ -239,9 +264,12 @@ func (d *Directory) ReadProfile(ctx context.Context, handle, profile int64) ([]b
 	if err != nil {
 		return nil, err
 	}
+	if b := d.fresh.profile(k); b != nil {
+		return b, nil
+	}
 	var sealed []byte
-	err = d.db.Read(ctx).QueryRowContext(ctx, `SELECT body FROM person_profile WHERE tenant_id = $1 AND handle = $2 AND profile = $3`,
-		d.tenant, handle, profile).Scan(&sealed)
+	err = d.db.Read(ctx).QueryRowContext(ctx, `SELECT body FROM person_profile WHERE tenant_no = $1 AND handle = $2 AND profile = $3`,
+		d.no, handle, profile).Scan(&sealed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errs.New(errs.NotFound, "these values have been erased")
 	}

@@ -127,13 +127,13 @@ func (d *Directory) loadNames(ctx context.Context) error {
 		return nil
 	}
 	x.text, x.starts, x.handle, x.at = nil, nil, nil, map[int64]int{}
-	rows, err := d.db.Read(ctx).QueryContext(ctx, `SELECT handle, secret, display FROM person WHERE tenant_id = $1 AND kind = $2 AND secret IS NOT NULL`, d.tenant, KindPerson)
+	rows, err := d.db.Read(ctx).QueryContext(ctx, `SELECT handle, secret, display FROM person WHERE tenant_no = $1 AND secret IS NOT NULL`, d.no)
 	if err != nil {
 		return sqldb.Translate(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		e := entry{kind: KindPerson}
+		var e entry
 		var secret, display []byte
 		if err := rows.Scan(&e.handle, &secret, &display); err != nil {
 			return err
@@ -141,6 +141,9 @@ func (d *Directory) loadNames(ctx context.Context) error {
 		if err := d.openEntry(&e, secret, display); err != nil {
 			return err
 		}
+		x.add(e.handle, e.who())
+	}
+	for _, e := range d.fresh.stored() {
 		x.add(e.handle, e.who())
 	}
 	x.loaded = rows.Err() == nil

@@ -25,13 +25,6 @@ type key struct{ namespace, typ, id string }
 
 func (i Identity) key() key { return key{i.Namespace, i.Type, i.ID} }
 
-// Kinds of directory entry.
-const (
-	KindPerson = "person"
-	// KindAddress is a network address: it has a handle to be searched by and no secret, for its value belongs to the actor.
-	KindAddress = "address"
-)
-
 // Person is a directory entry as encoding needs it.
 type Person struct {
 	Handle     int64
@@ -42,12 +35,11 @@ type Person struct {
 
 // entry is the cached state of a directory entry. It is shared by all submissions that name the person.
 type entry struct {
-	handle     int64
-	kind       string
-	secret     evidence.Hash
-	generation int64
-	lookup     []byte
-	identity   atomic.Pointer[Identity]
+	handle        int64
+	secret        evidence.Hash
+	generation    int64
+	lookup, scope []byte
+	identity      atomic.Pointer[Identity]
 	// persisted is false until a transaction that inserted the entry has committed.
 	persisted atomic.Bool
 	// display is a digest of the identity stored last, so that a changed name or e-mail is noticed.

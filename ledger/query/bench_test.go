@@ -3,6 +3,8 @@ package query_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -28,15 +30,25 @@ func (t *timing) String() string {
 	return fmt.Sprintf("%-44s rows %9d  p50 %10v  p95 %10v  max %10v", t.name, t.rows, at(0.5), at(0.95), at(1))
 }
 
-// TestLookupTimes measures the searches that have a target, over ten million events, in small and in compacted files.
+// TestLookupTimes measures the searches that have a target, over ten million events, in small and in compacted files. With PROBITY_BENCH_PEER=1
+// DuckDB answers the same questions on the same files in the same run.
 func TestLookupTimes(t *testing.T) {
-	for _, late := range []float64{0} {
+	for _, late := range []float64{0, 0.3} {
 		d := benchData(t, 10_000_000, late)
-		for name, refs := range map[string][]query.SegmentRef{"blocks": d.Blocks, "merged": d.Merged} {
+		for _, files := range []struct {
+			name string
+			refs []query.SegmentRef
+		}{{"blocks", d.Blocks}, {"merged", d.Merged}} {
 			e := query.Open(query.Options{})
-			s := query.Snapshot{Log: "bench", Segments: refs, Head: uint64(d.Rows)}
-			for _, m := range lookups(t, e, s) {
-				t.Logf("late %g, %s: %s", late, name, m)
+			l := &log{snap: query.Snapshot{Log: "bench", Segments: files.refs, Head: uint64(d.Rows)}}
+			for _, m := range append(lookups(t, e, l.snap), statistics(t, e, l.snap)...) {
+				t.Logf("late %.1f, %s: %s", late, files.name, m)
+			}
+			var mem runtime.MemStats
+			runtime.ReadMemStats(&mem)
+			t.Logf("late %.1f, %s: memory taken from the system %d MB", late, files.name, mem.Sys>>20)
+			if os.Getenv("PROBITY_BENCH_PEER") == "1" {
+				peer(t, l)
 			}
 			if err := e.Close(); err != nil {
 				t.Fatal(err)
@@ -45,9 +57,77 @@ func TestLookupTimes(t *testing.T) {
 	}
 }
 
-func lookups(t *testing.T, e query.Engine, s query.Snapshot) []*timing {
+// peer asks DuckDB for a page of the positions only, which is less than what the engine delivers.
+func peer(t *testing.T, l *log) {
+	db := openOracle(t)
+	for _, s := range []string{"SET threads=2", "SET memory_limit='512MB'", "SET parquet_metadata_cache=true"} {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, q := range questions() {
+		m := &timing{name: "DuckDB: " + q.name}
+		for i := range 10 {
+			at := time.Now()
+			m.rows += len(l.oracle(t, db, q.filter(i*q.n/10), " DESC LIMIT 50"))
+			m.took = append(m.took, time.Since(at))
+		}
+		t.Log(m)
+	}
+	m := &timing{name: "DuckDB: statistics over everything, by hour"}
+	for range 3 {
+		at := time.Now()
+		for _, by := range []string{"recorded_at // 3600000000, outcome", "action", "outcome", "resource_type", "actor"} {
+			if err := l.scanAll(db, by); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.took = append(m.took, time.Since(at))
+	}
+	t.Log(m)
+}
+
+type question struct {
+	name   string
+	n      int
+	filter func(i int) query.Filter
+}
+
+func questions() []question {
 	g := segtest.New(42, 0)
-	page := query.Page{Desc: true, Limit: 50}
+	day := func(i int) (int64, int64) {
+		from := int64(segtest.Start + int64(i*13%480)*dayMicros)
+		return from, from + dayMicros
+	}
+	return []question{
+		{"newest page", 50, func(int) query.Filter { return query.Filter{} }},
+		{"one event by seq", 100, func(i int) query.Filter {
+			return query.Filter{SeqFrom: uint64(i*90_001 + 1), SeqTo: uint64(i*90_001 + 2)}
+		}},
+		{"by resource id, popular to rare", 100, func(i int) query.Filter {
+			return query.Filter{ResourceIDs: []string{fmt.Sprintf("ord_%d", 1_000_000+i*i*i/2)}}
+		}},
+		{"by resource type and id, all popular", 100, func(i int) query.Filter {
+			return query.Filter{ResourceTypes: []string{"order"}, ResourceIDs: []string{fmt.Sprintf("ord_%d", 1_000_000+i*50)}}
+		}},
+		{"by actor, busy to rare", 100, func(i int) query.Filter { return query.Filter{Actors: []int64{g.Actor(i * 199)}} }},
+		{"by person (any role), busy to rare", 100, func(i int) query.Filter { return query.Filter{Persons: []int64{g.Actor(i * 199)}} }},
+		{"unknown event id", 100, func(i int) query.Filter { return query.Filter{EventIDs: []string{fmt.Sprintf("none-%d", i)}} }},
+		{"one day and action", 100, func(i int) query.Filter {
+			f := query.Filter{Actions: []string{"invoice.update"}}
+			f.RecordedFrom, f.RecordedTo = day(i)
+			return f
+		}},
+		{"one day of occurred_at and action", 100, func(i int) query.Filter {
+			f := query.Filter{Actions: []string{"invoice.update"}}
+			f.OccurredFrom, f.OccurredTo = day(i)
+			return f
+		}},
+		{"action glob, newest", 50, func(int) query.Filter { return query.Filter{Actions: []string{"document.*"}} }},
+	}
+}
+
+func lookups(t *testing.T, e query.Engine, s query.Snapshot) []*timing {
 	run := func(name string, n int, f func(i int) query.Filter, p query.Page) *timing {
 		m := &timing{name: name}
 		for i := range n {
@@ -59,38 +139,21 @@ func lookups(t *testing.T, e query.Engine, s query.Snapshot) []*timing {
 		}
 		return m
 	}
-	day := func(i int) (int64, int64) {
-		from := int64(segtest.Start + (i*13%480)*dayMicros)
-		return from, from + dayMicros
+	page := query.Page{Desc: true, Limit: 50}
+	everything := func(int) query.Filter { return query.Filter{} }
+	out := []*timing{run("newest page, before any file was opened", 1, everything, page)}
+	for _, q := range questions() {
+		out = append(out, run(q.name, q.n, q.filter, page))
 	}
-	out := []*timing{
-		run("newest page (first, cold files)", 1, func(int) query.Filter { return query.Filter{} }, page),
-		run("newest page", 50, func(int) query.Filter { return query.Filter{} }, page),
-		run("by resource id, popular to rare", 100, func(i int) query.Filter {
-			return query.Filter{ResourceIDs: []string{fmt.Sprintf("ord_%d", 1_000_000+i*i*i/2)}}
-		}, page),
-		run("by resource type and id", 100, func(i int) query.Filter {
-			return query.Filter{ResourceTypes: []string{"order"}, ResourceIDs: []string{fmt.Sprintf("ord_%d", 1_000_000+i*50)}}
-		}, page),
-		run("by actor, busy to rare", 100, func(i int) query.Filter { return query.Filter{Actors: []int64{g.Actor(i * 199)}} }, page),
-		run("by person (any role), busy to rare", 100, func(i int) query.Filter { return query.Filter{Persons: []int64{g.Actor(i * 199)}} }, page),
-		run("unknown event id", 100, func(i int) query.Filter { return query.Filter{EventIDs: []string{fmt.Sprintf("none-%d", i)}} }, page),
-		run("one day and action", 100, func(i int) query.Filter {
-			f := query.Filter{Actions: []string{"invoice.update"}}
-			f.RecordedFrom, f.RecordedTo = day(i)
-			return f
-		}, page),
-		run("one day of occurred_at and action", 100, func(i int) query.Filter {
-			f := query.Filter{Actions: []string{"invoice.update"}}
-			f.OccurredFrom, f.OccurredTo = day(i)
-			return f
-		}, page),
-		run("action glob, newest", 50, func(int) query.Filter { return query.Filter{Actions: []string{"document.*"}} }, page),
-		run("action nobody used", 20, func(int) query.Filter { return query.Filter{Actions: []string{"nobody.did"}} }, page),
-		run("all of one actor (rank 100), all columns", 3, func(int) query.Filter { return query.Filter{Actors: []int64{g.Actor(100)}} }, query.Page{}),
-		run("export, everything, all columns", 1, func(int) query.Filter { return query.Filter{} }, query.Page{}),
-		run("export, one action, all columns", 1, func(int) query.Filter { return query.Filter{Actions: []string{"invoice.read"}} }, query.Page{}),
-	}
+	return append(out,
+		run("export of one actor (rank 100), all columns", 3, func(int) query.Filter { return query.Filter{Actors: []int64{segtest.New(42, 0).Actor(100)}} }, query.Page{}),
+		run("export of one action, all columns", 1, func(int) query.Filter { return query.Filter{Actions: []string{"invoice.read"}} }, query.Page{}),
+		run("export of everything, all columns", 1, everything, query.Page{}),
+	)
+}
+
+func statistics(t *testing.T, e query.Engine, s query.Snapshot) []*timing {
+	var out []*timing
 	for _, spec := range []query.StatsSpec{{Unit: query.Day, TimeZone: "Europe/Zurich"}, {Unit: query.Hour}} {
 		m := &timing{name: "statistics over everything, by " + string(spec.Unit)}
 		for range 5 {
@@ -104,4 +167,35 @@ func lookups(t *testing.T, e query.Engine, s query.Snapshot) []*timing {
 		out = append(out, m)
 	}
 	return out
+}
+
+// BenchmarkHot searches 65,536 events that are not sealed yet, in batches of 100: the first time, and once they are decoded.
+func BenchmarkHot(b *testing.B) {
+	rows := segtest.New(5, 0).Rows(65_536)
+	s := query.Snapshot{Log: "hot"}
+	for i := 0; i < len(rows); i += 100 {
+		n := min(100, len(rows)-i)
+		s.Hot = append(s.Hot, query.HotBatch{First: uint64(i), Count: uint64(n), Bytes: segment.AppendBatch(nil, rows[i:i+n])})
+	}
+	f := query.Filter{Actors: []int64{rows[7].Actor}, Actions: []string{"order.*"}}
+	search := func(e query.Engine) {
+		if err := e.Rows(context.Background(), s, f, query.Page{Desc: true}, func(*segment.Row) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			e := query.Open(query.Options{})
+			search(e)
+			e.Close()
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		e := query.Open(query.Options{})
+		defer e.Close()
+		search(e)
+		for b.Loop() {
+			search(e)
+		}
+	})
 }

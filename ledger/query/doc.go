@@ -1,8 +1,16 @@
 // Package query searches a log's working copies: hot batches and sealed working files through one path, exactly once each, in the order of seq
 // (mission rows A3, A9; "Hot and sealed" of the design).
 //
-// It owns filters and their meaning ([Filter.Match] is the definition; the SQL must agree with it and tests compare the two), the plan of a
-// search (which files, in what order, when to stop), and the hardened DuckDB instance that evaluates filters and statistics over sealed files.
-// It does not decide who may see what, decrypts nothing, and knows the SQL database of hot batches only as bytes handed to it. Everything that
-// crosses [Engine] is plain data, so that an engine can live in a child process.
+// It owns filters and their meaning ([Filter.Match] is the definition), the plan of a search (which files, in what order, when to stop), and the
+// evaluation of filters and statistics over the columns of sealed files. It does not decide who may see what, decrypts nothing, and knows the SQL
+// database of hot batches only as bytes handed to it. Everything that crosses [Engine] is plain data, so that an engine can live elsewhere: in a
+// child process, or as an external SQL engine on the same Parquet files.
+//
+// How a search runs. Ranges exclude files and row groups by their bounds; identifiers and handles by bloom filters, of which 32 bytes are read per
+// group; every other column by its dictionary, whose entries are compared once per group instead of once per row. What remains is evaluated newest
+// first (or oldest first), a few files ahead of the reader, until the page is full; only then are whole rows fetched, from the pages that hold them.
+//
+// The engine is written in Go because it was measured against DuckDB 1.5.5 on the same ten million events (docs of the benchmark: TestLookupTimes):
+// it answers look-ups in a third to a tenth of the time and statistics in a sixth, within memory that Go accounts for. DuckDB stays as the oracle
+// of the tests, which read the same files with it and compare.
 package query

@@ -225,7 +225,7 @@ func TestScanAndFetch(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer w.Close()
-			for range 40 {
+			for range 15 {
 				from := 900 + rng.Int64N(int64(len(rows)))
 				to := from + rng.Int64N(6000)
 				checkRange(t, w, rows, from, to, rng.IntN(2) == 0)

@@ -21,10 +21,10 @@ import (
 // AES256_GCM_HKDF_64KB) under a key of their own that only the sealed job row holds: with the row, the file is gone as well.
 
 const (
-	fileKeySize  = 32
-	segmentSize  = 64 << 10
-	partSuffix   = ".part"
-	fileSuffix   = ".export"
+	fileKeySize = 32
+	segmentSize = 64 << 10
+	partSuffix  = ".part"
+	fileSuffix  = ".export"
 )
 
 func fileCipher(key []byte) (*subtle.AESGCMHKDF, error) {

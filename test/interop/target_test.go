@@ -152,7 +152,7 @@ func start(t *testing.T, bin string) *target {
 		cmd.Process.Signal(os.Interrupt) //nolint:errcheck // it may have ended
 		cmd.Wait()                       //nolint:errcheck // its exit code is not what is tested
 		if t.Failed() {
-			t.Logf("server:\n%s", log.String())
+			t.Logf("server:\n…%s", log.Bytes()[max(0, log.Len()-4000):])
 		}
 	})
 	g := &target{server: "http://" + addr, token: string(key)}

@@ -10,6 +10,7 @@ import (
 	"probity.dev/client"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger"
+	"probity.dev/ledger/event"
 	"probity.dev/ledger/intake"
 )
 
@@ -72,6 +73,7 @@ func (d *Directory) Append(ctx context.Context, items []*intake.Item) (*Receipt,
 type Server struct {
 	Client *client.Client
 	buf    []byte
+	sent   []int // index in the batch of each line of buf
 }
 
 // attempts is how often a batch is sent before it is given up.
@@ -79,14 +81,15 @@ const attempts = 8
 
 // Append implements [Sink]. It must not be called by several goroutines at once. A batch that failed on the way is sent again: events that had arrived are duplicates then.
 func (s *Server) Append(ctx context.Context, items []*intake.Item) (*Receipt, error) {
-	s.buf = s.buf[:0]
-	for _, it := range items {
-		s.buf = append(appendWire(s.buf, it.Event), '\n')
+	large := s.encode(items)
+	if len(s.sent) == 0 {
+		return &Receipt{Rejected: large}, nil
 	}
 	wait := 250 * time.Millisecond
 	for n := 1; ; n++ {
 		r, err := s.send(ctx)
 		if err == nil {
+			r.Rejected = append(r.Rejected, large...)
 			return r, nil
 		}
 		pause, again := retryable(err, wait)
@@ -102,19 +105,39 @@ func (s *Server) Append(ctx context.Context, items []*intake.Item) (*Receipt, er
 	}
 }
 
+// encode writes the batch as lines, leaving out events that are too large: a server ends a stream at a line that is.
+func (s *Server) encode(items []*intake.Item) (large []Rejected) {
+	s.buf, s.sent = s.buf[:0], s.sent[:0]
+	for i, it := range items {
+		start := len(s.buf)
+		s.buf = appendWire(s.buf, it.Event)
+		if len(s.buf)-start > event.MaxBytes {
+			s.buf = s.buf[:start]
+			large = append(large, Rejected{i, errs.New(errs.TooLarge, "the event is larger than 256 KiB")})
+			continue
+		}
+		s.buf = append(s.buf, '\n')
+		s.sent = append(s.sent, i)
+	}
+	return large
+}
+
 func (s *Server) send(ctx context.Context) (*Receipt, error) {
 	out := &Receipt{}
-	_, err := s.Client.AppendStream(ctx, bytes.NewReader(s.buf), client.BulkOptions{Lifetime: true, OnReceipt: func(r *client.Receipt) error {
+	sum, err := s.Client.AppendStream(ctx, bytes.NewReader(s.buf), client.BulkOptions{Lifetime: true, OnReceipt: func(r *client.Receipt) error {
 		out.Accepted += r.Accepted
 		out.Duplicates += r.Duplicates
 		out.Disabled += r.Disabled
 		for _, x := range r.Results {
-			if x.Error != nil {
-				out.Rejected = append(out.Rejected, Rejected{x.Index, problem(x.Error)})
+			if x.Error != nil && x.Index >= 0 && x.Index < len(s.sent) {
+				out.Rejected = append(out.Rejected, Rejected{s.sent[x.Index], problem(x.Error)})
 			}
 		}
 		return nil
 	}})
+	if n := sum.Accepted + sum.Duplicates + sum.Rejected + sum.Disabled; err == nil && n != len(s.sent) {
+		err = errs.New(errs.Internal, "the server answered for %d of %d events", n, len(s.sent))
+	}
 	return out, err
 }
 

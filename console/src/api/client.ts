@@ -1,4 +1,4 @@
-import type { ZodType } from 'zod';
+import * as z from 'zod/mini';
 import { parseJSON } from './json';
 
 /** One member of a problem's `errors`, RFC 9457 style. */
@@ -55,7 +55,7 @@ export function queryString(query: Query = {}): string {
 interface Options<T> {
   query?: Query;
   body?: unknown;
-  schema?: ZodType<T>;
+  schema?: z.core.$ZodType<T>;
   signal?: AbortSignal;
   /** A 401 is an answer here, not the end of the session (signing in). */
   quiet401?: boolean;
@@ -103,14 +103,14 @@ async function send(method: string, url: string, options: Options<unknown>): Pro
   }
 }
 
-function check<T>(schema: ZodType<T>, text: string, response: Response, path: string): T {
+function check<T>(schema: z.core.$ZodType<T>, text: string, response: Response, path: string): T {
   let value: unknown;
   try {
     value = parseJSON(text);
   } catch {
     throw new ApiError(response.status, 'Unreadable answer', `The server's answer to ${path} is not JSON.`, response.headers.get('X-Request-Id') ?? '');
   }
-  const result = schema.safeParse(value);
+  const result = z.safeParse(schema, value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const where = issue ? `${issue.path.join('.')}: ${issue.message}` : 'unknown';

@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"encoding/hex"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -221,7 +222,7 @@ func object(v []byte) ([]member, error) {
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
 		return nil, errs.New(errs.Invalid, "not an object")
 	}
-	if _, err := d.ReadToken(); err == nil {
+	if _, err := d.ReadToken(); err != io.EOF {
 		return nil, errs.New(errs.Invalid, "something follows the object")
 	}
 	return out, nil

@@ -123,14 +123,14 @@ export function Histogram({ stats, range, now, busy, onZoom }: Props) {
 }
 
 function BarShape({ bar, x0, x1, max, active }: { bar: Bar; x0: number; x1: number; max: number; active: boolean }) {
-  const gap = x1 - x0 > 4 ? 1 : 0;
+  const gap = x1 - x0 > 14 ? 3 : x1 - x0 > 4 ? 1 : 0;
   const w = Math.max(1, x1 - x0 - gap);
   const tall = (n: number): number => (n === 0 ? 0 : Math.max(1.5, (n / max) * (base - 8)));
   const total = tall(bar.count);
-  const failed = Math.min(total, tall(bar.failures));
+  const failed = bar.failures === 0 ? 0 : Math.min(total, Math.max(2.5, tall(bar.failures)));
   return (
     <g>
-      <rect x={x0} width={w} y={base - total} height={total} className={active ? classes.barActive : classes.bar} />
+      <rect x={x0} width={w} y={base - total} height={total} rx={gap === 3 ? 2 : 0} className={active ? classes.barActive : classes.bar} />
       {failed > 0 && <rect x={x0} width={w} y={base - failed} height={failed} className={classes.barFail} />}
     </g>
   );

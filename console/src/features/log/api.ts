@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { request } from '../../api/client';
 import { logsSchema, verifyStateSchema } from '../../api/schemas';
 import type { LogView } from '../../api/schemas';
@@ -26,7 +26,7 @@ export function startVerification() {
   return request('POST', '/api/log/verify');
 }
 
-const consistencySchema = z.object({ proof: z.array(z.string()).nullish().transform((v) => v ?? []) });
+const consistencySchema = z.object({ proof: z.pipe(z.nullish(z.array(z.string())), z.transform((v): string[] => v ?? [])) });
 
 export interface Watch {
   ok: boolean;

@@ -1,6 +1,7 @@
 -- +goose Up
 CREATE TABLE tenant (
   id TEXT NOT NULL PRIMARY KEY,
+  no BIGINT NOT NULL UNIQUE,
   name TEXT NOT NULL,
   keyset BYTEA NOT NULL,
   created_at BIGINT NOT NULL
@@ -88,34 +89,35 @@ CREATE TABLE tenant_secret (
   destroyed_at BIGINT,
   PRIMARY KEY (tenant_id, kind, period, class)
 );
+-- Tables of the directory have many rows in random order, so their keys are short: tenant_no stands for the tenant.
 CREATE TABLE person (
-  tenant_id TEXT NOT NULL,
+  tenant_no BIGINT NOT NULL,
   handle BIGINT NOT NULL,
-  kind TEXT NOT NULL,
   secret BYTEA,
   display BYTEA,
   generation BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
-  PRIMARY KEY (tenant_id, handle)
+  PRIMARY KEY (tenant_no, handle)
 );
 CREATE TABLE person_identifier (
-  tenant_id TEXT NOT NULL,
+  tenant_no BIGINT NOT NULL,
   lookup BYTEA NOT NULL,
+  scope BYTEA NOT NULL,
   handle BIGINT NOT NULL,
-  PRIMARY KEY (tenant_id, lookup)
-);
-CREATE TABLE person_alias (
-  tenant_id TEXT NOT NULL,
-  lookup BYTEA NOT NULL,
-  handle BIGINT NOT NULL,
-  PRIMARY KEY (tenant_id, lookup, handle)
+  PRIMARY KEY (tenant_no, lookup, scope)
 );
 CREATE TABLE person_profile (
-  tenant_id TEXT NOT NULL,
+  tenant_no BIGINT NOT NULL,
   handle BIGINT NOT NULL,
   profile BIGINT NOT NULL,
   body BYTEA NOT NULL,
-  PRIMARY KEY (tenant_id, handle, profile)
+  PRIMARY KEY (tenant_no, handle, profile)
+);
+CREATE TABLE person_journal (
+  tenant_no BIGINT NOT NULL,
+  id BIGINT NOT NULL,
+  body BYTEA NOT NULL,
+  PRIMARY KEY (tenant_no, id)
 );
 CREATE TABLE idempotency (
   tenant_id TEXT NOT NULL,
@@ -155,8 +157,8 @@ DROP TABLE verification;
 DROP TABLE saved_view;
 DROP TABLE setting;
 DROP TABLE idempotency;
+DROP TABLE person_journal;
 DROP TABLE person_profile;
-DROP TABLE person_alias;
 DROP TABLE person_identifier;
 DROP TABLE person;
 DROP TABLE tenant_secret;

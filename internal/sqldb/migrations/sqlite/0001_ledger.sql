@@ -1,6 +1,7 @@
 -- +goose Up
 CREATE TABLE tenant (
   id TEXT NOT NULL PRIMARY KEY,
+  no INTEGER NOT NULL UNIQUE,
   name TEXT NOT NULL,
   keyset BLOB NOT NULL,
   created_at INTEGER NOT NULL
@@ -88,35 +89,36 @@ CREATE TABLE tenant_secret (
   destroyed_at INTEGER,
   PRIMARY KEY (tenant_id, kind, period, class)
 );
+-- Tables of the directory have many rows in random order, so their keys are short: tenant_no stands for the tenant.
 CREATE TABLE person (
-  tenant_id TEXT NOT NULL,
+  tenant_no INTEGER NOT NULL,
   handle INTEGER NOT NULL,
-  kind TEXT NOT NULL,
   secret BLOB,
   display BLOB,
   generation INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
-  PRIMARY KEY (tenant_id, handle)
+  PRIMARY KEY (tenant_no, handle)
 ) WITHOUT ROWID;
 CREATE TABLE person_identifier (
-  tenant_id TEXT NOT NULL,
+  tenant_no INTEGER NOT NULL,
   lookup BLOB NOT NULL,
+  scope BLOB NOT NULL,
   handle INTEGER NOT NULL,
-  PRIMARY KEY (tenant_id, lookup)
-) WITHOUT ROWID;
-CREATE TABLE person_alias (
-  tenant_id TEXT NOT NULL,
-  lookup BLOB NOT NULL,
-  handle INTEGER NOT NULL,
-  PRIMARY KEY (tenant_id, lookup, handle)
+  PRIMARY KEY (tenant_no, lookup, scope)
 ) WITHOUT ROWID;
 CREATE TABLE person_profile (
-  tenant_id TEXT NOT NULL,
+  tenant_no INTEGER NOT NULL,
   handle INTEGER NOT NULL,
   profile INTEGER NOT NULL,
   body BLOB NOT NULL,
-  PRIMARY KEY (tenant_id, handle, profile)
+  PRIMARY KEY (tenant_no, handle, profile)
 ) WITHOUT ROWID;
+CREATE TABLE person_journal (
+  tenant_no INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (tenant_no, id)
+);
 CREATE TABLE idempotency (
   tenant_id TEXT NOT NULL,
   key_hash BLOB NOT NULL,
@@ -155,8 +157,8 @@ DROP TABLE verification;
 DROP TABLE saved_view;
 DROP TABLE setting;
 DROP TABLE idempotency;
+DROP TABLE person_journal;
 DROP TABLE person_profile;
-DROP TABLE person_alias;
 DROP TABLE person_identifier;
 DROP TABLE person;
 DROP TABLE tenant_secret;

@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"probity.dev/catalog/field"
+	"probity.dev/ledger"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/ledgertest"
+	"probity.dev/test/bench/load"
+)
+
+// BenchmarkAppend is the write path without HTTP: parse, encode, commit durably and seal, in batches of 1,000 from four senders.
+func BenchmarkAppend(b *testing.B) {
+	box := ledgertest.New(b, func(o *ledger.Options) { o.Classifier, o.CheckpointInterval = field.New(nil), 500*time.Millisecond })
+	g := load.New(load.Config{Seed: 1, Events: 1000 * b.N})
+	var bodies [][][]byte
+	for i := range b.N {
+		var batch load.Batch
+		g.Batch(i, &batch)
+		texts := make([][]byte, len(batch.Events))
+		for j := range batch.Events {
+			texts[j] = append([]byte(nil), batch.Events[j].JSON...)
+		}
+		bodies = append(bodies, texts)
+	}
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	work := make(chan [][]byte)
+	for range 4 {
+		wg.Go(func() {
+			for texts := range work {
+				appendAll(b, box, texts)
+			}
+		})
+	}
+	for _, texts := range bodies {
+		work <- texts
+	}
+	close(work)
+	wg.Wait()
+	b.ReportMetric(float64(b.N*1000)/b.Elapsed().Seconds(), "events/s")
+}
+
+func appendAll(b *testing.B, box *ledgertest.Box, texts [][]byte) {
+	items := make([]ledger.Item, len(texts))
+	for i, text := range texts {
+		e, err := event.Parse(text)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		items[i].Event = e
+	}
+	r, err := box.Ledger.Append(context.Background(), ledgertest.Tenant, items, ledger.AppendOptions{})
+	if err != nil || r.Accepted != len(texts) {
+		b.Error(err, r)
+	}
+}
