@@ -142,7 +142,7 @@ func newWorld(t *testing.T, tenants ...string) *world {
 		}
 		w.keys[id] = keys
 		err = db.Write(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `INSERT INTO tenant (id, name, keyset, created_at) VALUES ($1, $2, $3, $4)`, id, strings.ToUpper(id), wrapped, sqldb.Now())
+			_, err := tx.ExecContext(ctx, `INSERT INTO tenant (id, no, name, keyset, created_at) VALUES ($1, (SELECT COUNT(*) + 1 FROM tenant), $2, $3, $4)`, id, strings.ToUpper(id), wrapped, sqldb.Now())
 			return err
 		})
 		if err != nil {

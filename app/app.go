@@ -82,6 +82,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	}
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
 	debug.SetMemoryLimit(900 << 20)
+	debug.SetGCPercent(200)
 	a.engine = query.Open(query.Options{Workers: cfg.QueryThreads})
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: kms, Dir: cfg.Data, Instance: cfg.InstanceName, Classifier: field.New(nil), Engine: a.engine,
 		CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter, Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})

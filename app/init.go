@@ -59,7 +59,7 @@ func Init(ctx context.Context, cfg *config.Config, o InitOptions, logs io.Writer
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 	if o.Password == "" {
-		o.Password = newPassword()
+		o.Password = NewPassword()
 	}
 	return a.AddTenant(ctx, o)
 }
@@ -82,8 +82,8 @@ func (a *App) AddTenant(ctx context.Context, o InitOptions) (*InitResult, error)
 		MasterKey: masterKeyPath(a.Config.Data), URL: "http://" + a.Config.Listen}, nil
 }
 
-// newPassword makes a password of 20 characters without lookalikes, some 116 bits.
-func newPassword() string {
+// NewPassword makes a password of 20 characters without lookalikes, some 116 bits.
+func NewPassword() string {
 	const alphabet = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 	out := make([]byte, 0, 20)
 	for len(out) < 20 {

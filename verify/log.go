@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"runtime"
 	"slices"
 	"sort"
 	"sync"
@@ -158,10 +157,7 @@ func (c *logCheck) openCheckpoints() {
 func (c *logCheck) blocks(ctx context.Context) ([]*nonces, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	workers := c.opt.Workers
-	if workers < 1 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+	workers := c.opt.workers()
 	c.noteMarks() // of an empty tree
 	count := int((c.total + tlog.BlockLeaves - 1) / tlog.BlockLeaves)
 	results := make(chan (chan *block), workers+1)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"runtime"
 
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/tlog"
@@ -81,4 +82,11 @@ type Options struct {
 	Workers int
 	// Progress, when set, is called now and then with the number of leaves done and their total.
 	Progress func(done, total uint64)
+}
+
+func (o *Options) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }

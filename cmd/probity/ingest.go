@@ -192,12 +192,11 @@ func (o *ingestFlags) openJournal(p *place) (*ingest.Journal, error) {
 		sum := sha256.Sum256([]byte(p.Name))
 		path = filepath.Join(dir, "probity", "ingest-"+hex.EncodeToString(sum[:6])+".journal")
 	}
-	if o.again {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
+	j, err := ingest.OpenJournal(path)
+	if err == nil {
+		j.Again = o.again
 	}
-	return ingest.OpenJournal(path)
+	return j, err
 }
 
 // rejections opens the report of rejected records. done ends it.

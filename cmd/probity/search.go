@@ -296,4 +296,3 @@ func plain(raw []byte) string {
 	}
 	return s
 }
-

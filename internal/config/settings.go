@@ -24,7 +24,7 @@ func storageSettings() []Setting {
 		text("instance-name", "text", "probity.local", "Name of this installation, first part of the origin of every log. It is fixed when a log is created; a domain name of yours is a good choice.",
 			func(c *Config) *string { return &c.InstanceName }, instanceName),
 		duration("seal-after", "24h", "Age after which recent events are moved to sealed files even when a block of 65,536 is not full.",
-			func(c *Config) *time.Duration { return &c.SealAfter }, time.Minute, 90*24*time.Hour),
+			func(c *Config) *time.Duration { return &c.SealAfter }, 100*time.Millisecond, 90*24*time.Hour),
 		duration("checkpoint-interval", "500ms", "Longest time between a change of the log and the signed checkpoint that covers it.",
 			func(c *Config) *time.Duration { return &c.CheckpointInterval }, 10*time.Millisecond, time.Minute),
 		size("query-memory", "256MiB", "Memory that searches over sealed files may use together.",

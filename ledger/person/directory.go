@@ -46,6 +46,7 @@ type Directory struct {
 	profiles  *lru.Cache[profileKey, []byte]
 	addresses *lru.Cache[string, int64]
 	fresh     fresh
+	known     known
 	names     nameIndex
 }
 
@@ -58,7 +59,11 @@ func Open(ctx context.Context, tenantID string, no int64, db *sqldb.DB, keys *cr
 	d.addresses, _ = lru.New[string, int64](cachedAddresses)
 	d.byHandle, _ = lru.New[int64, *entry](cachedPersons)
 	d.profiles, _ = lru.New[profileKey, []byte](cachedProfiles)
-	return d, d.loadJournal(ctx)
+	if err := d.loadJournal(ctx); err != nil {
+		return nil, err
+	}
+	go d.learn(context.WithoutCancel(ctx))
+	return d, nil
 }
 
 // Resolve returns the person with this identity, making one if there is none. What must be stored is added to b, whose Persist MUST run in the
@@ -101,9 +106,13 @@ func (d *Directory) load(ctx context.Context, id Identity) (*entry, error) {
 		return e, nil
 	}
 	var handle int64
-	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT handle FROM person_identifier WHERE tenant_no = $1 AND lookup = $2 AND scope = $3`, d.no, lookup, scope).Scan(&handle)
+	err := sql.ErrNoRows
+	if d.known.maybe(lookup, scope) {
+		err = d.db.Read(ctx).QueryRowContext(ctx, `SELECT handle FROM person_identifier WHERE tenant_no = $1 AND lookup = $2 AND scope = $3`, d.no, lookup, scope).Scan(&handle)
+	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
+		d.known.add(lookup, scope)
 		e := &entry{handle: newHandle(), lookup: lookup, scope: scope, generation: 1, secret: crypt.Secret()}
 		e.identity.Store(&id)
 		e.display.Store(displayDigest(id))

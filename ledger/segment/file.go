@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"runtime"
@@ -39,7 +40,7 @@ type file struct {
 
 	mu      sync.Mutex
 	indexes map[[2]int]format.OffsetIndex
-	filters map[[2]int]filterRef
+	filters map[filterID]filterRef
 }
 
 // openFile reads and checks the footer: the columns must be exactly cols, and everything the footer points at must lie in the file.
@@ -49,7 +50,7 @@ func openFile(path, kind string, cols []column) (_ *file, err error) {
 		return nil, err
 	}
 	out := &file{f: f, path: path, cols: cols, indexes: map[[2]int]format.OffsetIndex{},
-		filters: map[[2]int]filterRef{}}
+		filters: map[filterID]filterRef{}}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%s: damaged footer: %v", path, r)
@@ -89,10 +90,17 @@ func (f *file) footer() error {
 	if string(tail[4:]) != "PAR1" || n > f.size-12 || n > maxFooter {
 		return errors.New("not a Parquet file, or cut off")
 	}
-	b := make([]byte, n)
-	if _, err := f.f.ReadAt(b, f.size-8-n); err != nil {
+	if n > f.size-20 {
+		return errors.New("not a Parquet file of ours, or cut off")
+	}
+	b := make([]byte, n+8)
+	if err := f.readFull(b, f.size-16-n); err != nil {
 		return err
 	}
+	if string(b[:4]) != footerMagic || binary.LittleEndian.Uint32(b[4:]) != crc32.Checksum(b[8:], castagnoli) {
+		return errors.New("the footer fails its checksum")
+	}
+	b = b[8:]
 	if err := thrift.NewDecoder(protocol.NewReaderFromBytes(b)).Decode(&f.md); err != nil {
 		return fmt.Errorf("damaged footer: %w", err)
 	}

@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 
 	"github.com/parquet-go/parquet-go/bloom"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
-	"github.com/parquet-go/parquet-go/format"
 )
 
 // Group is one row group of a working file: the unit that searches skip, or decode column by column.
@@ -42,52 +41,85 @@ func (g Group) MayHoldString(col Column, v string) (bool, error) {
 	return g.f.mayHold(g.n, int(col), xxh.Sum64([]byte(v)))
 }
 
-// filterRef is where a bloom filter's bits are; size 0 when there is no filter.
+// filterID names one of the filters of a column chunk, by its key in the chunk's metadata.
+type filterID struct {
+	group, col int
+	key        string
+}
+
+// filterRef is where a filter's bits are; size 0 when there is no such filter.
 type filterRef struct{ at, size int64 }
 
 func (f *file) mayHold(group, col int, hash uint64) (bool, error) {
-	ref, err := f.filter(group, col)
+	ref, err := f.filter(group, col, filterKey)
 	if err != nil || ref.size == 0 {
 		return true, err
 	}
 	// The block that the hash selects is all that matters: 32 bytes.
 	var b [bloom.BlockSize]byte
-	block := int64((hash >> 32) * uint64(ref.size/bloom.BlockSize) >> 32)
-	if err := f.readFull(b[:], ref.at+block*bloom.BlockSize); err != nil {
+	at := ref.at + bloom.BlockSize*int64(blockOf(hash, int(ref.size/bloom.BlockSize)))
+	if err := f.readFull(b[:], at); err != nil {
 		return true, err
 	}
 	return bloom.MakeSplitBlockFilter(b[:]).Check(hash), nil
 }
 
-func (f *file) filter(group, col int) (filterRef, error) {
+// filter returns where a filter is. The first time, it checks the filter's checksum.
+func (f *file) filter(group, col int, key string) (filterRef, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	key := [2]int{group, col}
-	if r, ok := f.filters[key]; ok {
+	id := filterID{group, col, key}
+	if r, ok := f.filters[id]; ok {
 		return r, nil
 	}
 	var ref filterRef
-	if m := &f.md.RowGroups[group].Columns[col].MetaData; m.BloomFilterLength > 0 {
-		n, at := int64(m.BloomFilterLength), m.BloomFilterOffset
-		if at < 4 || at > f.size || n > f.size-at {
-			return ref, fmt.Errorf("%s: damaged bloom filter", f.path)
+	for _, kv := range f.md.RowGroups[group].Columns[col].MetaData.KeyValueMetadata {
+		if kv.Key != key {
+			continue
 		}
-		head := make([]byte, min(n, 64))
-		if err := f.readFull(head, at); err != nil {
-			return ref, err
+		var sum uint32
+		if _, err := fmt.Sscanf(kv.Value, "%d %d %x", &ref.at, &ref.size, &sum); err != nil || ref.at < 4 || ref.size <= 0 ||
+			ref.size%bloom.BlockSize != 0 || ref.at > f.size || ref.size > f.size-ref.at {
+			return filterRef{}, fmt.Errorf("%s: damaged bloom filter", f.path)
 		}
-		var h format.BloomFilterHeader
-		r := protocol.NewReaderFromBytes(head)
-		if err := thrift.NewDecoder(r).Decode(&h); err != nil {
-			return ref, fmt.Errorf("%s: damaged bloom filter: %w", f.path, err)
+		b := make([]byte, ref.size)
+		if err := f.readFull(b, ref.at); err != nil {
+			return filterRef{}, err
 		}
-		ref = filterRef{at: at + int64(r.BytesRead()), size: int64(h.NumBytes)}
-		if ref.size <= 0 || ref.size%bloom.BlockSize != 0 || int64(r.BytesRead())+ref.size != n {
-			return ref, fmt.Errorf("%s: damaged bloom filter", f.path)
+		if crc32.Checksum(b, castagnoli) != sum {
+			return filterRef{}, fmt.Errorf("%s: a bloom filter fails its checksum", f.path)
 		}
 	}
-	f.filters[key] = ref
+	f.filters[id] = ref
 	return ref, nil
+}
+
+// mark sets in pages which of the chunk's pages may hold the value of the given hash. Without page filters all may.
+func (c *chunkReader) mark(hash uint64, pages []bool) error {
+	ref, err := c.f.filter(c.group, c.col, pagesKey)
+	if err != nil {
+		return err
+	}
+	n := len(c.pages)
+	if ref.size == 0 {
+		for p := range pages {
+			pages[p] = true
+		}
+		return nil
+	}
+	row := int64(n) * bloom.BlockSize // a block of every page
+	if ref.size%row != 0 {
+		return c.fail(errPage)
+	}
+	c.blocks = slices.Grow(c.blocks[:0], int(row))[:row]
+	if err := c.f.readFull(c.blocks, ref.at+row*int64(blockOf(hash, int(ref.size/row)))); err != nil {
+		return err
+	}
+	all := bloom.MakeSplitBlockFilter(c.blocks)
+	for p := range pages {
+		pages[p] = pages[p] || all[p].Check(uint32(hash))
+	}
+	return nil
 }
 
 // Vector is one column of a row group. Its memory is reused by the next Open.
@@ -103,6 +135,7 @@ type Vector struct {
 
 	values  []byte
 	offsets []uint32
+	pages   []bool
 	loaded  bool
 }
 
@@ -155,12 +188,22 @@ func (v *Vector) Load() error {
 // Bytes returns the value of a row of a string column without a dictionary.
 func (v *Vector) Bytes(row int) []byte { return v.values[v.offsets[row]:v.offsets[row+1]] }
 
-// Find calls hit with every row whose value is one of values, in no particular order, without loading the column: pages are searched as they are
-// decompressed. Only for string columns without a dictionary.
+// Find calls hit with every row whose value is one of values, in no particular order, without loading the column: pages that may hold one are searched
+// as they are decompressed. Only for string columns without a dictionary.
 func (v *Vector) Find(values []string, hit func(row int32)) error {
 	c := &v.chunk
-	for row := 0; row < c.rows; row = c.to {
-		if err := c.load(row); err != nil {
+	v.pages = slices.Grow(v.pages[:0], len(c.pages))[:len(c.pages)]
+	clear(v.pages)
+	for _, want := range values {
+		if err := c.mark(xxh.Sum64([]byte(want)), v.pages); err != nil {
+			return err
+		}
+	}
+	for p, may := range v.pages {
+		if !may {
+			continue
+		}
+		if err := c.load(int(c.pages[p].FirstRowIndex)); err != nil {
 			return err
 		}
 		for _, want := range values {

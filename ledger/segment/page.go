@@ -34,7 +34,7 @@ type chunkReader struct {
 	values   []byte // bytes of a variable or fixed width column
 	offsets  []uint32
 
-	packed, raw []byte
+	packed, raw, blocks []byte
 }
 
 func (c *chunkReader) fail(err error) error {

@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
 	"math/bits"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/bloom"
@@ -28,6 +30,17 @@ const (
 	maxStatSize = 64 // longer bounds are left out rather than shortened
 )
 
+// Keys of a column chunk's metadata: where our filters' bits are, their size, and their CRC-32C. Parquet itself has no checksum for filters, and a
+// flipped bit there would hide rows without a trace.
+const (
+	filterKey = "probity.bloom"
+	pagesKey  = "probity.pages"
+)
+
+// footerMagic and a CRC-32C (little-endian) stand in the 8 bytes before the footer, where other readers do not look. The footer holds the bounds
+// by which row groups are skipped, and Parquet does not protect it either.
+const footerMagic = "PFC1"
+
 // columnKind is the physical and logical type of a column.
 type columnKind uint8
 
@@ -44,7 +57,8 @@ type column struct {
 	name  string
 	kind  columnKind
 	bloom bool
-	rows  int // per page
+	pages bool // a bloom filter per page as well, for values that are rare in a row group and yet in most of them
+	rows  int  // per page
 }
 
 // columnData is the buffered content of one column of a row group.
@@ -130,7 +144,7 @@ func (f *fileWriter) group(rows int, data []columnData) error {
 	}
 	for i := range data {
 		if f.columns[i].bloom {
-			if err := f.bloom(data[i], &g.Columns[i].MetaData); err != nil {
+			if err := f.bloom(&f.columns[i], data[i], &g.Columns[i].MetaData); err != nil {
 				return err
 			}
 		}
@@ -231,13 +245,16 @@ func (f *fileWriter) page(h *format.PageHeader, m *format.ColumnMetaData) error 
 	return nil
 }
 
-func (f *fileWriter) bloom(d columnData, m *format.ColumnMetaData) error {
-	f.filter = f.distinct(d.hashes(f.filter[:0]))
-	size := bloom.BlockSize * max(1, bloom.NumSplitBlocksOf(int64(len(f.filter)), bloomBits))
-	if cap(f.blocks) < size {
-		f.blocks = make([]byte, size)
+func (f *fileWriter) bloom(c *column, d columnData, m *format.ColumnMetaData) error {
+	f.filter = d.hashes(f.filter[:0])
+	if c.pages && d.encoding() != format.RLEDictionary {
+		if err := f.pageFilters(c, m); err != nil {
+			return err
+		}
 	}
-	f.blocks = f.blocks[:size]
+	f.filter = f.distinct(f.filter)
+	size := bloom.BlockSize * max(1, bloom.NumSplitBlocksOf(int64(len(f.filter)), bloomBits))
+	f.blocks = slices.Grow(f.blocks[:0], size)[:size]
 	clear(f.blocks)
 	bloom.MakeSplitBlockFilter(f.blocks).InsertBulk(f.filter)
 	h := format.BloomFilterHeader{NumBytes: int32(size)}
@@ -248,12 +265,40 @@ func (f *fileWriter) bloom(d columnData, m *format.ColumnMetaData) error {
 	if err := f.encode(&h); err != nil {
 		return err
 	}
+	m.KeyValueMetadata = append(m.KeyValueMetadata, format.KeyValue{Key: filterKey, Value: fmt.Sprintf("%d %d %08x", f.offset, size, crc32.Checksum(f.blocks, castagnoli))})
 	if err := f.write(f.blocks); err != nil {
 		return err
 	}
 	m.BloomFilterLength = int32(f.offset - m.BloomFilterOffset)
 	return nil
 }
+
+// pageFilters writes a bloom filter per page of a column whose values f.filter holds the hashes of, row by row. All have the same number of
+// blocks, and the blocks of one number lie together (block 0 of every page, block 1 of every page, ...), because a look-up needs one block of
+// each. They are ours: other readers do not know that they are there.
+func (f *fileWriter) pageFilters(c *column, m *format.ColumnMetaData) error {
+	pages := (len(f.filter) + c.rows - 1) / c.rows
+	most := 1
+	own := make([][]uint64, pages)
+	for p := range own {
+		own[p] = f.distinct(slices.Clone(f.filter[p*c.rows : min((p+1)*c.rows, len(f.filter))]))
+		most = max(most, len(own[p]))
+	}
+	blocks := max(1, bloom.NumSplitBlocksOf(int64(most), bloomBits))
+	f.blocks = slices.Grow(f.blocks[:0], pages*blocks*bloom.BlockSize)[:pages*blocks*bloom.BlockSize]
+	clear(f.blocks)
+	all := bloom.MakeSplitBlockFilter(f.blocks)
+	for p := range own {
+		for _, h := range own[p] {
+			all[blockOf(h, blocks)*pages+p].Insert(uint32(h))
+		}
+	}
+	m.KeyValueMetadata = append(m.KeyValueMetadata, format.KeyValue{Key: pagesKey, Value: fmt.Sprintf("%d %d %08x", f.offset, len(f.blocks), crc32.Checksum(f.blocks, castagnoli))})
+	return f.write(f.blocks)
+}
+
+// blockOf returns the number of the block that a hash selects among n.
+func blockOf(hash uint64, n int) int { return int((hash >> 32) * uint64(n) >> 32) }
 
 // distinct removes repeated hashes in place, so that a filter is sized for the values there are and not for the rows.
 func (f *fileWriter) distinct(hashes []uint64) []uint64 {
@@ -299,11 +344,13 @@ func (f *fileWriter) finish(meta []format.KeyValue, info *Info) error {
 	if md.RowGroups == nil {
 		md.RowGroups = []format.RowGroup{}
 	}
-	at := f.offset
-	if err := f.encode(&md); err != nil {
+	footer, err := thrift.Marshal(&f.protocol, &md)
+	if err != nil {
 		return err
 	}
-	tail := binary.LittleEndian.AppendUint32(nil, uint32(f.offset-at))
+	tail := binary.LittleEndian.AppendUint32([]byte(footerMagic), crc32.Checksum(footer, castagnoli))
+	tail = append(tail, footer...)
+	tail = binary.LittleEndian.AppendUint32(tail, uint32(len(footer)))
 	if err := f.write(append(tail, "PAR1"...)); err != nil {
 		return err
 	}

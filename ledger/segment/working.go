@@ -41,7 +41,7 @@ var workingColumns = []column{
 	{name: "severity", kind: kindString, rows: scanPage},
 	{name: "resource_type", kind: kindString, rows: scanPage},
 	{name: "shape", kind: kindOpaque, rows: scanPage},
-	{name: "resource_id", kind: kindString, rows: textPage, bloom: true},
+	{name: "resource_id", kind: kindString, rows: textPage, bloom: true, pages: true},
 	{name: "event_id", kind: kindString, rows: fetchPage, bloom: true},
 	{name: "correlation_id", kind: kindString, rows: textPage, bloom: true},
 	{name: "actor", kind: kindInt64, rows: scanPage, bloom: true},

@@ -42,6 +42,9 @@ type position struct {
 // Journal remembers how far files have been recorded, so that an interrupted ingest goes on where it stopped. Losing it costs time and nothing else: what is
 // read again is recognised by the ledger. A journal belongs to one destination.
 type Journal struct {
+	// Again makes every file look new.
+	Again bool
+
 	path  string
 	known map[string]position
 	f     *os.File
@@ -133,6 +136,7 @@ func (j *Journal) Close() error { return j.f.Close() }
 func (j *Journal) resume(p *position, f *os.File) (done bool, err error) {
 	head := p.HeadSize
 	old, known := j.known[p.Key]
+	known = known && !j.Again
 	if known && old.HeadSize <= p.Size {
 		p.HeadSize = old.HeadSize // a file that has grown still begins the same way
 	}

@@ -11,6 +11,8 @@ const number = z.pipe(z.transform((v) => (v instanceof Num ? Number(v.source) : 
 const count = or(number, 0);
 const maybe = or(number, null);
 const id = z.pipe(z.union([z.string(), z.number()]), z.transform(String));
+const dict = <T extends z.core.$ZodType>(item: T) =>
+  z.pipe(z.nullish(z.record(z.string(), item)), z.transform((v): Record<string, z.output<T>> => v ?? {}));
 const list = <T extends z.core.$ZodType>(item: T) => z.pipe(z.nullish(z.array(item)), z.transform((v): z.output<T>[] => v ?? []));
 
 /** A handle is a 63-bit number: kept as text, '' when there is none. */
@@ -113,7 +115,7 @@ const eventShape = z.object({
   custom: looseObject,
   data: looseObject,
   sentence: text,
-  fields_state: or(z.record(z.string(), z.string()), {}),
+  fields_state: dict(z.string()),
   leaf_hash: text,
 });
 
@@ -223,7 +225,7 @@ export type LogView = z.infer<typeof logSchema>;
 export const logsSchema = z.object({ logs: list(logSchema) });
 
 export const settingsSchema = z.object({
-  event_classes: or(z.record(z.string(), z.boolean()), {}),
+  event_classes: dict(z.boolean()),
   retention_months: count,
   export_formats: list(z.string()),
   export_frequency: text,

@@ -88,7 +88,11 @@ func TestWriteAndRead(t *testing.T) {
 		if e.Seq != uint64(n) || !bytes.Equal(e.View, l.Events[n].View(false)) {
 			t.Fatalf("event %d differs", n)
 		}
-		if _, err := e.Disclosure.Check(&l.Events[n].Leaf); err != nil {
+		var d evidence.Disclosure
+		if err := e.Disclosure(&d); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Check(&l.Events[n].Leaf); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,9 +7,10 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
+	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -26,6 +27,9 @@ type Reader struct {
 	closer io.Closer
 	files  map[string]*zip.File
 	listed map[string]File
+
+	mu      sync.Mutex
+	checked map[string]bool // files that have been read and found good
 }
 
 // Open opens a bundle file. The caller closes it.
@@ -55,7 +59,7 @@ func NewReader(ra io.ReaderAt, size int64) (*Reader, error) {
 	if err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "this is not a bundle: it is not a readable zip")
 	}
-	r := &Reader{files: map[string]*zip.File{}, listed: map[string]File{}}
+	r := &Reader{files: map[string]*zip.File{}, listed: map[string]File{}, checked: map[string]bool{}}
 	if len(z.File) > maxFiles+2 {
 		return nil, errs.New(errs.Invalid, "the bundle has too many files")
 	}
@@ -122,7 +126,9 @@ func (r *Reader) raw(name string, limit int64) ([]byte, error) {
 		return nil, errs.Wrap(errs.Invalid, err, "cannot read %s", name)
 	}
 	defer in.Close()
-	b, err := io.ReadAll(io.LimitReader(in, limit+1))
+	out := bytes.NewBuffer(make([]byte, 0, min(int64(f.UncompressedSize64), limit)+bytes.MinRead))
+	_, err = out.ReadFrom(io.LimitReader(in, limit+1))
+	b := out.Bytes()
 	if err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "%s is damaged", name)
 	}
@@ -145,12 +151,21 @@ func (r *Reader) read(name string) ([]byte, error) {
 	if sum := sha256.Sum256(b); int64(len(b)) != f.Size || hex.EncodeToString(sum[:]) != f.SHA256 {
 		return nil, errs.New(errs.Invalid, "%s is not the file that the manifest lists", name)
 	}
+	r.mu.Lock()
+	r.checked[name] = true
+	r.mu.Unlock()
 	return b, nil
 }
 
-// CheckFiles reads every listed file once, so that damage is reported as damage.
+// CheckFiles reads every listed file that was not read yet, so that nothing in a bundle stays unchecked.
 func (r *Reader) CheckFiles() error {
 	for _, f := range r.Manifest.Files {
+		r.mu.Lock()
+		done := r.checked[f.Name]
+		r.mu.Unlock()
+		if done {
+			continue
+		}
 		if _, err := r.read(f.Name); err != nil {
 			return err
 		}
@@ -233,12 +248,21 @@ func (r *Reader) LeafPart(n int) ([][]byte, error) {
 
 // Event is one event of a bundle.
 type Event struct {
-	Seq        uint64
-	Disclosure evidence.Disclosure
-	View       []byte
+	Seq  uint64
+	View []byte
 	// Leaf and Path are given in mode inclusion only.
 	Leaf []byte
 	Path []tlog.Hash
+
+	disclosure []byte
+}
+
+// Disclosure parses the event's disclosure into d.
+func (e *Event) Disclosure(d *evidence.Disclosure) error {
+	if err := d.UnmarshalJSON(e.disclosure); err != nil {
+		return errs.Wrap(errs.Invalid, err, "event %d", e.Seq)
+	}
+	return nil
 }
 
 // EventPart is one part of the events, read and checked against the manifest.
@@ -271,22 +295,16 @@ func (p *EventPart) Next() (*Event, error) {
 	if len(p.views) == 0 && len(p.disclosures) == 0 && len(p.proofs) == 0 {
 		return nil, io.EOF
 	}
-	var d struct {
-		Seq        uint64         `json:"seq"`
-		Disclosure jsontext.Value `json:"disclosure"`
-	}
 	line, ok := cutLine(&p.disclosures)
 	view, ok2 := cutLine(&p.views)
 	if !ok || !ok2 {
 		return nil, errs.New(errs.Invalid, "%s does not match its disclosures", p.name)
 	}
-	if err := unmarshal(line, &d); err != nil {
-		return nil, errs.Wrap(errs.Invalid, err, "a disclosure of %s is malformed", p.name)
+	seq, disclosure, ok := cutSeq(line)
+	if !ok {
+		return nil, errs.New(errs.Invalid, "a disclosure of %s is malformed", p.name)
 	}
-	e := &Event{Seq: d.Seq, View: view}
-	if err := e.Disclosure.UnmarshalJSON(d.Disclosure); err != nil {
-		return nil, errs.Wrap(errs.Invalid, err, "event %d", d.Seq)
-	}
+	e := &Event{Seq: seq, View: view, disclosure: disclosure}
 	if p.withProofs {
 		if err := p.proof(e); err != nil {
 			return nil, err
@@ -313,6 +331,17 @@ func (p *EventPart) proof(e *Event) error {
 		e.Path = append(e.Path, tlog.Hash(h))
 	}
 	return nil
+}
+
+// cutSeq takes a line apart that is spelled as the writer spells it: {"seq":N,"disclosure":…}.
+func cutSeq(line []byte) (seq uint64, disclosure []byte, ok bool) {
+	line, ok = bytes.CutPrefix(line, []byte(`{"seq":`))
+	digits, rest, ok2 := bytes.Cut(line, []byte(`,"disclosure":`))
+	if !ok || !ok2 || !bytes.HasSuffix(rest, []byte("}")) || len(digits) > 1 && digits[0] == '0' || len(digits) > 0 && digits[0] == '+' {
+		return 0, nil, false
+	}
+	seq, err := strconv.ParseUint(string(digits), 10, 62)
+	return seq, rest[:len(rest)-1], err == nil
 }
 
 func cutLine(b *[]byte) ([]byte, bool) {

@@ -1,9 +1,7 @@
 package bundle
 
 import (
-	"bytes"
 	"encoding/hex"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -20,10 +18,14 @@ const timeLayout = "2006-01-02T15:04:05.000000Z"
 // Three things in a view are the sender's word always: the sentence, the handles, and the op "replace" of a change without one.
 func CheckView(view []byte, seq uint64, leafHash evidence.Hash, v *evidence.View, r *evidence.Result) error {
 	c := viewChecker{seq: seq, v: v, r: r}
-	members, err := object(view)
-	if err != nil {
+	if !jsontext.Value(view).IsValid() || len(view) == 0 || view[0] != '{' {
 		return c.fail("", "is not a JSON object")
 	}
+	var members []member
+	object(view, func(m member) error { //nolint:errcheck // the callback returns none
+		members = append(members, m)
+		return nil
+	})
 	for _, m := range members {
 		if m.name == "fields_state" {
 			if err := c.states(m.value); err != nil {
@@ -33,6 +35,7 @@ func CheckView(view []byte, seq uint64, leafHash evidence.Hash, v *evidence.View
 	}
 	named := false
 	for _, m := range members {
+		var err error
 		switch m.name {
 		case "fields_state", "sentence":
 			continue
@@ -76,16 +79,15 @@ func (c *viewChecker) same(path string, got jsontext.Value, want string) error {
 }
 
 func (c *viewChecker) states(v jsontext.Value) error {
-	members, err := object(v)
-	if err != nil {
+	if v[0] != '{' {
 		return c.fail("/fields_state", "is malformed")
 	}
-	if len(members) > 0 {
-		c.state = make(map[string]string, len(members))
-	}
-	for _, m := range members {
+	return object(v, func(m member) error {
 		switch s := string(m.value); s {
 		case `"masked"`, `"withheld"`, `"erased"`:
+			if c.state == nil {
+				c.state = map[string]string{}
+			}
 			c.state[m.name] = s[1 : len(s)-1]
 		default:
 			return c.fail("/fields_state", "has an unknown state")
@@ -93,8 +95,8 @@ func (c *viewChecker) states(v jsontext.Value) error {
 		if _, proven := c.r.Field(m.name); proven {
 			return c.fail(m.name, "is called masked or withheld, yet it is disclosed")
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // clear is what the leaf says about a path in clear.
@@ -148,19 +150,12 @@ func (c *viewChecker) value(path string, got jsontext.Value) error {
 	case 'n': // absent
 		return nil
 	case '{':
-		members, err := object(got)
-		if err != nil {
-			return c.fail(path, "is malformed")
-		}
-		for _, m := range members {
+		return object(got, func(m member) error {
 			if m.name == "handle" && (path == "/actor" || path == "/subject" || path == "/resource") {
-				continue
+				return nil
 			}
-			if err := c.value(path+"/"+escape(m.name), m.value); err != nil {
-				return err
-			}
-		}
-		return nil
+			return c.value(path+"/"+escape(m.name), m.value)
+		})
 	case '[':
 		return c.array(path, got)
 	}
@@ -171,20 +166,12 @@ func (c *viewChecker) value(path string, got jsontext.Value) error {
 }
 
 func (c *viewChecker) array(path string, v jsontext.Value) error {
-	d := jsontext.NewDecoder(bytes.NewBuffer(v))
-	if _, err := d.ReadToken(); err != nil {
-		return c.fail(path, "is malformed")
-	}
-	for i := 0; d.PeekKind() != ']'; i++ {
-		e, err := d.ReadValue()
-		if err != nil {
-			return c.fail(path, "is malformed")
-		}
-		if err := c.value(path+"/"+strconv.Itoa(i), e.Clone()); err != nil {
-			return err
-		}
-	}
-	return nil
+	i := 0
+	return elements(v, func(e jsontext.Value) error {
+		err := c.value(path+"/"+strconv.Itoa(i), e)
+		i++
+		return err
+	})
 }
 
 func escape(name string) string {
@@ -192,38 +179,4 @@ func escape(name string) string {
 		return name
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
-}
-
-type member struct {
-	name  string
-	value jsontext.Value
-}
-
-// object splits a JSON object into its members, which are copies and not interpreted.
-func object(v []byte) ([]member, error) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(v))
-	t, err := d.ReadToken()
-	if err != nil || t.Kind() != '{' {
-		return nil, errs.New(errs.Invalid, "not an object")
-	}
-	var out []member
-	for d.PeekKind() == '"' {
-		n, err := d.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		name := n.String()
-		val, err := d.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, member{name, val.Clone()})
-	}
-	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
-		return nil, errs.New(errs.Invalid, "not an object")
-	}
-	if _, err := d.ReadToken(); err != io.EOF {
-		return nil, errs.New(errs.Invalid, "something follows the object")
-	}
-	return out, nil
 }

@@ -7,7 +7,7 @@ import { Failure } from '../../ui/states';
 import { IconBookmark, IconTrash } from '../../ui/icons';
 import { parseSearch, stringifySearch } from '../../routes/search';
 import { deleteView, saveView, viewsQuery } from './api';
-import { parseEventSearch } from './filter';
+import { filterOf, parseEventSearch } from './filter';
 import type { EventFilter } from './filter';
 import classes from './SavedViews.module.css';
 
@@ -38,16 +38,9 @@ export function SavedViews({ filter, onApply }: { filter: EventFilter; onApply: 
   );
 }
 
-/** A saved view's filter, whether it was kept as a query string or as JSON. */
+/** A saved view's filter. */
 export function filterOfView(view: Pick<SavedView, 'query'>): EventFilter {
-  let raw: Record<string, unknown>;
-  try {
-    raw = view.query.startsWith('{') ? (JSON.parse(view.query) as Record<string, unknown>) : parseSearch(view.query);
-  } catch {
-    raw = {};
-  }
-  const { event: _event, ...rest } = parseEventSearch(raw);
-  return rest;
+  return filterOf(parseEventSearch(parseSearch(view.query)));
 }
 
 function Views({ filter, onApply }: { filter: EventFilter; onApply: (filter: EventFilter) => void }) {

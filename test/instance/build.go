@@ -1,0 +1,51 @@
+package instance
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binary is the server that the tests of this process run.
+var binary string
+
+// Main runs the tests of a package against a server that is built once, into a folder that goes away with them. $PROBITY_BIN names one that is built already.
+// after, when not nil, runs when the tests are through.
+func Main(m *testing.M, after func()) {
+	os.Exit(run(m, after))
+}
+
+func run(m *testing.M, after func()) int {
+	if binary = os.Getenv("PROBITY_BIN"); binary == "" {
+		dir, err := os.MkdirTemp("", "probity-bin-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "probity")
+		build := exec.Command("go", "build", "-o", binary, "probity.dev/cmd/probity")
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build the server:", err)
+			return 1
+		}
+	}
+	code := m.Run()
+	if after != nil {
+		after()
+	}
+	return code
+}
+
+// Missing skips a test for want of something that not every machine has. Where PROBITY_REQUIRE_DATA=1 says that the machine should have everything, it fails instead.
+func Missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	why := fmt.Sprintf(format, args...)
+	if os.Getenv("PROBITY_REQUIRE_DATA") == "1" {
+		t.Fatal("this machine should have it: " + why)
+	}
+	t.Skip("SKIPPED: " + why)
+}
