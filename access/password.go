@@ -32,6 +32,9 @@ const (
 	argonKey    = 32
 )
 
+// maxHashWait is how long a login may wait for its turn; a longer queue is turned away rather than grown.
+const maxHashWait = 5 * time.Second
+
 // commonPasswords are long enough and still the first ones that anybody tries.
 var commonPasswords = map[string]bool{
 	"password1234": true, "password12345": true, "passwordpassword": true, "123456789012": true, "1234567890123": true, "qwertyuiop12": true, "qwertyuiop123": true,
@@ -83,6 +86,8 @@ func newHasher() *hasher {
 }
 
 func (h *hasher) acquire(ctx context.Context) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, maxHashWait)
+	defer cancel()
 	select {
 	case h.slots <- struct{}{}:
 		return func() { <-h.slots }, nil

@@ -40,7 +40,8 @@ func (a *API) outer(rw http.ResponseWriter, r *http.Request) {
 		done(o)
 	}()
 	if h, pattern := a.mux.Handler(r); pattern == "" {
-		a.unmatched(w, r, h)
+		// The deadline of an earlier request on the same connection may have passed.
+		a.unmatched(a.deadlines(w, r, Rule{Timeout: a.options.Timeout}), r, h)
 		return
 	}
 	a.mux.ServeHTTP(w, r)

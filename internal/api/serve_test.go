@@ -11,9 +11,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -210,6 +212,12 @@ func TestTLS(t *testing.T) {
 	}
 	res.Body.Close()
 	client.CloseIdleConnections()
+	h2 := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as above
+	if res, err = h2.Get("https://" + addr + "/api/whoami"); err != nil || res.ProtoMajor != 2 {
+		t.Error("no HTTP/2 over TLS", err)
+	}
+	res.Body.Close()
+	h2.CloseIdleConnections()
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -247,5 +255,37 @@ func TestTLS(t *testing.T) {
 	}
 	if got := serial(); got != 2 {
 		t.Error(got)
+	}
+}
+
+// TestDeadlinesDoNotOutliveTheirRequest: a connection that was idle for longer than a request may take answers the next one all the same.
+func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
+	h := newHarness(Options{Timeout: 100 * time.Millisecond})
+	addr, stop := start(t, &Server{Handler: h})
+	for _, path := range []string{"/api/whoami", "/api/nothing", "/api/whoami", "/api/nothing"} {
+		res, err := http.Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(path, err)
+		}
+		if _, err := io.ReadAll(res.Body); err != nil {
+			t.Fatal(path, err)
+		}
+		res.Body.Close()
+		time.Sleep(150 * time.Millisecond)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkChain is the cost of everything around an operation that does nothing.
+func BenchmarkChain(b *testing.B) {
+	h := newHarness(Options{CallerRate: Rate{PerSecond: 1e9, Burst: 1e9}})
+	h.log = slog.New(slog.DiscardHandler)
+	r := httptest.NewRequest("GET", "/api/items?limit=5", nil)
+	r.Header.Set("Authorization", asWriter)
+	b.ReportAllocs()
+	for b.Loop() {
+		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
 }

@@ -293,6 +293,7 @@ func (d *Directory) reopen(r journalRows) error {
 		if e := f.entries[i.handle]; e != nil && binary.BigEndian.Uint64(i.scope[:]) != uint64(i.handle) {
 			e.lookup, e.scope = i.lookup[:], i.scope[:]
 			f.scopes[scopeKey(i.lookup[:], i.scope[:])] = e
+			d.known.add(i.lookup[:], i.scope[:])
 		}
 	}
 	for _, x := range r.displays {

@@ -51,9 +51,6 @@ func (d *Directory) learn(ctx context.Context) {
 	if rows.Err() != nil {
 		return
 	}
-	for _, e := range d.fresh.stored() {
-		d.known.add(e.lookup, e.scope)
-	}
 	d.known.mu.Lock()
 	d.known.all = true
 	d.known.mu.Unlock()
