@@ -26,7 +26,7 @@ demo: build ## build, fill ./demo-data with an invented tenant, serve it; prints
 
 .PHONY: build
 build: console ## build bin/probity with the console inside
-	@scripts/need.sh go cc cxx
+	@scripts/need.sh go cc
 	go build -ldflags '$(LDFLAGS)' -o bin/probity ./cmd/probity
 
 .PHONY: console
@@ -71,17 +71,17 @@ fmt: $(LINT) ## format the Go files
 
 .PHONY: bench
 bench: ## measure the ledger beside a PostgreSQL table (5 million events; about half an hour)
-	@scripts/need.sh go cc cxx postgres
+	@scripts/need.sh go cc postgres
 	go run ./test/bench $(BENCH)
 
 .PHONY: bench/quick
 bench/quick: ## the same table from 500,000 events, within about a minute
-	@scripts/need.sh go cc cxx postgres
+	@scripts/need.sh go cc postgres
 	go run ./test/bench -quick $(BENCH)
 
 .PHONY: soak
 soak: ## kill, fill disks and cut connections 100 times each (hours)
-	@scripts/need.sh go cc cxx
+	@scripts/need.sh go cc
 	PROBITY_SOAK=100 go test ./test/faults -count=1 -timeout 3h -v
 
 .PHONY: fips

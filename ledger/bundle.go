@@ -25,7 +25,7 @@ type BundleOptions struct {
 	Mask event.Masker
 	// Masking says in words which rules Mask applies.
 	Masking string
-	// Progress is told how many leaves and events are written of how many; total is -1 while unknown.
+	// Progress is told how many events are written of how many; total is -1 while unknown.
 	Progress func(done, total int64)
 }
 
@@ -68,7 +68,6 @@ type bundler struct {
 	first, end uint64 // seqs of the range, boundary leaves included
 	filter     []bundle.Clause
 	tags       []bundle.TagKey
-	done       int64
 }
 
 // bounds maps the seq and recorded_at conditions to a range of seq, and widens it by a leaf on each side, which show that the range ends where it should.
@@ -272,10 +271,7 @@ func (b *bundler) write(ctx context.Context, w io.Writer) (uint64, error) {
 		return 0, err
 	}
 	if !b.opt.Inclusion {
-		err := b.l.leaves(ctx, b.t, b.first, b.end, func(_ uint64, leaf []byte) error {
-			b.progress()
-			return out.AddLeaf(leaf)
-		})
+		err := b.l.leaves(ctx, b.t, b.first, b.end, func(_ uint64, leaf []byte) error { return out.AddLeaf(leaf) })
 		if err != nil {
 			return 0, err
 		}
@@ -284,13 +280,10 @@ func (b *bundler) write(ctx context.Context, w io.Writer) (uint64, error) {
 	if err != nil {
 		return n, err
 	}
-	return n, out.Close(b.t.signers...)
-}
-
-func (b *bundler) progress() {
-	if b.done++; b.opt.Progress != nil && b.done%4096 == 0 {
-		b.opt.Progress(b.done, -1)
+	if b.opt.Progress != nil {
+		b.opt.Progress(int64(n), int64(n))
 	}
+	return n, out.Close(b.t.signers...)
 }
 
 func (b *bundler) events(ctx context.Context, out *bundle.Writer, tiles tlog.TileReader) (n uint64, err error) {
@@ -314,8 +307,9 @@ func (b *bundler) events(ctx context.Context, out *bundle.Writer, tiles tlog.Til
 			return err
 		}
 		view = shown.AppendJSON(view[:0])
-		n++
-		b.progress()
+		if n++; b.opt.Progress != nil && n%1024 == 0 {
+			b.opt.Progress(int64(n), -1)
+		}
 		if !b.opt.Inclusion {
 			return out.AddEvent(uint64(row.Seq), disclosure, view)
 		}

@@ -99,7 +99,8 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	l.workers.Go(func() { l.publishLoop(work) })
 	l.workers.Go(func() { l.sealLoop(work) })
 	l.workers.Go(func() { l.mergeLoop(work) })
-	return l, nil
+	// Who reads right after the start must not find a log without its signed state.
+	return l, l.publishAll(ctx)
 }
 
 // Close finishes what is under way, publishes what is committed and stops. It does not close the database or the engine.

@@ -37,7 +37,7 @@ for tool in "$@"; do
     cc)
       command -v "${CC:-gcc}" >/dev/null || package gcc libc6-dev
       ;;
-    cxx) # the query engine is linked with the C++ runtime
+    cxx) # tests compare searches with a database engine that is linked with the C++ runtime
       links_cxx || package g++
       links_cxx || fail "a C++ compiler that can link is needed (package g++)"
       ;;

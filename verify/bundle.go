@@ -32,7 +32,7 @@ func Bundle(ctx context.Context, path string, opt Options) (*Report, error) {
 		r.finish(start, 0)
 		return r, nil
 	}
-	defer in.Close()
+	defer in.Close() //nolint:errcheck // it was only read
 	c := &bundleCheck{in: in, m: in.Manifest, opt: opt, state: st, r: r}
 	if err := c.run(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -55,7 +55,7 @@ func Bundle(ctx context.Context, path string, opt Options) (*Report, error) {
 // stop is a problem that ends the check: what follows it cannot be judged.
 type stop struct{ Problem }
 
-func (s *stop) Error() string { return s.Problem.String() }
+func (s *stop) Error() string { return s.String() }
 
 func stopAt(kind Kind, seq uint64, format string, args ...any) error {
 	return &stop{Problem{Kind: kind, Seq: &seq, Message: fmt.Sprintf(format, args...)}}
@@ -145,7 +145,7 @@ func (c *bundleCheck) open() error {
 func (c *bundleCheck) inclusion(ctx context.Context) error {
 	for {
 		e, err := c.events.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return ctx.Err()
 		} else if err != nil {
 			return err
@@ -198,7 +198,7 @@ func (s *eventStream) peek() (*bundle.Event, error) {
 			s.at++
 		}
 		e, err := s.cur.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			s.cur = nil
 			continue
 		} else if err != nil {

@@ -22,7 +22,7 @@ func rezip(t testing.TB, path string, change func(name string, b []byte) (string
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
+	defer in.Close() //nolint:errcheck // it was only read
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	for _, f := range in.File {
@@ -42,7 +42,9 @@ func rezip(t testing.TB, path string, change func(name string, b []byte) (string
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Write(b)
+		if _, err := o.Write(b); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -148,8 +150,12 @@ func TestWriterRefusesMistakes(t *testing.T) {
 	if err := w.AddLeaf(l.Events[5].Bytes); err == nil {
 		t.Error("a leaf too many was taken")
 	}
-	for _, c := range []bundle.Clause{{Kind: "magic"}, {Kind: bundle.KindClear, Field: "ip", Values: []string{"x"}}, {Kind: bundle.KindTime, Field: "recorded_at"},
-		{Kind: bundle.KindTag, Roles: []string{"owner"}}} {
+	for _, c := range []bundle.Clause{
+		{Kind: "magic"},
+		{Kind: bundle.KindClear, Field: "ip", Values: []string{"x"}},
+		{Kind: bundle.KindTime, Field: "recorded_at"},
+		{Kind: bundle.KindTag, Roles: []string{"owner"}},
+	} {
 		meta.Filter = []bundle.Clause{c}
 		if _, err := bundle.NewWriter(io.Discard, meta); err == nil {
 			t.Errorf("clause %+v was taken", c)

@@ -87,7 +87,7 @@ func (k *shownChecker) compare(s *shownEvent) error {
 	if err := e.Disclosure(&d); err != nil {
 		return stopAt(BundleInvalid, e.Seq, "its disclosure is malformed")
 	}
-	if err := k.check.Check(&d, [16]byte(k.view.Nonce), evidence.Hash(k.view.FieldsRoot), &k.result); err != nil {
+	if err := k.check.Check(&d, evidence.Hash(k.view.FieldsRoot), &k.result); err != nil {
 		return stopAt(ValueChanged, e.Seq, "%s", errs.Message(err))
 	}
 	if err := bundle.CheckView(e.View, e.Seq, s.hash, &k.view, &k.result); err != nil {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -95,7 +96,7 @@ func (c *bundleCheck) ranged(ctx context.Context) error {
 	if eventErr != nil {
 		return eventErr
 	}
-	if e, err := c.events.next(); err != io.EOF {
+	if e, err := c.events.next(); !errors.Is(err, io.EOF) {
 		if err != nil {
 			return err
 		}
@@ -168,10 +169,10 @@ func (c *bundleCheck) part(first uint64, p *leafPart) error {
 	next := 0 // position in matched
 	for {
 		e, err := c.events.peek()
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if err == io.EOF || e.Seq >= end {
+		if err != nil || e.Seq >= end {
 			return c.leftOut(base, p, next, len(p.matched))
 		}
 		i := int(e.Seq - base)
@@ -227,6 +228,9 @@ func (c *bundleCheck) complete() error {
 		}
 		if f.To != nil && end < c.cp.Size && (c.m.Range.Count == 0 || c.lastTime < *f.To) {
 			return stopAt(RowMissing, c.m.Base+end, "the range ends before the time asked for: later records may have been left out")
+		}
+		if first == 0 && c.m.Base > 0 && (f.From == nil || c.firstTime >= *f.From) {
+			c.r.Bundle.Claimed = append(c.r.Bundle.Claimed, fmt.Sprintf("that no record before seq %d, in an earlier epoch, matches", c.m.Base))
 		}
 	}
 	missing, silent := c.match.Gaps()

@@ -52,8 +52,10 @@ func (m *maker) build(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
-	meta := bundle.Meta{CreatedAt: time.Unix(1_780_000_000, 0), Origin: m.log.Origin, LogID: "00112233aabbccdd", Epoch: 1, Checkpoint: m.log.Checkpoint(),
-		TreeSize: m.log.Tree.Size(), Filter: m.filter, Tags: m.tags, Masking: "none", Keys: m.log.VKey + "\n"}
+	meta := bundle.Meta{
+		CreatedAt: time.Unix(1_780_000_000, 0), Origin: m.log.Origin, LogID: "00112233aabbccdd", Epoch: 1, Checkpoint: m.log.Checkpoint(),
+		TreeSize: m.log.Tree.Size(), Filter: m.filter, Tags: m.tags, Masking: "none", Keys: m.log.VKey + "\n",
+	}
 	if m.cp != nil {
 		meta.Checkpoint = m.cp
 	}
@@ -210,7 +212,7 @@ func TestBundleOverSeveralParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	defer b.Close() //nolint:errcheck // it was only read
 	if b.Parts(bundle.Leaves) != 2 {
 		t.Errorf("%d parts of leaves", b.Parts(bundle.Leaves))
 	}

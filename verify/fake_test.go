@@ -59,10 +59,10 @@ func (f *fake) rehash() {
 			f.tiles[tlog.TileID{Level: w.Level, Index: w.Index}] = w.Data
 		}
 	}
-	f.Log.Tree = tree
+	f.Tree = tree
 }
 
-func (f *fake) sign() { f.log.Checkpoint = f.Log.Checkpoint() }
+func (f *fake) sign() { f.log.Checkpoint = f.Checkpoint() }
 
 type plain struct{ *fake }
 
@@ -111,9 +111,11 @@ func (o opened) copyOf(i uint64) *Working {
 	l := e.Leaf
 	period := evidence.Period(l.RecordedAt)
 	actor := evidencetest.PersonTag(evidencetest.Actor(int(i)), period)
-	w := &Working{Nonce: l.Nonce, RecordedAt: l.RecordedAt, OccurredAt: l.OccurredAt, Source: l.Source, Action: l.Action, Category: l.Category, Activity: l.Activity,
+	w := &Working{
+		Nonce: l.Nonce, RecordedAt: l.RecordedAt, OccurredAt: l.OccurredAt, Source: l.Source, Action: l.Action, Category: l.Category, Activity: l.Activity,
 		Outcome: l.Outcome, ResourceType: l.ResourceType, Disclosure: *e.Whole(), TagKeys: [3]*evidence.Hash{&actor},
-		Columns: []Column{{"/severity", "info"}, {"/id", fmt.Sprintf("e-%d", i)}, {"/correlation_id", ""}}}
+		Columns: []Column{{"/severity", "info"}, {"/id", fmt.Sprintf("e-%d", i)}, {"/correlation_id", ""}},
+	}
 	w.Disclosure.Groups[0].Fields = append([]evidence.Field(nil), w.Disclosure.Groups[0].Fields...)
 	if o.working != nil {
 		o.working(i, w)

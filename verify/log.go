@@ -327,7 +327,7 @@ func (c *logCheck) edgeTiles(ctx context.Context) {
 	if c.cp == nil || c.head.Size != c.cp.Size {
 		return
 	}
-	if b := c.last; b != nil && !(b.want == tlog.BlockLeaves) && len(b.nodes) > 0 {
+	if b := c.last; b != nil && b.want != tlog.BlockLeaves && len(b.nodes) > 0 {
 		c.compareUpper(ctx, 1, b.first/tlog.BlockLeaves, b.nodes)
 	}
 	for level := 2; level < len(c.upper); level++ {

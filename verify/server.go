@@ -138,8 +138,10 @@ func (h *httpClient) logs(ctx context.Context, base string) ([]httpLog, error) {
 	var out []httpLog
 	for _, l := range list.Logs {
 		keys := strings.Join(append(l.VKeys, l.VKey), "\n")
-		out = append(out, httpLog{h: h, base: base + "/api/log/" + url.PathEscape(l.LogID),
-			log: Log{Origin: l.Origin, LogID: l.LogID, Epoch: l.Epoch, Base: l.Base, Keys: keys}})
+		out = append(out, httpLog{
+			h: h, base: base + "/api/log/" + url.PathEscape(l.LogID),
+			log: Log{Origin: l.Origin, LogID: l.LogID, Epoch: l.Epoch, Base: l.Base, Keys: keys},
+		})
 	}
 	return out, nil
 }

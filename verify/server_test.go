@@ -85,7 +85,7 @@ func TestServerTamperMatrix(t *testing.T) {
 
 func TestServerErrors(t *testing.T) {
 	l := sampleLog(t, 300)
-	if _, err := Server(context.Background(), serve(t, l, nil), "wrong", Options{}); errs.CodeOf(err) != errs.Unauthorized {
+	if _, err := Server(context.Background(), serve(t, l, nil), "wrong", Options{}); errs.Status(errs.CodeOf(err)) != 401 {
 		t.Errorf("wrong key: %v", err)
 	}
 	for _, bad := range []string{"", "ftp://x", "not a url", "http://"} {

@@ -79,7 +79,7 @@ func (k *workingChecker) compare(v *evidence.View, c *Working) string {
 	case c.Err != nil:
 		return fmt.Sprintf("its values cannot be opened: %v", c.Err)
 	}
-	if err := k.check.Check(&c.Disclosure, [16]byte(v.Nonce), evidence.Hash(v.FieldsRoot), &k.result); err != nil {
+	if err := k.check.Check(&c.Disclosure, evidence.Hash(v.FieldsRoot), &k.result); err != nil {
 		return "its values are not those committed to"
 	}
 	for _, col := range c.Columns {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"probity.dev/access"
 	"probity.dev/app"
+	"probity.dev/cmd/probity/ingest"
 	"probity.dev/cmd/probity/terminal"
 	"probity.dev/internal/actor"
 	"probity.dev/internal/config"
@@ -189,69 +191,102 @@ func (st *demoState) addLogins(ctx context.Context, a *app.App) error {
 	return st.save(a.Config.Data)
 }
 
+// demoAhead is how many batches are under way at once, so that the events of one are prepared while another becomes durable.
+const demoAhead = 3
+
 // fill records what is left of the made-up events.
 func (st *demoState) fill(ctx context.Context, a *app.App, s *terminal.Screen) error {
 	tenant, err := demoTenant(ctx, a)
 	if err != nil || st.Filled >= st.Events {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	bar := terminal.NewProgress(s, "demo")
 	start := time.Now()
-	g := demo.New(st.Seed, st.End, demoMonths, st.Events)
-	items := make([]ledger.Item, 0, 1000)
-	for n := 0; ; n++ {
-		b, more := g.Next()
-		if more && n < st.Filled {
-			continue
+	pending := make(chan *demoBatch, demoAhead-1)
+	go func() {
+		defer close(pending)
+		st.generate(ctx, a, tenant, st.Filled, pending)
+	}()
+	for b := range pending { // in the order of the events, so that Filled is never too much
+		if err := <-b.recorded; err != nil {
+			return err
 		}
-		if more {
-			e, err := event.Parse(append([]byte(nil), b...))
-			if err != nil {
+		st.Filled += b.n
+		if st.Filled >= st.Events || st.Filled%20_000 == 0 {
+			if err := st.save(a.Config.Data); err != nil {
 				return err
 			}
-			items = append(items, ledger.Item{Event: e})
 		}
-		if len(items) == cap(items) || !more && len(items) > 0 {
-			if err := st.record(ctx, a, tenant, items); err != nil {
-				return err
-			}
-			items = items[:0]
-			bar.Update(terminal.State{Done: int64(st.Filled), Total: int64(st.Events), Count: int64(st.Filled), Unit: "events"})
-		}
-		if !more {
-			break
-		}
+		bar.Update(terminal.State{Done: int64(st.Filled), Total: int64(st.Events), Count: int64(st.Filled), Unit: "events"})
 	}
 	bar.End()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	fmt.Fprintf(s, "All %s events are recorded (%s). Ctrl-C ends the demo; the same command brings it back.\n", terminal.Count(st.Events), terminal.Duration(time.Since(start)))
 	return nil
 }
 
-// record appends a batch and notes how far the demo is.
-func (st *demoState) record(ctx context.Context, a *app.App, tenant string, items []ledger.Item) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		r, err := a.Ledger.Append(ctx, tenant, items, ledger.AppendOptions{})
-		if errs.CodeOf(err) == errs.Throttled {
-			time.Sleep(20 * time.Millisecond)
+// demoBatch is a batch that is being recorded.
+type demoBatch struct {
+	n        int
+	recorded chan error
+}
+
+// generate makes the events from the given one on and begins to record them.
+func (st *demoState) generate(ctx context.Context, a *app.App, tenant string, from int, pending chan<- *demoBatch) {
+	g := demo.New(st.Seed, st.End, demoMonths, st.Events)
+	texts := make([][]byte, 0, ingest.BatchEvents)
+	for n := 0; ; n++ {
+		b, more := g.Next()
+		if more && n < from {
 			continue
 		}
+		if more {
+			texts = append(texts, bytes.Clone(b))
+		}
+		if len(texts) == cap(texts) || !more && len(texts) > 0 {
+			batch := &demoBatch{n: len(texts), recorded: make(chan error, 1)}
+			go func(texts [][]byte) { batch.recorded <- recordDemo(ctx, a, tenant, texts) }(texts)
+			select {
+			case pending <- batch:
+			case <-ctx.Done():
+				return
+			}
+			texts = make([][]byte, 0, ingest.BatchEvents)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// recordDemo records a batch of made-up events.
+func recordDemo(ctx context.Context, a *app.App, tenant string, texts [][]byte) error {
+	items := make([]ledger.Item, len(texts))
+	for i, b := range texts {
+		e, err := event.Parse(b)
 		if err != nil {
 			return err
 		}
-		for _, x := range r.Results {
-			if x.Err != nil {
-				return errs.Wrap(errs.Internal, x.Err, "a made-up event was rejected")
-			}
-		}
-		st.Filled += len(items)
-		if st.Filled >= st.Events || st.Filled%20_000 == 0 {
-			return st.save(a.Config.Data)
-		}
-		return nil
+		items[i].Event = e
 	}
+	r, err := a.Ledger.Append(ctx, tenant, items, ledger.AppendOptions{})
+	for errs.CodeOf(err) == errs.Throttled && ctx.Err() == nil {
+		time.Sleep(20 * time.Millisecond)
+		r, err = a.Ledger.Append(ctx, tenant, items, ledger.AppendOptions{})
+	}
+	if err != nil {
+		return err
+	}
+	for _, x := range r.Results {
+		if x.Err != nil {
+			return errs.Wrap(errs.Internal, x.Err, "a made-up event was rejected")
+		}
+	}
+	return nil
 }
 
 // printDemo prints the address and the logins in a box.

@@ -142,14 +142,23 @@ func newListing(c *cobra.Command, loc *time.Location) listing {
 		l.head()
 		return l
 	}
-	return &tableListing{loc: loc, t: terminal.NewTable(screen(c), terminal.Column{Title: "SEQ", Right: true}, terminal.Column{Title: "TIME"},
-		terminal.Column{Title: "WHO", Shrink: true, Min: 12}, terminal.Column{Title: "ACTION", Shrink: true, Min: 12}, terminal.Column{Title: "RESOURCE", Shrink: true, Min: 12},
-		terminal.Column{Title: "OUTCOME"}, terminal.Column{Title: "WHAT", Shrink: true, Min: 16})}
+	s := screen(c)
+	columns := []terminal.Column{{Title: "SEQ", Right: true}, {Title: "TIME"}, {Title: "WHO", Shrink: true, Min: 12}, {Title: "ACTION", Shrink: true, Min: 12},
+		{Title: "RESOURCE", Shrink: true, Min: 12}, {Title: "OUTCOME"}}
+	wide := s.Width == 0 || s.Width >= wideScreen
+	if wide {
+		columns = append(columns, terminal.Column{Title: "WHAT", Shrink: true, Min: 16})
+	}
+	return &tableListing{loc: loc, t: terminal.NewTable(s, columns...), wide: wide}
 }
 
+// wideScreen is the width from which the table has room for sentences.
+const wideScreen = 150
+
 type tableListing struct {
-	t   *terminal.Table
-	loc *time.Location
+	t    *terminal.Table
+	loc  *time.Location
+	wide bool
 }
 
 func (l *tableListing) event(r *client.Record) error {
@@ -157,8 +166,11 @@ func (l *tableListing) event(r *client.Record) error {
 	if r.Outcome.Status != "success" {
 		outcome.Style = terminal.Bad
 	}
-	return l.t.Row(terminal.Cell{Text: strconv.FormatUint(r.Seq, 10)}, terminal.Cell{Text: r.OccurredAt.In(l.loc).Format("2006-01-02 15:04:05")},
-		terminal.Cell{Text: who(r)}, terminal.Cell{Text: r.Action}, terminal.Cell{Text: resource(r)}, outcome, terminal.Cell{Text: r.Sentence, Style: terminal.Dim})
+	row := []terminal.Cell{{Text: strconv.FormatUint(r.Seq, 10)}, {Text: r.OccurredAt.In(l.loc).Format("2006-01-02 15:04:05")}, {Text: who(r)}, {Text: r.Action}, {Text: resource(r)}, outcome}
+	if l.wide {
+		row = append(row, terminal.Cell{Text: r.Sentence, Style: terminal.Dim})
+	}
+	return l.t.Row(row...)
 }
 
 func (l *tableListing) end() error { return l.t.End() }

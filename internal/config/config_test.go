@@ -80,7 +80,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"nested":           {"data:\n  path: x\n", "must be a plain value or a list"},
 		"not a mapping":    {"- a\n", "key: value"},
 		"bad duration":     {"seal_after: soon\n", "seal_after: \"soon\" is not a duration"},
-		"out of range":     {"seal_after: 1s\n", "must be between 1m and"},
+		"out of range":     {"session_idle: 1s\n", "must be between 1m and"},
 		"bad size":         {"query_memory: lots\n", "is not a size"},
 		"bad level":        {"log_level: loud\n", "must be one of"},
 		"half of tls":      {"tls_cert: a.pem\n", "given together"},

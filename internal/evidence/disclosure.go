@@ -235,7 +235,7 @@ func (d *Disclosure) UnmarshalJSON(b []byte) error {
 func (d *Disclosure) Check(leaf *Leaf) (*Result, error) {
 	var c Checker
 	var r Result
-	if err := c.Check(d, leaf.Nonce, leaf.FieldsRoot, &r); err != nil {
+	if err := c.Check(d, leaf.FieldsRoot, &r); err != nil {
 		return nil, err
 	}
 	return &r, nil
@@ -246,13 +246,12 @@ type Checker struct {
 	derive      Deriver
 	roots       []Hash
 	commitments []Hash
-	paths       []string
 	buf         []byte
 }
 
 // Check recomputes fields_root from a disclosure and compares it with the leaf's. On success r holds what is proven; its strings
 // alias d.
-func (c *Checker) Check(d *Disclosure, nonce [16]byte, fieldsRoot Hash, r *Result) error {
+func (c *Checker) Check(d *Disclosure, fieldsRoot Hash, r *Result) error {
 	*r = Result{Fields: r.Fields[:0], Claims: d.Claims}
 	c.roots = c.roots[:0]
 	fields := 0
@@ -261,7 +260,7 @@ func (c *Checker) Check(d *Disclosure, nonce [16]byte, fieldsRoot Hash, r *Resul
 		if i > 0 && g.Slot <= d.Groups[i-1].Slot {
 			return errs.New(errs.Invalid, "groups of the disclosure are not in slot order")
 		}
-		root, err := c.group(g, nonce, r)
+		root, err := c.group(g, r)
 		if err != nil {
 			return err
 		}
@@ -279,7 +278,7 @@ func (c *Checker) Check(d *Disclosure, nonce [16]byte, fieldsRoot Hash, r *Resul
 	return nil
 }
 
-func (c *Checker) group(g *Group, nonce [16]byte, r *Result) (Hash, error) {
+func (c *Checker) group(g *Group, r *Result) (Hash, error) {
 	if g.Root != nil {
 		if g.Key != nil || len(g.Fields) > 0 || g.State != StateWithheld && g.State != StateErased {
 			return Hash{}, errs.New(errs.Invalid, "group %d of the disclosure is neither open nor closed", g.Slot)

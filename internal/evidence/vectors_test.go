@@ -105,17 +105,21 @@ func xh(h Hash) string   { return hex.EncodeToString(h[:]) }
 func vecNonce() [16]byte { return [16]byte([]byte("nonce 0123456789")) }
 
 func leafVectors() []leafVector {
-	full := Leaf{Nonce: vecNonce(), RecordedAt: 1_761_955_199_999_999, OccurredAt: 1_761_955_199_000_000, Source: "booking.api", Action: "invoice.update",
+	full := Leaf{
+		Nonce: vecNonce(), RecordedAt: 1_761_955_199_999_999, OccurredAt: 1_761_955_199_000_000, Source: "booking.api", Action: "invoice.update",
 		Category: "data", Activity: "update", Outcome: "success", ResourceType: "invoice", Producer: &Producer{ID: "node-1", Boot: "b7", Seq: 4_294_967_296},
-		FieldsRoot: fill(0xfe), Tags: [3][16]byte{{1}, {2}, {3}}, Class: 2}
+		FieldsRoot: fill(0xfe), Tags: [3][16]byte{{1}, {2}, {3}}, Class: 2,
+	}
 	least := Leaf{RecordedAt: 1 << 32, OccurredAt: -1, Source: "a", Action: "a.b", Category: "other", Activity: "other", Outcome: "denied"}
 	boot := least
 	boot.OccurredAt, boot.Producer = -62135596800000000, &Producer{ID: "p", Seq: 23}
 	var out []leafVector
 	for _, l := range []Leaf{full, least, boot} {
-		m := map[string]any{"nonce_hex": x(l.Nonce[:]), "recorded_at": l.RecordedAt, "occurred_at": l.OccurredAt, "source": l.Source, "action": l.Action,
+		m := map[string]any{
+			"nonce_hex": x(l.Nonce[:]), "recorded_at": l.RecordedAt, "occurred_at": l.OccurredAt, "source": l.Source, "action": l.Action,
 			"category": l.Category, "activity": l.Activity, "outcome": l.Outcome, "fields_root_hex": xh(l.FieldsRoot),
-			"tags_hex": []string{x(l.Tags[0][:]), x(l.Tags[1][:]), x(l.Tags[2][:])}}
+			"tags_hex": []string{x(l.Tags[0][:]), x(l.Tags[1][:]), x(l.Tags[2][:])},
+		}
 		if l.ResourceType != "" {
 			m["resource_type"] = l.ResourceType
 		}
@@ -132,8 +136,15 @@ func leafVectors() []leafVector {
 }
 
 func treeVectors() []treeVector {
-	all := []Field{{Path: "/actor/id", Value: `"u1"`}, {Path: "/actor/name", Value: `"Ana"`}, {Path: "/changes/0/after", Value: `null`},
-		{Path: "/changes/0/before", Value: `""`}, {Path: "/data/n", Value: `0`}, {Path: "/data/o", Value: `{"a":[1,2.50,"é"]}`}, {Path: "/severity", Value: `"info"`}}
+	all := []Field{
+		{Path: "/actor/id", Value: `"u1"`},
+		{Path: "/actor/name", Value: `"Ana"`},
+		{Path: "/changes/0/after", Value: `null`},
+		{Path: "/changes/0/before", Value: `""`},
+		{Path: "/data/n", Value: `0`},
+		{Path: "/data/o", Value: `{"a":[1,2.50,"é"]}`},
+		{Path: "/severity", Value: `"info"`},
+	}
 	var out []treeVector
 	for n := 0; n <= 4; n++ { // n groups, group i of 2i+1 fields
 		v := treeVector{About: "salt of field j in group i: byte 16*i+j+1 repeated 32 times", Groups: []groupVector{}}
@@ -185,14 +196,18 @@ func secretVectors(t *testing.T) secretVector {
 		for _, p := range []string{"/actor/id", "/data/a"} {
 			salts[p] = xh(d.Salt(e, p))
 		}
-		v.Groups = append(v.Groups, keyVector{Slot: uint8(slot), Owners: owners, G: xh(k.G), Enc: xh(k.Enc), Event: xh(e), Salts: salts, AAD: x(aad),
-			Plaintext: "values", Ciphertext: x(gcm.Seal(nil, nonce[:12], []byte("values"), aad))})
+		v.Groups = append(v.Groups, keyVector{
+			Slot: uint8(slot), Owners: owners, G: xh(k.G), Enc: xh(k.Enc), Event: xh(e), Salts: salts, AAD: x(aad),
+			Plaintext: "values", Ciphertext: x(gcm.Seal(nil, nonce[:12], []byte("values"), aad)),
+		})
 	}
 	person, thing := PersonTagKey(period, persons[0]), ResourceTagKey(period, "invoice", "42")
 	for role := range uint8(3) {
 		tp, tr := d.Tag(person, nonce, role), d.Tag(thing, nonce, role)
-		v.Tags = append(v.Tags, map[string]any{"role": role, "k_tag_person_0_hex": xh(person), "tag_person_0_hex": x(tp[:]),
-			"k_tag_resource_invoice_42_hex": xh(thing), "tag_resource_hex": x(tr[:])})
+		v.Tags = append(v.Tags, map[string]any{
+			"role": role, "k_tag_person_0_hex": xh(person), "tag_person_0_hex": x(tp[:]),
+			"k_tag_resource_invoice_42_hex": xh(thing), "tag_resource_hex": x(tr[:]),
+		})
 	}
 	return v
 }
@@ -207,8 +222,12 @@ func disclosureVectors(t *testing.T) []disclosedVector {
 	for _, c := range []struct {
 		about string
 		d     *Disclosure
-	}{{"everything opened by group keys", whole}, {"nothing opened", closed}, {"group 0 by its key, one field of group 1 by its salt, group 2 erased, one claim", e.disclosure()},
-		{"as before, with another value", other}} {
+	}{
+		{"everything opened by group keys", whole},
+		{"nothing opened", closed},
+		{"group 0 by its key, one field of group 1 by its salt, group 2 erased, one claim", e.disclosure()},
+		{"as before, with another value", other},
+	} {
 		v := disclosedVector{About: c.about, Nonce: x(e.leaf.Nonce[:]), FieldsRoot: xh(e.leaf.FieldsRoot), Disclosure: json.RawMessage(mustJSON(t, c.d))}
 		if r, err := c.d.Check(&e.leaf); err == nil {
 			v.Valid = true
@@ -230,8 +249,10 @@ func logVectors(t *testing.T) logVector {
 		}
 	}
 	ctx := context.Background()
-	v := logVector{LeafRule: `leaf i is the text "leaf " followed by i as 8 bytes big-endian`, Roots: map[string]string{},
-		Origin: "probity.example/0123456789abcdef/1", Seed: x(bytes.Repeat([]byte{0x42}, 32))}
+	v := logVector{
+		LeafRule: `leaf i is the text "leaf " followed by i as 8 bytes big-endian`, Roots: map[string]string{},
+		Origin: "probity.example/0123456789abcdef/1", Seed: x(bytes.Repeat([]byte{0x42}, 32)),
+	}
 	tree, tiles := tlog.NewTree(), tlog.MemoryTiles{}
 	var leaves []Hash
 	for _, n := range []int{0, 1, 2, 3, 255, 256, 257, 65535, 65536, 65537, 70000} {
@@ -278,8 +299,10 @@ func b64s(h []Hash) []B64 {
 func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 func TestVectors(t *testing.T) {
-	v := vectors{Note: "Test vectors of ledger/DESIGN.md. Made by go test ./internal/evidence -run TestVectors -update.", Leaves: leafVectors(), Trees: treeVectors(),
-		Secrets: secretVectors(t), Disclosures: disclosureVectors(t), Log: logVectors(t)}
+	v := vectors{
+		Note: "Test vectors of ledger/DESIGN.md. Made by go test ./internal/evidence -run TestVectors -update.", Leaves: leafVectors(), Trees: treeVectors(),
+		Secrets: secretVectors(t), Disclosures: disclosureVectors(t), Log: logVectors(t),
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

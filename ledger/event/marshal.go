@@ -1,7 +1,7 @@
 package event
 
 import (
-	"encoding/hex"
+	"encoding/base64"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +25,7 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 	if r.LeafHash != nil {
 		w.name("leaf_hash")
 		w.b = append(w.b, '"')
-		w.b = hex.AppendEncode(w.b, r.LeafHash)
+		w.b = base64.StdEncoding.AppendEncode(w.b, r.LeafHash)
 		w.b = append(w.b, '"')
 	}
 	return append(w.b, '}')

@@ -74,6 +74,7 @@ type Reads interface {
 func (h *Handlers) Register(a *api.API) {
 	h.registerAppend(a)
 	h.registerSearch(a)
+	h.registerEntries(a)
 	h.registerLog(a)
 	h.registerSettings(a)
 }

@@ -126,7 +126,7 @@ func (h *Handlers) search(ctx context.Context, in *searchInput) (*huma.StreamRes
 	if err := applyCursor(in.Cursor, &page, &q); err != nil {
 		return nil, err
 	}
-	return h.list(ctx, p, "search", q, page)
+	return h.list(ctx, p, "search", q, page, appendView)
 }
 
 // applyCursor continues after the page before. A cursor is the seq of that page's last event; people are told to treat it as opaque.
@@ -150,9 +150,11 @@ func applyCursor(cursor string, page *ledger.Page, q *ledger.Query) error {
 	return nil
 }
 
+func appendView(b []byte, r *event.Record) []byte { return r.AppendJSON(b) }
+
 // list runs a search and streams its page: the first results go out while later ones are still being looked for. An error after the first
 // byte ends the document with a member error.
-func (h *Handlers) list(ctx context.Context, p actor.Principal, operation string, q ledger.Query, page ledger.Page) (*huma.StreamResponse, error) {
+func (h *Handlers) list(ctx context.Context, p actor.Principal, operation string, q ledger.Query, page ledger.Page, render func([]byte, *event.Record) []byte) (*huma.StreamResponse, error) {
 	mask := h.mask(p)
 	buf := append(make([]byte, 0, 64<<10), `{"items":[`...)
 	n, last := 0, uint64(0)
@@ -170,7 +172,7 @@ func (h *Handlers) list(ctx context.Context, p actor.Principal, operation string
 			if n > 0 {
 				buf = append(buf, ',')
 			}
-			buf = r.AppendJSON(buf)
+			buf = render(buf, r)
 			n, last = n+1, r.Seq
 			if len(buf) > 48<<10 {
 				start()
@@ -300,7 +302,7 @@ func (h *Handlers) history(ctx context.Context, in *historyInput) (*huma.StreamR
 	if err := applyCursor(in.Cursor, &page, &q); err != nil {
 		return nil, err
 	}
-	return h.list(ctx, p, "history", q, page)
+	return h.list(ctx, p, "history", q, page, appendView)
 }
 
 type personsInput struct {

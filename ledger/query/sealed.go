@@ -6,23 +6,22 @@ import (
 	"probity.dev/ledger/segment"
 )
 
-// eager is the largest limit for which workers fetch whole rows ahead of their turn. Beyond it they only find positions, and the rows are
-// fetched in turn, so that an export holds no more than a window of rows in memory.
-const eager = 2_000
+// eager is the largest number of matches in a row group that workers fetch as whole rows ahead of their turn. Of more they only find the positions,
+// and the rows are fetched in turn, so that an export holds no more than a window of rows in memory.
+const eager = 1_000
 
-// found is what the evaluation of one file or row group yields.
+// found is what the evaluation of one file yields: its matches per row group, in the order wanted.
 type found struct {
-	file *segment.Working
-	free func()
-	// Per row group, in the order wanted.
+	free   func() // gives the file back; nil when it could not be opened
 	groups []groupRows
-	rows   []*segment.Row // instead of groups, when they were fetched ahead
 	err    error
 }
 
+// groupRows are the matches of a row group: rows in the order wanted, or ascending positions.
 type groupRows struct {
 	group segment.Group
 	at    []int32
+	rows  []*segment.Row
 }
 
 // sealedRows evaluates the segments of a plan in order, a few ahead of the one whose rows are being handed out.
@@ -101,7 +100,7 @@ func (q *search) evaluate(ctx context.Context, ref *SegmentRef) (out found) {
 	if err != nil {
 		return found{err: err}
 	}
-	out.file, out.free = file, free
+	out.free = free
 	w := q.e.state.Get().(*worker)
 	defer q.e.state.Put(w)
 	n := file.Groups()
@@ -138,34 +137,41 @@ func (q *search) evaluate(ctx context.Context, ref *SegmentRef) (out found) {
 	return out
 }
 
-// take notes the matches of a group: as rows when the limit is small, else as positions.
+// take notes the matches of a group.
 func (q *search) take(w *worker, out *found, g segment.Group, at []int32) error {
-	if q.limit == 0 || q.limit > eager {
+	if len(at) > eager {
 		out.groups = append(out.groups, groupRows{group: g, at: append([]int32(nil), at...)})
 		return nil
 	}
-	return damaged(g.FetchRows(at, q.cols, q.desc, &w.buf, func(r *segment.Row) error {
-		out.rows = append(out.rows, r.Clone())
+	rows := make([]*segment.Row, 0, len(at))
+	err := g.FetchRows(at, q.cols, q.desc, &w.buf, func(r *segment.Row) error {
+		rows = append(rows, r.Clone())
 		return nil
-	}))
+	})
+	out.groups = append(out.groups, groupRows{rows: rows})
+	return damaged(err)
 }
 
 // hand gives the rows of one file to yield.
 func (q *search) hand(ctx context.Context, w *worker, r *found, yield func(*segment.Row) error) error {
-	for _, row := range r.rows {
-		if err := yield(row); err != nil {
-			return err
-		}
-	}
-	var stopped error
 	n := 0
-	for _, g := range r.groups {
-		err := g.group.FetchRows(g.at, q.cols, q.desc, &w.buf, func(row *segment.Row) error {
-			if n++; n&1023 == 0 && ctx.Err() != nil {
-				stopped = context.Cause(ctx)
-				return stopped
+	each := func(row *segment.Row) error {
+		if n++; n&1023 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return yield(row)
+	}
+	for i := range r.groups {
+		g := &r.groups[i]
+		for _, row := range g.rows {
+			if err := each(row); err != nil {
+				return err
 			}
-			stopped = yield(row)
+		}
+		g.rows = nil
+		var stopped error
+		err := g.group.FetchRows(g.at, q.cols, q.desc, &w.buf, func(row *segment.Row) error {
+			stopped = each(row)
 			return stopped
 		})
 		if stopped != nil {

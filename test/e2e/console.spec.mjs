@@ -84,7 +84,7 @@ describe('console', { skip }, () => {
     await page.goto(`${url}/events?range=all`);
     await rowsShown(page);
     for (let i = 0; i < 6; i++) {
-      await grid().evaluate((e) => e.scrollTo(0, e.scrollHeight));
+      await grid().evaluate((e) => e.parentElement.scrollTo(0, e.parentElement.scrollHeight));
       await page.waitForTimeout(350);
     }
     assert.ok(Number(await grid().getAttribute('aria-rowcount')) > 300, 'more than three pages are loaded');

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -117,19 +120,23 @@ func (b *Book) Seen() int {
 // log has every root that was signed, and the high-water mark does not lie ahead of it.
 func (b *Book) Check(s *Server) {
 	b.t.Helper()
+	leaves := s.Leaves()
 	found := map[ID]Ack{}
-	var leaves []tlog.Hash
+	next := uint64(0)
 	s.Walk("", func(v *View) {
-		if v.Seq != uint64(len(leaves)) {
-			b.t.Fatalf("seq %d comes after %d events", v.Seq, len(leaves))
+		if v.Seq != next || next >= uint64(len(leaves)) {
+			b.t.Fatalf("seq %d comes after %d of %d events", v.Seq, next, len(leaves))
 		}
 		id := ID{v.Source, v.ID}
 		if _, twice := found[id]; twice {
 			b.t.Errorf("%v is recorded twice", id)
 		}
-		found[id] = Ack{v.Seq, tlog.Hash(v.LeafHash)}
-		leaves = append(leaves, tlog.Hash(v.LeafHash))
+		found[id] = Ack{v.Seq, leaves[next]}
+		next++
 	})
+	if next != uint64(len(leaves)) {
+		b.t.Errorf("a search finds %d of %d events", next, len(leaves))
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if uint64(len(leaves)) < b.size {
@@ -186,10 +193,14 @@ func (b *Book) highWater(dir string, size uint64) {
 	}
 }
 
-// Verify verifies a data directory that no server works on, with its working copies, against the founder's key and the checkpoint of the last time.
+// Verify verifies a data directory as it lies there, with its working copies, against the founder's key and the checkpoint of the last time. It works on a copy, so that
+// what a crash has left is still there for the next server to deal with.
 func (b *Book) Verify(dir string) *verify.Report {
 	b.t.Helper()
-	return VerifyDir(b.t, dir, verify.Options{Keys: b.keys, State: b.State})
+	as := filepath.Join(b.t.TempDir(), "copy")
+	CopyDir(b.t, dir, as)
+	defer os.RemoveAll(as)
+	return VerifyDir(b.t, as, verify.Options{Keys: b.keys, State: b.State})
 }
 
 // VerifyDir verifies every log of a data directory with its working copies. The report must be good.
@@ -226,4 +237,29 @@ func OpenApp(t testing.TB, dir string, log io.Writer) *app.App {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// CopyDir copies a data directory with the modes of its files. Files that vanish meanwhile are left out.
+func CopyDir(t testing.TB, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		at := filepath.Join(to, strings.TrimPrefix(path, from))
+		if d.IsDir() {
+			return os.MkdirAll(at, 0o700)
+		}
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(at, b, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"probity.dev/internal/tlog"
 )
 
 // Answer is a response that has been read.
@@ -147,12 +149,11 @@ func (s *Server) Append(body []byte) *Receipt {
 
 // View is an event as the API shows it; JSON is its whole text.
 type View struct {
-	Seq      uint64
-	ID       string
-	Source   string
-	Action   string
-	LeafHash []byte `json:"leaf_hash"`
-	JSON     json.RawMessage
+	Seq    uint64
+	ID     string
+	Source string
+	Action string
+	JSON   json.RawMessage
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -222,6 +223,29 @@ func (s *Server) State() *LogState {
 		s.t.Fatalf("%d logs", len(out.Logs))
 	}
 	return out.Logs[0]
+}
+
+// Leaves returns the hashes of all leaves, once a checkpoint covers them, from the entry bundles that the log serves to everybody who verifies it.
+func (s *Server) Leaves() []tlog.Hash {
+	s.t.Helper()
+	var st *LogState
+	s.Until(10*time.Second, "a checkpoint covered the log", func() bool { st = s.State(); return st.Checkpoint.Size == st.Size })
+	var out []tlog.Hash
+	for index := uint64(0); index*tlog.TileWidth < st.Size; index++ {
+		t := tlog.Tile{Entries: true, Index: index, Width: int(min(tlog.TileWidth, st.Size-index*tlog.TileWidth))}
+		a := s.Do("GET", "/api/log/"+st.LogID+"/"+t.Path(), nil)
+		if a.Status != http.StatusOK {
+			s.t.Fatalf("%s: %d %s", t.Path(), a.Status, a.Body)
+		}
+		leaves, err := tlog.ParseEntries(a.Body, t.Width)
+		if err != nil {
+			s.t.Fatalf("%s: %v", t.Path(), err)
+		}
+		for _, leaf := range leaves {
+			out = append(out, tlog.LeafHash(leaf))
+		}
+	}
+	return out
 }
 
 // Until waits for a condition, at most for the time given.

@@ -19,8 +19,9 @@ import (
 
 // source is one file, or standard input.
 type source struct {
-	path string // as given; "-" is standard input
-	size int64  // 0 when not known
+	path  string // as given; "-" is standard input
+	size  int64  // 0 when not known
+	found bool   // by searching a folder, not named
 }
 
 // find lists the files that paths name: folders are searched through, hidden files and what is not a file left out. A path that does not exist is an error.
@@ -36,7 +37,7 @@ func find(paths []string) ([]source, error) {
 			return nil, errs.Wrap(errs.Invalid, errors.Unwrap(err), "cannot read %s", p)
 		}
 		if !info.IsDir() {
-			out = append(out, source{p, info.Size()})
+			out = append(out, source{path: p, size: info.Size()})
 			continue
 		}
 		err = filepath.WalkDir(p, func(path string, d fs.DirEntry, err error) error {
@@ -50,7 +51,7 @@ func find(paths []string) ([]source, error) {
 				return nil
 			}
 			if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
-				out = append(out, source{path, info.Size()})
+				out = append(out, source{path: path, size: info.Size(), found: true})
 			}
 			return nil
 		})
@@ -105,7 +106,7 @@ func (r *reader) file(ctx context.Context, f source) error {
 		return r.broken(f.path, 0, err)
 	}
 	defer file.Close()
-	m := &mark{name: f.path}
+	m := &mark{name: f.path, found: f.found}
 	if j := r.o.Journal; j != nil {
 		info, err := file.Stat()
 		if err != nil {
@@ -137,6 +138,10 @@ func (r *reader) records(ctx context.Context, m *mark, in io.Reader, name string
 	o := r.o.Intake
 	o.Name = name
 	records, _, err := intake.Open(c, o)
+	if errs.CodeOf(err) == errs.Unsupported && m.found {
+		r.b.marks = append(r.b.marks, mark{name: m.name, foreign: true})
+		return nil
+	}
 	if err != nil {
 		return r.broken(m.name, 0, err)
 	}

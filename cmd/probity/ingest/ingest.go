@@ -54,6 +54,8 @@ type batch struct {
 type mark struct {
 	name    string
 	at      *position
+	found   bool // by searching a folder
+	foreign bool // of no known format
 	known   bool // was done before
 	resumed bool // was begun before
 	ended   bool
@@ -148,6 +150,8 @@ func (s *Summary) record(ctx context.Context, o *Options, b *batch) error {
 
 func (s *Summary) mark(o *Options, m *mark) error {
 	switch {
+	case m.foreign:
+		s.LeftOut = append(s.LeftOut, m.name)
 	case m.known:
 		s.Known++
 	case m.resumed:

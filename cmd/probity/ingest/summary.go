@@ -16,7 +16,9 @@ type Summary struct {
 	Read, Accepted, Duplicates, Disabled, Rejected int64
 	Reasons                                        []*Reason
 	// Unread are files that could not be read, or not to their end.
-	Unread  []Unread
+	Unread []Unread
+	// LeftOut are files that a search of a folder found and whose format is none that is known: a licence, say, or a README.
+	LeftOut []string
 	Seconds float64
 
 	started time.Time
@@ -54,7 +56,7 @@ type Unread struct {
 	Reason string `json:"reason"`
 }
 
-// OK reports whether everything that was read is in the log.
+// OK reports whether everything that was to be read is in the log.
 func (s *Summary) OK() bool { return s.Rejected == 0 && len(s.Unread) == 0 }
 
 // reject notes that a record of a batch was not recorded.

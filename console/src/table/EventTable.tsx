@@ -14,6 +14,7 @@ interface Props {
   opened: number | null;
   busy: boolean;
   scroller: RefObject<HTMLDivElement | null>;
+  grid: RefObject<HTMLDivElement | null>;
   onActivate: (index: number) => void;
   onOpen: (index: number) => void;
   onNearEnd: () => void;
@@ -21,7 +22,7 @@ interface Props {
 }
 
 /** The audit log as a grid of which only what is in sight exists. Keys are handled by the page. */
-export function EventTable({ rows, active, opened, busy, scroller, onActivate, onOpen, onNearEnd, footer }: Props) {
+export function EventTable({ rows, active, opened, busy, scroller, grid, onActivate, onOpen, onNearEnd, footer }: Props) {
   const { density, columns: chosen, zone } = usePreferences();
   const columns = useMemo(() => makeColumns(zone), [zone]);
   const columnVisibility = useMemo(() => {
@@ -48,10 +49,11 @@ export function EventTable({ rows, active, opened, busy, scroller, onActivate, o
   }, [active, virtual]);
 
   return (
-    <div
-      ref={scroller} className={classes.scroller} role="grid" tabIndex={0} aria-label="Events" aria-rowcount={model.length + 1} aria-colcount={visible.length}
-      aria-busy={busy} aria-activedescendant={active >= 0 && rows[active] ? `event-${rows[active].seq}` : undefined} data-busy={busy || undefined}
-    >
+    <div ref={scroller} className={classes.scroller} data-busy={busy || undefined}>
+      <div
+        ref={grid} className={classes.grid} role="grid" tabIndex={0} aria-label="Events" aria-rowcount={model.length + 1} aria-colcount={visible.length}
+        aria-busy={busy} aria-activedescendant={active >= 0 && rows[active] ? `event-${rows[active].seq}` : undefined}
+      >
       <div role="rowgroup" className={classes.head}>
         <div role="row" aria-rowindex={1} className={classes.headRow} style={{ gridTemplateColumns: template }}>
           {visible.map((c, i) => (
@@ -83,6 +85,7 @@ export function EventTable({ rows, active, opened, busy, scroller, onActivate, o
             </div>
           );
         })}
+      </div>
       </div>
       <div className={classes.footer}>{footer}</div>
     </div>

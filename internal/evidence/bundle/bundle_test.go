@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -31,8 +32,10 @@ func makeBundle(t testing.TB, n int, filter []Clause, tags []TagKey) ([]byte, *e
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	w, err := NewWriter(&out, Meta{CreatedAt: time.Unix(1_780_000_000, 0), Origin: origin, LogID: "00112233aabbccdd", Epoch: 1, Checkpoint: l.Checkpoint(), TreeSize: uint64(n),
-		Range: p, Filter: filter, Tags: tags, Masking: "none", Keys: l.VKey})
+	w, err := NewWriter(&out, Meta{
+		CreatedAt: time.Unix(1_780_000_000, 0), Origin: origin, LogID: "00112233aabbccdd", Epoch: 1, Checkpoint: l.Checkpoint(), TreeSize: uint64(n),
+		Range: p, Filter: filter, Tags: tags, Masking: "none", Keys: l.VKey,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,7 @@ func TestWriteAndRead(t *testing.T) {
 	n := 0
 	for ; ; n++ {
 		e, err := p.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -115,11 +118,25 @@ func TestManifestIsParsedStrictly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range [][2]string{
-		{`bundle/v1`, `bundle/v2`}, {`"epoch":1`, `"epoch":1,"epoch":2`}, {`"epoch":1`, `"epoch":1,"extra":2`}, {`"proof":"range"`, `"proof":"magic"`},
-		{`"proof":"range"`, `"proof":"inclusion"`}, {`"range":{"first":0,"count":10},`, ``}, {`"count":10`, `"count":11`}, {`"count":10`, `"count":18446744073709551615`},
-		{`"base":0`, `"base":5`}, {`"base":0`, `"base":18446744073709551615`}, {`"kind":"proven"`, `"kind":"certain"`}, {`"filter":[]`, `"filter":[{"kind":"claim","field":"text"}]`},
-		{`"filter":[]`, `"filter":[{"kind":"clear","field":"ip","values":["x"]}]`}, {`"checkpoint"`, `"../checkpoint"`}, {`"checkpoint"`, `"leaves/000001.bin"`},
-		{`"checkpoint"`, `"events/000000.ndjson"`}, {`"size":5`, `"size":-5`}, {`"size":5`, `"size":99999999`}, {`"tree_size":10`, `"tree_size":9223372036854775807`},
+		{`bundle/v1`, `bundle/v2`},
+		{`"epoch":1`, `"epoch":1,"epoch":2`},
+		{`"epoch":1`, `"epoch":1,"extra":2`},
+		{`"proof":"range"`, `"proof":"magic"`},
+		{`"proof":"range"`, `"proof":"inclusion"`},
+		{`"range":{"first":0,"count":10},`, ``},
+		{`"count":10`, `"count":11`},
+		{`"count":10`, `"count":18446744073709551615`},
+		{`"base":0`, `"base":5`},
+		{`"base":0`, `"base":18446744073709551615`},
+		{`"kind":"proven"`, `"kind":"certain"`},
+		{`"filter":[]`, `"filter":[{"kind":"claim","field":"text"}]`},
+		{`"filter":[]`, `"filter":[{"kind":"clear","field":"ip","values":["x"]}]`},
+		{`"checkpoint"`, `"../checkpoint"`},
+		{`"checkpoint"`, `"leaves/000001.bin"`},
+		{`"checkpoint"`, `"events/000000.ndjson"`},
+		{`"size":5`, `"size":-5`},
+		{`"size":5`, `"size":99999999`},
+		{`"tree_size":10`, `"tree_size":9223372036854775807`},
 	} {
 		text := strings.Replace(base, c[0], c[1], 1)
 		if text == base {
@@ -135,8 +152,20 @@ func TestGlob(t *testing.T) {
 	for _, c := range []struct {
 		p, s string
 		want bool
-	}{{"invoice.*", "invoice.update", true}, {"invoice.*", "invoice", false}, {"*", "", true}, {"", "", true}, {"", "a", false}, {"*.read", "patient.read", true}, {"a*b*c", "axxbyyc", true},
-		{"a*b*c", "axxbyy", false}, {"**", "x", true}, {"user.login", "user.login", true}, {"user.login", "user.logins", false}, {"*a*a*a*a*a*b", strings.Repeat("a", 128), false}} {
+	}{
+		{"invoice.*", "invoice.update", true},
+		{"invoice.*", "invoice", false},
+		{"*", "", true},
+		{"", "", true},
+		{"", "a", false},
+		{"*.read", "patient.read", true},
+		{"a*b*c", "axxbyyc", true},
+		{"a*b*c", "axxbyy", false},
+		{"**", "x", true},
+		{"user.login", "user.login", true},
+		{"user.login", "user.logins", false},
+		{"*a*a*a*a*a*b", strings.Repeat("a", 128), false},
+	} {
 		if got := glob(c.p, []byte(c.s)); got != c.want {
 			t.Errorf("glob(%q, %q) = %v", c.p, c.s, got)
 		}
@@ -209,9 +238,11 @@ func TestCheckViewRefusesWhatIsNotJSON(t *testing.T) {
 	if err := CheckView([]byte(good), 4, e.Hash, &v, r); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"", "[]", "null", good + "x", good[:len(good)-1], `{}`, `{"seq":4,"seq":4}`, strings.Replace(good, `"fields_state":{}`, `"fields_state":{"/x":"fine"}`, 1),
+	for _, bad := range []string{
+		"", "[]", "null", good + "x", good[:len(good)-1], `{}`, `{"seq":4,"seq":4}`, strings.Replace(good, `"fields_state":{}`, `"fields_state":{"/x":"fine"}`, 1),
 		strings.Replace(good, `"fields_state":{}`, `"fields_state":[]`, 1), strings.Replace(good, `"leaf_hash":"`, `"leaf_hash":"0`, 1),
-		strings.Replace(good, `"context":{}`, `"context":{"a~/b":[{"c":1}]}`, 1), strings.Replace(good, `"op":"replace"`, `"op":"remove"`, 1)} {
+		strings.Replace(good, `"context":{}`, `"context":{"a~/b":[{"c":1}]}`, 1), strings.Replace(good, `"op":"replace"`, `"op":"remove"`, 1),
+	} {
 		if err := CheckView([]byte(bad), 4, e.Hash, &v, r); err == nil {
 			t.Errorf("accepted %s", bad)
 		}

@@ -56,8 +56,10 @@ type Writer struct {
 // NewWriter starts a bundle.
 func NewWriter(w io.Writer, meta Meta) (*Writer, error) {
 	b := &Writer{zip: zip.NewWriter(w), parts: map[string]int{}}
-	b.m = Manifest{Format: Format, CreatedAt: meta.CreatedAt.UTC().Truncate(time.Microsecond), Origin: meta.Origin, LogID: meta.LogID, Epoch: meta.Epoch, Base: meta.Base,
-		TreeSize: meta.TreeSize, Proof: ModeInclusion, Filter: meta.Filter, Masking: meta.Masking}
+	b.m = Manifest{
+		Format: Format, CreatedAt: meta.CreatedAt.UTC().Truncate(time.Microsecond), Origin: meta.Origin, LogID: meta.LogID, Epoch: meta.Epoch, Base: meta.Base,
+		TreeSize: meta.TreeSize, Proof: ModeInclusion, Filter: meta.Filter, Masking: meta.Masking,
+	}
 	if b.m.Filter == nil {
 		b.m.Filter = []Clause{}
 	}
@@ -242,8 +244,10 @@ func (b *Writer) flush(name string, p *part) {
 		return
 	}
 	b.m.Files = append(b.m.Files, File{Name: name, Size: p.size, SHA256: hex.EncodeToString(p.sum.Sum(nil))})
-	w, err := b.zip.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: b.m.CreatedAt, CRC32: p.crc.Sum32(),
-		UncompressedSize64: uint64(p.size), CompressedSize64: uint64(p.out.Len())})
+	w, err := b.zip.CreateRaw(&zip.FileHeader{
+		Name: name, Method: zip.Deflate, Modified: b.m.CreatedAt, CRC32: p.crc.Sum32(),
+		UncompressedSize64: uint64(p.size), CompressedSize64: uint64(p.out.Len()),
+	})
 	if err == nil {
 		_, err = w.Write(p.out.Bytes())
 	}

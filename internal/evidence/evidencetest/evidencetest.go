@@ -74,8 +74,10 @@ func newEvent(i int) *Event {
 	nonce := sha256.Sum256([]byte(fmt.Sprint("nonce ", i)))
 	actions := [...]string{"invoice.update", "invoice.read", "patient.read", "user.login"}
 	outcomes := [...]string{"success", "success", "denied"}
-	e.Leaf = evidence.Leaf{Nonce: [16]byte(nonce[:16]), RecordedAt: Start + int64(i)*Step, OccurredAt: Start + int64(i)*Step - 1500, Source: "booking.api",
-		Action: actions[i%4], Category: "data", Activity: strings.Split(actions[i%4], ".")[1], Outcome: outcomes[i%3], ResourceType: "invoice"}
+	e.Leaf = evidence.Leaf{
+		Nonce: [16]byte(nonce[:16]), RecordedAt: Start + int64(i)*Step, OccurredAt: Start + int64(i)*Step - 1500, Source: "booking.api",
+		Action: actions[i%4], Category: "data", Activity: strings.Split(actions[i%4], ".")[1], Outcome: outcomes[i%3], ResourceType: "invoice",
+	}
 	if i%5 == 0 {
 		e.Leaf.Producer = &evidence.Producer{ID: "node-1", Boot: "b1", Seq: uint64(i)}
 	}
@@ -83,8 +85,15 @@ func newEvent(i int) *Event {
 		e.Leaf.Class = 1
 	}
 	e.Groups = [][]evidence.Field{
-		{{Path: "/changes/0/after", Value: fmt.Sprint(i, ".50")}, {Path: "/changes/0/before", Value: "null"}, {Path: "/changes/0/path", Value: `"/price"`},
-			{Path: "/data/a/b", Value: `{"x":[1,2]}`}, {Path: "/id", Value: fmt.Sprintf(`"e-%d"`, i)}, {Path: "/resource/id", Value: `"` + Resource(i) + `"`}, {Path: "/severity", Value: `"info"`}},
+		{
+			{Path: "/changes/0/after", Value: fmt.Sprint(i, ".50")},
+			{Path: "/changes/0/before", Value: "null"},
+			{Path: "/changes/0/path", Value: `"/price"`},
+			{Path: "/data/a/b", Value: `{"x":[1,2]}`},
+			{Path: "/id", Value: fmt.Sprintf(`"e-%d"`, i)},
+			{Path: "/resource/id", Value: `"` + Resource(i) + `"`},
+			{Path: "/severity", Value: `"info"`},
+		},
 		{{Path: "/actor/email", Value: `"` + Actor(i) + `@example.com"`}, {Path: "/actor/id", Value: `"` + Actor(i) + `"`}, {Path: "/actor/name", Value: `"\u00c4nne \"` + Actor(i) + `\""`}},
 		{{Path: "/subject/id", Value: `"` + Subject(i) + `"`}, {Path: "/subject/type", Value: `"patient"`}},
 	}
@@ -107,8 +116,10 @@ func (e *Event) seal() {
 		e.Roots = append(e.Roots, evidence.GroupRoot(uint8(slot), c))
 	}
 	e.Leaf.FieldsRoot = evidence.FieldsRoot(e.Roots)
-	e.Leaf.Tags = [3][16]byte{d.Tag(PersonTag(Actor(e.I), period), e.Leaf.Nonce, evidence.RoleActor),
-		d.Tag(PersonTag(Subject(e.I), period), e.Leaf.Nonce, evidence.RoleSubject), d.Tag(ResourceTag(Resource(e.I), period), e.Leaf.Nonce, evidence.RoleResource)}
+	e.Leaf.Tags = [3][16]byte{
+		d.Tag(PersonTag(Actor(e.I), period), e.Leaf.Nonce, evidence.RoleActor),
+		d.Tag(PersonTag(Subject(e.I), period), e.Leaf.Nonce, evidence.RoleSubject), d.Tag(ResourceTag(Resource(e.I), period), e.Leaf.Nonce, evidence.RoleResource),
+	}
 	e.Bytes = e.Leaf.Append(nil)
 	e.Hash = evidence.LeafHash(e.Bytes)
 }

@@ -25,6 +25,7 @@ export function AuditLogPage() {
   const { live, set, histogram } = usePreferences();
   const narrow = useMediaQuery('(max-width: 48em)', undefined, { getInitialValueInEffect: false }) ?? false;
   const scroller = useRef<HTMLDivElement>(null);
+  const grid = useRef<HTMLDivElement>(null);
   const searchBox = useRef<HTMLInputElement>(null);
   const [help, setHelp] = useState(false);
   const [exporting, setExporting] = useState(false);
@@ -51,7 +52,7 @@ export function AuditLogPage() {
   const openAt = useCallback((index: number) => open(rows[index]?.seq ?? null), [rows, open]);
   const close = useCallback(() => {
     open(null);
-    scroller.current?.focus({ preventScroll: true });
+    grid.current?.focus({ preventScroll: true });
   }, [open]);
   const step = (by: number): void => {
     const next = Math.min(rows.length - 1, Math.max(0, active + by));
@@ -112,7 +113,7 @@ export function AuditLogPage() {
             </>
           ) : (
             <MemoEventTable
-              rows={rows} active={active} opened={opened} busy={list.events.isPlaceholderData} scroller={scroller} onActivate={activate} onOpen={openAt}
+              rows={rows} active={active} opened={opened} busy={list.events.isPlaceholderData} scroller={scroller} grid={grid} onActivate={activate} onOpen={openAt}
               onNearEnd={more} footer={footer}
             />
           ))}

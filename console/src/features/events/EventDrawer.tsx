@@ -41,10 +41,14 @@ export function EventDrawer({ seq, known, narrow, onClose }: Props) {
   );
   if (narrow) {
     return (
-      <Drawer opened onClose={onClose} size="100%" position="right" withCloseButton={false} padding={0} aria-label={`Event ${seq}`} transitionProps={{ duration: 120 }}>
-        {actions}
-        {body}
-      </Drawer>
+      <Drawer.Root opened onClose={onClose} size="100%" position="right" padding={0} transitionProps={{ duration: 120 }}>
+        <Drawer.Content aria-label={`Event ${seq}`}>
+          <Drawer.Body>
+            {actions}
+            {body}
+          </Drawer.Body>
+        </Drawer.Content>
+      </Drawer.Root>
     );
   }
   return (

@@ -17,26 +17,31 @@ export function Shell() {
       <a className="skip" href="#main">
         Skip to content
       </a>
-      <div className={classes.rail}>
+      <nav className={classes.rail} aria-label="Main">
         <Brand />
         <Links />
         <div className={classes.spacer} />
         <UserMenu />
-      </div>
+      </nav>
       <header className={classes.top}>
         <Brand />
         <button type="button" className={classes.burger} onClick={show} aria-label="Open navigation" aria-expanded={open}>
           <IconMenu size={22} />
         </button>
       </header>
-      <Drawer opened={open} onClose={close} size="17rem" withCloseButton={false} padding={0} title={undefined} aria-label="Navigation" styles={{ body: { height: '100%' } }}>
-        <div className={classes.drawer}>
-          <Brand />
-          <Links />
-          <div className={classes.spacer} />
-          <UserMenu />
-        </div>
-      </Drawer>
+      <Drawer.Root opened={open} onClose={close} size="17rem" padding={0} styles={{ body: { height: '100%' } }}>
+        <Drawer.Overlay />
+        <Drawer.Content aria-label="Navigation">
+          <Drawer.Body>
+            <nav className={classes.drawer} aria-label="Main">
+              <Brand />
+              <Links />
+              <div className={classes.spacer} />
+              <UserMenu />
+            </nav>
+          </Drawer.Body>
+        </Drawer.Content>
+      </Drawer.Root>
       <main className={classes.main} id="main" tabIndex={-1}>
         <Outlet />
       </main>
@@ -61,8 +66,7 @@ function Links() {
   const settings = useMay('settings.manage');
   const access = useMay('access.manage');
   return (
-    <nav aria-label="Main">
-      <ul className={classes.links}>
+    <ul className={classes.links}>
         <li>
           <Link to="/events" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
             <IconLog /> Audit log
@@ -85,7 +89,6 @@ function Links() {
             </Link>
           </li>
         )}
-      </ul>
-    </nav>
+    </ul>
   );
 }
