@@ -38,6 +38,17 @@ func (f *CustomField) compile() error {
 	return nil
 }
 
+// class is how values of the field are kept.
+func (f *CustomField) class() event.Class {
+	if !f.Personal {
+		return event.Class{Category: f.Category, Kind: event.Operational}
+	}
+	if f.Category == "" {
+		return event.Class{Category: "user", Kind: event.Personal}
+	}
+	return event.Class{Category: f.Category, Kind: event.Personal}
+}
+
 // custom returns the definition of a custom field, or nil.
 func (s *Settings) custom(name string) *CustomField {
 	for i := range s.Custom {
@@ -48,7 +59,7 @@ func (s *Settings) custom(name string) *CustomField {
 	return nil
 }
 
-// checkCustom validates an event's custom fields against the tenant's definitions, and marks the personal ones.
+// checkCustom validates an event's custom fields against the tenant's definitions.
 func (s *Settings) checkCustom(e *event.Event) error {
 	var wrong []errs.FieldError
 	for _, m := range e.Custom {
@@ -59,9 +70,6 @@ func (s *Settings) checkCustom(e *event.Event) error {
 		}
 		if d := s.Custom[i].mismatch(m.Value); d != "" {
 			wrong = append(wrong, errs.FieldError{Pointer: "/custom/" + m.Name, Code: "invalid", Detail: d})
-		}
-		if s.Custom[i].Personal {
-			e.Personal = append(e.Personal, "/custom/"+m.Name)
 		}
 	}
 	if e.Category != "governance" {

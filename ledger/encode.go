@@ -255,6 +255,11 @@ func (l *Ledger) ownersOf(t *tenant, ev *event.Event, f *event.Field, who person
 }
 
 func (l *Ledger) classify(t *tenant, ev *event.Event, f *event.Field) event.Class {
+	if name, ok := strings.CutPrefix(f.Path, "/custom/"); ok {
+		if d := t.settings.Load().custom(name); d != nil {
+			return d.class()
+		}
+	}
 	for _, p := range ev.Personal {
 		if p == f.Path || strings.HasPrefix(f.Path, p) && len(f.Path) > len(p) && f.Path[len(p)] == '/' {
 			c := l.opt.Classifier.Classify(ev.Action, f.Path, f.Value)
@@ -263,11 +268,6 @@ func (l *Ledger) classify(t *tenant, ev *event.Event, f *event.Field) event.Clas
 			}
 			c.Kind = event.Personal
 			return c
-		}
-	}
-	if name, ok := strings.CutPrefix(f.Path, "/custom/"); ok {
-		if d := t.settings.Load().custom(name); d != nil && !d.Personal {
-			return event.Class{Category: d.Category, Kind: event.Operational}
 		}
 	}
 	if n, member, ok := changeMember(f.Path); ok && n < len(ev.Changes) && (member == "before" || member == "after") {
