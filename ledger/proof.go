@@ -63,6 +63,20 @@ func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask ev
 	return out, err
 }
 
+// Inclusion returns the inclusion proof of the leaf at index in the newest checkpoint, and that checkpoint's size.
+func (l *Ledger) Inclusion(ctx context.Context, tenantID string, index uint64) ([]tlog.Hash, uint64, error) {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return nil, 0, err
+	}
+	p := t.published.Load()
+	if index >= p.size {
+		return nil, 0, errs.New(errs.NotFound, "the checkpoint of size %d does not cover leaf %d", p.size, index)
+	}
+	path, err := l.inclusion(ctx, t, index, p)
+	return path, p.size, err
+}
+
 // inclusion proves the leaf at index in the published tree.
 func (l *Ledger) inclusion(ctx context.Context, t *tenant, index uint64, p *publishedState) ([]tlog.Hash, error) {
 	return tlog.Inclusion(ctx, p.edge.Reader(l.tiles(t, t.committed.Load().epoch)), index, p.size)

@@ -188,7 +188,9 @@ const maxAttempts = 5
 
 func (l *Ledger) record(ctx context.Context, t *tenant, r *Receipt, at []int, events []*event.Event, opt AppendOptions, effect Effect) error {
 	for attempt := 0; ; attempt++ {
-		s := &submission{ctx: ctx, t: t, effect: effect, atomic: opt.Atomic, period: periodID{period: evidence.Period(sqldb.Now())}}
+		// The month is that of recorded_at, which stands still while the clock lies behind the newest event.
+		at := max(sqldb.Now(), t.committed.Load().recordedAt)
+		s := &submission{ctx: ctx, t: t, effect: effect, atomic: opt.Atomic, period: periodID{period: evidence.Period(at)}}
 		old, err := l.prepare(ctx, s, r, at, events, opt)
 		if err != nil {
 			return err

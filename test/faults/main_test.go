@@ -3,6 +3,7 @@ package faults
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -47,3 +48,5 @@ func digest(b []byte) string {
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
 }
+
+func unmarshal(b []byte, v any) error { return json.Unmarshal(b, v) }

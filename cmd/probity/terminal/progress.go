@@ -24,8 +24,8 @@ type Progress struct {
 	mu   sync.Mutex
 	last time.Time
 	// from is where the work began, when a part of it had been done before.
-	from  int64
-	begun bool
+	from, fromCount int64
+	begun           bool
 }
 
 // State is how far a work is. Done and Total may be in another unit than Count, which people are told: bytes of files, say, when events are counted.
@@ -52,7 +52,7 @@ func (p *Progress) Update(st State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.begun {
-		p.begun, p.from = true, st.Done
+		p.begun, p.from, p.fromCount, p.start = true, st.Done, st.Count, time.Now()
 	}
 	now := time.Now()
 	every := lineEvery
@@ -78,12 +78,12 @@ func (p *Progress) Update(st State) {
 // words describes a state: "120,000 events, 24,000/s, about 12 s left".
 func (p *Progress) words(st State, took time.Duration) string {
 	text := Count(st.Count) + " " + st.Unit
-	if took > 0 {
-		text += ", " + Count(int64(float64(st.Count)/took.Seconds())) + "/s"
+	if n := st.Count - p.fromCount; n > 0 && took > 0 {
+		text += ", " + Count(int64(float64(n)/took.Seconds())) + "/s"
 	}
 	if done := st.Done - p.from; st.Total > st.Done && done > 0 {
 		left := time.Duration(float64(took) / float64(done) * float64(st.Total-st.Done))
-		text += ", about " + Duration(max(left, 10*time.Second).Round(time.Second)) + " left"
+		text += ", about " + Duration(max(left, time.Second).Round(time.Second)) + " left"
 	}
 	return text
 }

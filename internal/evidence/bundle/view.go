@@ -1,7 +1,7 @@
 package bundle
 
 import (
-	"encoding/hex"
+	"encoding/base64"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +43,7 @@ func CheckView(view []byte, seq uint64, leafHash evidence.Hash, v *evidence.View
 			named = true
 			err = c.same("/seq", m.value, strconv.FormatUint(seq, 10))
 		case "leaf_hash":
-			err = c.same("/leaf_hash", m.value, `"`+hex.EncodeToString(leafHash[:])+`"`)
+			err = c.same("/leaf_hash", m.value, `"`+base64.StdEncoding.EncodeToString(leafHash[:])+`"`)
 		default:
 			err = c.value("/"+m.name, m.value)
 		}

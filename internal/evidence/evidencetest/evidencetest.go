@@ -2,7 +2,7 @@ package evidencetest
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"sync"
@@ -154,7 +154,7 @@ func (e *Event) View(masked bool) []byte {
 	return fmt.Appendf(nil, `{"seq":%d,"recorded_at":"%s","id":"e-%d","source":"booking.api","action":"%s","category":"data","activity":"%s","occurred_at":"%s","severity":"info",`+
 		`"outcome":{"status":"%s"},"actor":{"id":"%s","name":%s,"email":%s,"handle":5},"resource":{"type":"invoice","id":"%s"},"subject":%s,`+
 		`"changes":[{"path":"/price","op":"replace","before":null,"after":%d.50}],"context":{},"custom":{},"data":{"a":{"b":{"x":[1,2]}}},"sentence":"Somebody did something","fields_state":%s,"leaf_hash":"%s"}`,
-		e.I, t(e.Leaf.RecordedAt), e.I, e.Leaf.Action, e.Leaf.Activity, t(e.Leaf.OccurredAt), e.Leaf.Outcome, Actor(e.I), name, email, Resource(e.I), subject, e.I, states, hex.EncodeToString(e.Hash[:]))
+		e.I, t(e.Leaf.RecordedAt), e.I, e.Leaf.Action, e.Leaf.Activity, t(e.Leaf.OccurredAt), e.Leaf.Outcome, Actor(e.I), name, email, Resource(e.I), subject, e.I, states, base64.StdEncoding.EncodeToString(e.Hash[:]))
 }
 
 // Log is a sample log held in memory.

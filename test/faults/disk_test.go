@@ -1,0 +1,132 @@
+package faults
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"probity.dev/test/instance"
+)
+
+// within says that the test runs in a mount namespace of its own already.
+const within = "PROBITY_TEST_MOUNTS"
+
+// smallDisk mounts a file system of its own, of size megabytes. Where the process may not mount, the test runs once more in a namespace in which it may, and done says that
+// nothing is left to do here.
+func smallDisk(t *testing.T, megabytes int) (dir string, done bool) {
+	t.Helper()
+	dir = t.TempDir()
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=700,size="+strconv.Itoa(megabytes)+"m")
+	if err == nil {
+		t.Cleanup(func() {
+			if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+				t.Errorf("unmount %s: %v", dir, err)
+			}
+		})
+		return dir, false
+	}
+	if !errors.Is(err, syscall.EPERM) || os.Getenv(within) != "" {
+		instance.Missing(t, "no file system can be mounted here: %v", err)
+	}
+	c := exec.Command("unshare", "--user", "--map-root-user", "--mount", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	c.Env = append(os.Environ(), within+"=1")
+	out, err := c.CombinedOutput()
+	t.Logf("in a namespace of its own:\n%s", out)
+	switch {
+	case err != nil && !strings.Contains(string(out), "=== RUN"):
+		instance.Missing(t, "no file system can be mounted here, and no namespace made: %v", err)
+	case err != nil:
+		t.Error(err)
+	case strings.Contains(string(out), "--- SKIP"):
+		instance.Missing(t, "no file system can be mounted, in a namespace of its own neither")
+	}
+	return "", true
+}
+
+// TestFullDisk fills the disk under a server that is written to. It says so, loses nothing, serves readers meanwhile, and goes on as soon as there is room.
+func TestFullDisk(t *testing.T) {
+	disk, done := smallDisk(t, 24)
+	if done {
+		return
+	}
+	dir := filepath.Join(disk, "data")
+	founded := instance.Init(t, dir)
+	book := instance.NewBook(t, founded.VKey)
+	ballast := filepath.Join(disk, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 12<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := instance.Start(t, dir, founded.APIKey, "--seal-after", "100ms")
+	full := fill(t, s, book)
+	refused(t, s)
+	if n := s.Count("source=filler&action=order.update&limit=1000"); n != book.Acked() {
+		t.Errorf("on the full disk %d of %d events are found", n, book.Acked())
+	}
+	time.Sleep(1500 * time.Millisecond) // checkpoints and sealing fail as well, and must not break anything
+	if !s.Alive() {
+		t.Fatal("the server ended on a full disk")
+	}
+	s.Kill() // and now it must start on a full disk, or say why not
+	s, said := instance.TryStart(t, dir, founded.APIKey)
+	if s == nil && !strings.Contains(said, "disk") {
+		t.Errorf("the server does not start on a full disk and does not say why: %q", said)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	if s == nil {
+		s = instance.Start(t, dir, founded.APIKey)
+	}
+	s.Until(15*time.Second, "events were accepted again", func() bool {
+		a := s.Do("POST", "/api/events", batch("filler", full, 10), "Content-Type", "application/json")
+		return a.Status == 201
+	})
+	book.Receipt("filler", s.Append(batch("filler", full, 500)))
+	book.Check(s)
+	s.Stop()
+	r := book.Verify(dir)
+	t.Logf("full after %d events; log of %d verified", full, r.Logs[0].Size)
+}
+
+// fill writes until the disk is full and returns the number of the first event that was not recorded.
+func fill(t *testing.T, s *instance.Server, book *instance.Book) int {
+	t.Helper()
+	for n := 0; n < 400_000; n += 500 {
+		a := s.Do("POST", "/api/events", batch("filler", n, 500), "Content-Type", "application/json")
+		if a.Status == 201 {
+			r := new(instance.Receipt)
+			a.JSON(s, r)
+			book.Receipt("filler", r)
+			continue
+		}
+		var p instance.Problem
+		a.JSON(s, &p)
+		if a.Status != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(p.Detail, "disk is full") || a.Header.Get("Content-Type") != "application/problem+json" {
+			t.Fatalf("a full disk answers %d, Retry-After %q: %s", a.Status, a.Header.Get("Retry-After"), a.Body)
+		}
+		return n
+	}
+	t.Fatal("the disk does not fill up")
+	return 0
+}
+
+// refused demands that a full disk refuses everything of some size, always in the same way.
+func refused(t *testing.T, s *instance.Server) {
+	t.Helper()
+	for i := range 20 {
+		a := s.Do("POST", "/api/events", batch("late", i*500, 500), "Content-Type", "application/json")
+		if a.Status != 503 {
+			t.Errorf("attempt %d on a full disk: %d %.200s", i, a.Status, a.Body)
+			return
+		}
+	}
+	if a := s.Do("GET", "/healthz", nil); a.Status != 200 {
+		t.Errorf("health: %d", a.Status)
+	}
+}
