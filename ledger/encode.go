@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
@@ -471,25 +473,22 @@ func (enc *encoder) prints(t *tenant, ev *event.Event) (print, digest uint64) {
 	if enc.macOf != t {
 		enc.mac, enc.macOf = hmac.New(sha256.New, t.dedupe.key[:]), t
 	}
-	enc.mac.Reset()
-	enc.write(ev.Source)
-	enc.write(ev.ID)
-	print = binary.BigEndian.Uint64(enc.mac.Sum(enc.sum[:0]))
-	enc.mac.Reset()
-	for _, s := range [...]string{ev.Action, ev.Outcome.Status, ev.Resource.Type} {
-		enc.write(s)
-	}
+	b := appendPart(enc.plain[:0], ev.Source)
+	print = enc.keyed(appendPart(b, ev.ID))
+	b = appendPart(appendPart(appendPart(b[:0], ev.Action), ev.Outcome.Status), ev.Resource.Type)
 	for i := range enc.fields {
-		enc.write(enc.fields[i].Path)
-		enc.plain = binary.AppendUvarint(enc.plain[:0], uint64(len(enc.fields[i].Value)))
-		enc.mac.Write(enc.plain)
-		enc.mac.Write(enc.fields[i].Value)
+		b = appendPart(appendPart(b, enc.fields[i].Path), enc.fields[i].Value)
 	}
-	return print, binary.BigEndian.Uint64(enc.mac.Sum(enc.sum[:0]))
+	enc.plain = b
+	return print, enc.keyed(b)
 }
 
-func (enc *encoder) write(s string) {
-	enc.plain = binary.AppendUvarint(enc.plain[:0], uint64(len(s)))
-	enc.plain = append(enc.plain, s...)
-	enc.mac.Write(enc.plain)
+func appendPart[T string | []byte | jsontext.Value](b []byte, s T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func (enc *encoder) keyed(b []byte) uint64 {
+	enc.mac.Reset()
+	enc.mac.Write(b)
+	return binary.BigEndian.Uint64(enc.mac.Sum(enc.sum[:0]))
 }

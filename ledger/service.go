@@ -189,8 +189,8 @@ const maxAttempts = 5
 func (l *Ledger) record(ctx context.Context, t *tenant, r *Receipt, at []int, events []*event.Event, opt AppendOptions, effect Effect) error {
 	for attempt := 0; ; attempt++ {
 		// The month is that of recorded_at, which stands still while the clock lies behind the newest event.
-		at := max(sqldb.Now(), t.committed.Load().recordedAt)
-		s := &submission{ctx: ctx, t: t, effect: effect, atomic: opt.Atomic, period: periodID{period: evidence.Period(at)}}
+		stamp := max(sqldb.Now(), t.committed.Load().recordedAt)
+		s := &submission{ctx: ctx, t: t, effect: effect, atomic: opt.Atomic, period: periodID{period: evidence.Period(stamp)}}
 		old, err := l.prepare(ctx, s, r, at, events, opt)
 		if err != nil {
 			return err
@@ -228,6 +228,9 @@ func (l *Ledger) prepare(ctx context.Context, s *submission, r *Receipt, at []in
 		s.bytes += len(x.leaf) + len(x.row.Clear) + len(x.row.Sealed) + 200
 		s.events = append(s.events, x)
 		places = append(places, at[i])
+	}
+	if err := s.t.people.Prepare(&s.people); err != nil {
+		return nil, err
 	}
 	if opt.Lifetime {
 		return l.dropRecorded(ctx, s, r, places)

@@ -61,10 +61,19 @@ func (b *Batch) addDisplay(e *entry, id Identity) {
 
 // Persist writes the batch in tx, as one row of the journal: the directory's tables are in random order, and a page written for each new person
 // would cost more than the events. Merge files the rows later.
+//
+// Prepare MUST have been called before.
 func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, b *Batch) error {
 	if b.Empty() {
 		return nil
 	}
+	b.journal = d.fresh.nextJournal()
+	_, err := tx.ExecContext(ctx, `INSERT INTO person_journal (tenant_no, id, body) VALUES ($1, $2, $3)`, d.no, b.journal, b.rows.encode())
+	return sqldb.Translate(err)
+}
+
+// Prepare seals what the batch will store. It is the expensive part and needs no transaction.
+func (d *Directory) Prepare(b *Batch) error {
 	b.rows = journalRows{}
 	for _, e := range b.persons {
 		if err := d.personRows(&b.rows, e); err != nil {
@@ -86,9 +95,7 @@ func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, b *Batch) error {
 		}
 		b.rows.profiles = append(b.rows.profiles, profileRow{p.key, sealed})
 	}
-	b.journal = d.fresh.nextJournal()
-	_, err := tx.ExecContext(ctx, `INSERT INTO person_journal (tenant_no, id, body) VALUES ($1, $2, $3)`, d.no, b.journal, b.rows.encode())
-	return sqldb.Translate(err)
+	return nil
 }
 
 func (d *Directory) personRows(rows *journalRows, e *entry) error {

@@ -147,10 +147,11 @@ func (v *Vector) Open(g Group, col Column) error {
 	}
 	v.Dict, v.Codes = v.chunk.dict, v.Codes[:0]
 	v.Strings = v.chunk.strs
-	if v.Dict {
-		v.Ints = append(v.Ints[:0], v.chunk.nums...)
-	} else {
-		v.Ints = v.Ints[:0]
+	v.Ints = v.Ints[:0]
+	if v.Dict && len(v.Strings) == 0 {
+		for code := range int32(v.chunk.entries) {
+			v.Ints = append(v.Ints, v.chunk.num(code))
+		}
 	}
 	return nil
 }

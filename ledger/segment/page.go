@@ -22,9 +22,9 @@ type chunkReader struct {
 
 	// Dictionary, when the chunk has one.
 	dict    bool
+	entries int
 	strs    []string
-	nums    []int64
-	dictRaw []byte
+	dictRaw []byte // of an integer column: 8 bytes little-endian per entry
 
 	// The decoded page: rows [from, to) of the row group.
 	page     int
@@ -51,7 +51,7 @@ func (c *chunkReader) open(f *file, group, col int) error {
 	}
 	c.codec, c.pages, c.rows = m.Codec, ix.PageLocations, int(f.md.RowGroups[group].NumRows)
 	c.page, c.from, c.to = -1, 0, 0
-	c.dict, c.strs, c.nums = m.DictionaryPageOffset > 0, c.strs[:0], c.nums[:0]
+	c.dict, c.strs, c.entries = m.DictionaryPageOffset > 0, c.strs[:0], 0
 	if c.dict {
 		if err := c.readDictionary(m); err != nil {
 			return c.fail(err)
@@ -149,12 +149,10 @@ func (c *chunkReader) readDictionary(m *format.ColumnMetaData) error {
 	if h.DictionaryPageHeader.V.Encoding != format.Plain || n <= 0 || n > c.rows {
 		return errPage
 	}
+	c.entries = n
 	if c.f.cols[c.col].kind == kindInt64 {
 		if len(raw) != 8*n {
 			return errPage
-		}
-		for i := range n {
-			c.nums = append(c.nums, int64(binary.LittleEndian.Uint64(raw[8*i:])))
 		}
 		return nil
 	}
@@ -240,7 +238,6 @@ func (c *chunkReader) decodeCodes(raw []byte, rows int) error {
 	if len(raw) < 1 || raw[0] > 32 {
 		return errPage
 	}
-	n := int32(len(c.strs) + len(c.nums))
 	if raw[0] == 0 { // every code is 0
 		if cap(c.codes) < rows {
 			c.codes = make([]int32, rows)
@@ -257,19 +254,26 @@ func (c *chunkReader) decodeCodes(raw []byte, rows int) error {
 		return errPage
 	}
 	c.codes = c.codes[:rows]
+	most := uint32(0)
 	for _, v := range c.codes {
-		if uint32(v) >= uint32(n) {
-			return errPage
-		}
+		most = max(most, uint32(v))
+	}
+	if most >= uint32(c.entries) {
+		return errPage
 	}
 	return nil
+}
+
+// num returns an entry of an integer dictionary.
+func (c *chunkReader) num(code int32) int64 {
+	return int64(binary.LittleEndian.Uint64(c.dictRaw[8*code:]))
 }
 
 // fillInts stores rows [from, to) of the row group in the int64 member of out at off. The page must hold them.
 func (c *chunkReader) fillInts(out []Row, from, to int, off uintptr) {
 	if c.dict {
 		for i, code := range c.codes[from-c.from : to-c.from] {
-			*(*int64)(unsafe.Add(unsafe.Pointer(&out[i]), off)) = c.nums[code]
+			*(*int64)(unsafe.Add(unsafe.Pointer(&out[i]), off)) = c.num(code)
 		}
 		return
 	}

@@ -81,9 +81,7 @@ func (w *Working) Scan(from, to int64, cols Columns, desc bool, yield func(*Row)
 		if err := s.openGroup(g); err != nil {
 			return err
 		}
-		a, _ := slices.BinarySearch(s.seqs, from)
-		b, _ := slices.BinarySearch(s.seqs, to)
-		if err := s.scan(a, b, desc, yield); err != nil {
+		if err := s.scan(s.position(from), s.position(to), desc, yield); err != nil {
 			return err
 		}
 	}
@@ -135,7 +133,9 @@ type scanner struct {
 	chunks [len(columnOffset)]chunkReader
 	opened [len(columnOffset)]bool
 	group  int
-	seqs   []int64
+	n      int     // rows of the group
+	first  int64   // their first seq
+	seqs   []int64 // their seqs; empty when they have no gaps
 	rows   [window]Row
 }
 
@@ -156,33 +156,29 @@ func (s *scanner) reset(f *file, cols Columns) {
 	s.f, s.cols = f, cols
 }
 
-// openGroup makes a row group current and decodes its seq column.
+// openGroup makes a row group current and decodes its seq column, unless its bounds say that there are no gaps: then n distinct values leave no
+// choice.
 func (s *scanner) openGroup(g int) error {
-	s.group = g
+	s.group, s.n, s.seqs = g, int(s.f.md.RowGroups[g].NumRows), s.seqs[:0]
 	clear(s.opened[:])
-	n := int(s.f.md.RowGroups[g].NumRows)
-	s.seqs = s.seqs[:0]
 	lo, hi, err := s.f.intBounds(g, int(ColSeq))
 	if err != nil {
 		return err
 	}
-	if hi-lo == int64(n-1) { // without gaps, which is the rule: n distinct values leave no choice
-		for i := range n {
-			s.seqs = append(s.seqs, lo+int64(i))
-		}
+	if s.first = lo; hi-lo == int64(s.n-1) {
 		return nil
 	}
 	c := &s.chunks[ColSeq]
 	if err := c.open(s.f, g, int(ColSeq)); err != nil {
 		return err
 	}
-	for len(s.seqs) < n {
+	for len(s.seqs) < s.n {
 		if err := c.load(len(s.seqs)); err != nil {
 			return err
 		}
 		s.seqs = append(s.seqs, c.ints...)
 	}
-	for i := 1; i < n; i++ {
+	for i := 1; i < s.n; i++ {
 		if s.seqs[i] <= s.seqs[i-1] {
 			return fmt.Errorf("%s: seq is out of order in row group %d", s.f.path, g)
 		}
@@ -190,11 +186,28 @@ func (s *scanner) openGroup(g int) error {
 	return nil
 }
 
+// seq returns the seq at a position of the group.
+func (s *scanner) seq(at int) int64 {
+	if len(s.seqs) == 0 {
+		return s.first + int64(at)
+	}
+	return s.seqs[at]
+}
+
+// position returns how many rows of the group come before seq.
+func (s *scanner) position(seq int64) int {
+	if len(s.seqs) == 0 {
+		return int(min(max(seq-s.first, 0), int64(s.n)))
+	}
+	at, _ := slices.BinarySearch(s.seqs, seq)
+	return at
+}
+
 // fill assembles rows [from, to), which lie within one window, of the current group.
 func (s *scanner) fill(from, to int) error {
 	out := s.rows[:to-from]
 	for i := range out {
-		out[i].Seq = s.seqs[from+i]
+		out[i].Seq = s.seq(from + i)
 	}
 	for col := int(ColSeq) + 1; col < len(columnOffset); col++ {
 		if columnGroup[col]&s.cols == 0 {
@@ -258,27 +271,24 @@ func (s *scanner) scan(a, b int, desc bool, yield func(*Row) error) error {
 
 // fetch yields the given seqs of the current group. Neighbours within a window are assembled together.
 func (s *scanner) fetch(seqs []int64, yield func(*Row) error) error {
-	at := 0
 	for i := 0; i < len(seqs); {
-		k, ok := slices.BinarySearch(s.seqs[at:], seqs[i])
-		at += k
-		if !ok {
-			i++
+		at := s.position(seqs[i])
+		if at == s.n || s.seq(at) != seqs[i] {
+			i++ // not in the file
 			continue
 		}
-		end := min((at/window+1)*window, len(s.seqs))
+		end := min((at/window+1)*window, s.n)
 		j := i + 1 // the wanted seqs of this window
-		for j < len(seqs) && seqs[j] <= s.seqs[end-1] {
+		for j < len(seqs) && seqs[j] <= s.seq(end-1) {
 			j++
 		}
-		hi, _ := slices.BinarySearch(s.seqs[at:end], seqs[j-1])
-		to := min(at+hi+1, end)
+		to := min(s.position(seqs[j-1])+1, end)
 		if err := s.fill(at, to); err != nil {
 			return err
 		}
 		for k := 0; k < to-at && i < j; k++ {
 			for i < j && seqs[i] < s.rows[k].Seq {
-				i++ // not in the file
+				i++
 			}
 			if i < j && seqs[i] == s.rows[k].Seq {
 				i++

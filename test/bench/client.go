@@ -116,7 +116,7 @@ func (r reply) refused(what string) error {
 // post stores events and waits as long as it is told to when the server has too much to do.
 func (c *client) post(ctx context.Context, body []byte, events int) error {
 	for range 100 {
-		r, err := c.do("POST", "/api/events", body)
+		r, err := c.do("POST", "/api/events?results=problems", body)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,78 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+
+	"probity.dev/internal/sqldb"
+	"probity.dev/internal/tlog"
+)
+
+// StoredLog is a log's evidence as it lies in a data directory, read without any key: leaves, tiles, checkpoint and verifier keys are not secret. It checks
+// nothing and repairs nothing; that is a verifier's business.
+type StoredLog struct {
+	l *Ledger
+	t *tenant
+	// Head is what the database says. Root, SignedAt and the sizes of files are not set.
+	Head Head
+}
+
+// OpenStored lists the logs in a database and the folder of its segments, in order of creation. The caller keeps the database open as long as it reads.
+func OpenStored(ctx context.Context, db *sqldb.DB, dir string) ([]*StoredLog, error) {
+	l := &Ledger{opt: Options{Dir: dir}, db: db}
+	rows, err := db.Read(ctx).QueryContext(ctx, `SELECT tenant_id, log_id, instance, epoch, base, size, recorded_at, published, checkpoint FROM log ORDER BY created_at, log_id`)
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	var out []*StoredLog
+	for rows.Next() {
+		s := &StoredLog{l: l, t: &tenant{}}
+		h := &s.Head
+		var size, published uint64
+		var recorded int64
+		if err := rows.Scan(&s.t.id, &s.t.logID, &s.t.instance, &h.Epoch, &h.Base, &size, &recorded, &published, &h.Checkpoint); err != nil {
+			return nil, err
+		}
+		h.LogID, h.Origin, h.Next, h.Published = s.t.logID, s.t.origin(h.Epoch), h.Base+size, h.Base+published
+		out = append(out, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	for _, s := range out {
+		if err := s.load(ctx, db.Read(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (s *StoredLog) load(ctx context.Context, db *sql.DB) error {
+	segments, err := s.l.loadSegments(ctx, s.t.logID)
+	if err != nil {
+		return err
+	}
+	s.t.hot.setSegments(segments)
+	rows, err := db.QueryContext(ctx, `SELECT vkey FROM log_key WHERE log_id = $1 ORDER BY created_at DESC`, s.t.logID)
+	if err != nil {
+		return sqldb.Translate(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var vkey string
+		if err := rows.Scan(&vkey); err != nil {
+			return err
+		}
+		s.Head.VKeys = append(s.Head.VKeys, vkey)
+	}
+	return sqldb.Translate(rows.Err())
+}
+
+// Leaves yields the stored leaves of [from, to) in order of seq. A leaf is valid during the call only.
+func (s *StoredLog) Leaves(ctx context.Context, from, to uint64, yield func(seq uint64, leaf []byte) error) error {
+	return s.l.leaves(ctx, s.t, from, to, yield)
+}
+
+// Tiles reads the stored full tiles.
+func (s *StoredLog) Tiles() tlog.TileReader { return s.l.tiles(s.t, s.Head.Epoch) }
