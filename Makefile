@@ -6,6 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 export CGO_ENABLED := 1
+export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/.lint
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X probity.dev/app.Version=$(VERSION)

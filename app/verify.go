@@ -5,10 +5,13 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"probity.dev/internal/config"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
@@ -19,64 +22,102 @@ import (
 
 // Sources returns every tenant's stored log for a verifier, with working copies when keys is true.
 func (a *App) Sources(ctx context.Context, keys bool) ([]verify.Source, error) {
-	tenants, err := a.Ledger.Tenants(ctx)
+	logs, err := ledger.OpenStored(ctx, a.db, a.Config.Data)
 	if err != nil {
 		return nil, err
 	}
 	var out []verify.Source
-	for _, t := range tenants {
-		s, err := source(ctx, a.Ledger, t.ID, keys)
-		if err != nil {
-			return nil, err
+	for _, s := range logs {
+		if keys {
+			out = append(out, workingSource{logSource{s}, a.Ledger})
+			continue
 		}
-		out = append(out, s)
+		out = append(out, logSource{s})
 	}
 	return out, nil
 }
 
-func source(ctx context.Context, l *ledger.Ledger, tenantID string, keys bool) (verify.Source, error) {
-	h, err := l.Head(ctx, tenantID)
+// StoredSources opens the evidence in a data directory for a verifier, without the master key: values and working copies stay closed. The caller closes what it returns.
+func StoredSources(ctx context.Context, cfg *config.Config) (sources []verify.Source, closer io.Closer, err error) {
+	if _, err := os.Stat(databasePath(cfg.Data)); errors.Is(err, os.ErrNotExist) {
+		return nil, nil, errs.New(errs.NotFound, "%s holds no data", cfg.Data)
+	}
+	lock, err := lockDir(cfg.Data)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := sqldb.OpenSQLite(ctx, databasePath(cfg.Data))
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.Close())
+	}
+	closer = closers{db, lock}
+	logs, err := ledger.OpenStored(ctx, db, cfg.Data)
+	if err != nil {
+		return nil, nil, errors.Join(err, closer.Close())
+	}
+	for _, s := range logs {
+		sources = append(sources, logSource{s})
+	}
+	return sources, closer, nil
+}
+
+type closers []io.Closer
+
+func (c closers) Close() error {
+	var err error
+	for _, x := range c {
+		err = errors.Join(err, x.Close())
+	}
+	return err
+}
+
+// source is one tenant's log with its working copies.
+func (v *verifier) source(ctx context.Context, tenantID string) (verify.Source, error) {
+	logs, err := ledger.OpenStored(ctx, v.db, v.dir)
 	if err != nil {
 		return nil, err
 	}
-	s := logSource{l: l, tenant: tenantID, head: h}
-	if keys {
-		return workingSource{s}, nil
+	for _, s := range logs {
+		if s.TenantID == tenantID {
+			return workingSource{logSource{s}, v.l}, nil
+		}
 	}
-	return s, nil
+	return nil, errs.New(errs.NotFound, "there is no such log")
 }
 
-// logSource is a tenant's log as it is stored.
-type logSource struct {
-	l      *ledger.Ledger
-	tenant string
-	head   ledger.Head
-}
+// logSource is a tenant's log as it is stored: not what the ledger made of it, which may have frozen it.
+type logSource struct{ s *ledger.StoredLog }
 
 // Log implements verify.Source.
 func (s logSource) Log() verify.Log {
-	return verify.Log{Origin: s.head.Origin, LogID: s.head.LogID, Epoch: uint64(s.head.Epoch), Base: s.head.Base, Checkpoint: []byte(s.head.Checkpoint), Stored: s.head.Next - s.head.Base,
-		Keys: s.head.VKeyText()}
+	h := &s.s.Head
+	return verify.Log{Origin: h.Origin, LogID: h.LogID, Epoch: uint64(h.Epoch), Base: h.Base, Checkpoint: []byte(h.Checkpoint), Stored: h.Next - h.Base, Keys: h.VKeyText()}
 }
 
 // Leaves implements verify.Source.
 func (s logSource) Leaves(ctx context.Context, first, count uint64, yield func(index uint64, leaf []byte) error) error {
-	return s.l.Leaves(ctx, s.tenant, s.head.Base+first, s.head.Base+first+count, func(seq uint64, leaf []byte) error {
-		return yield(seq-s.head.Base, leaf)
+	base := s.s.Head.Base
+	return s.s.Leaves(ctx, base+first, base+first+count, func(seq uint64, leaf []byte) error {
+		return yield(seq-base, leaf)
 	})
 }
 
 // ReadTile implements tlog.TileReader.
 func (s logSource) ReadTile(ctx context.Context, level uint8, index uint64, width int) ([]byte, error) {
-	return s.l.StoredTile(ctx, s.tenant, level, index, width)
+	return s.s.Tiles().ReadTile(ctx, level, index, width)
 }
 
-type workingSource struct{ logSource }
+// workingSource adds the working copies, opened with the ledger's keys.
+type workingSource struct {
+	logSource
+	l *ledger.Ledger
+}
 
 // Working implements verify.WorkingSource.
 func (s workingSource) Working(ctx context.Context, first, count uint64, yield func(index uint64, w *verify.Working) error) error {
 	var out verify.Working
-	return s.l.WorkingCopies(ctx, s.tenant, s.head.Base+first, s.head.Base+first+count, func(w *ledger.WorkingCopy) error {
+	base := s.s.Head.Base
+	return s.l.WorkingCopies(ctx, s.s.TenantID, base+first, base+first+count, func(w *ledger.WorkingCopy) error {
 		r := &w.Row
 		out = verify.Working{Nonce: r.Nonce, RecordedAt: r.RecordedAt, OccurredAt: r.OccurredAt, Source: r.Source, Action: r.Action, Category: r.Category, Activity: r.Activity,
 			Outcome: r.Outcome, ResourceType: r.ResourceType, TagKeys: w.TagKeys, Err: w.Err, Columns: out.Columns[:0]}
@@ -90,14 +131,15 @@ func (s workingSource) Working(ctx context.Context, first, count uint64, yield f
 				out.Columns = append(out.Columns, verify.Column{Path: "/correlation_id", Text: r.CorrelationID})
 			}
 		}
-		return yield(uint64(r.Seq)-s.head.Base, &out)
+		return yield(uint64(r.Seq)-base, &out)
 	})
 }
 
 // verifier runs verifications in the background and remembers how they ended.
 type verifier struct {
-	l  *ledger.Ledger
-	db *sqldb.DB
+	l   *ledger.Ledger
+	db  *sqldb.DB
+	dir string
 
 	mu      sync.Mutex
 	running map[string]*progress
@@ -108,8 +150,8 @@ type verifier struct {
 
 type progress struct{ done, total uint64 }
 
-func newVerifier(l *ledger.Ledger, db *sqldb.DB) *verifier {
-	v := &verifier{l: l, db: db, running: map[string]*progress{}}
+func newVerifier(l *ledger.Ledger, db *sqldb.DB, dir string) *verifier {
+	v := &verifier{l: l, db: db, dir: dir, running: map[string]*progress{}}
 	v.stop, v.cancel = context.WithCancel(context.Background())
 	return v
 }
@@ -135,7 +177,7 @@ func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, er
 		delete(v.running, tenantID)
 		v.mu.Unlock()
 	}()
-	s, err := source(ctx, v.l, tenantID, true)
+	s, err := v.source(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ type Head struct {
 	Base          uint64
 	// Next is the seq that the next event will get.
 	Next uint64
+	// Stored is how many events storage says there are; more than the tree's when that could not be restored.
+	Stored uint64
 	// Published is the seq after the newest event that the signed checkpoint covers.
 	Published  uint64
 	Root       tlog.Hash // of the checkpoint
@@ -44,7 +46,7 @@ func (l *Ledger) Head(ctx context.Context, tenantID string) (Head, error) {
 	p := t.published.Load()
 	h := t.committed.Load()
 	_, segments := t.hot.view()
-	out := Head{LogID: t.logID, Origin: t.origin(h.epoch), Epoch: h.epoch, Base: h.base, Next: h.base + h.tree.Size(), Published: h.base + p.size, Root: p.root, Checkpoint: p.text,
+	out := Head{LogID: t.logID, Origin: t.origin(h.epoch), Epoch: h.epoch, Base: h.base, Next: h.base + h.tree.Size(), Stored: max(h.tree.Size(), t.stored), Published: h.base + p.size, Root: p.root, Checkpoint: p.text,
 		SignedAt: time.UnixMicro(p.signedAt).UTC(), RecordedAt: time.UnixMicro(h.recordedAt).UTC(), Segments: len(segments), VKeys: t.vkeys}
 	seen := map[string]bool{}
 	for _, s := range segments {

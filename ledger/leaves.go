@@ -25,7 +25,7 @@ func (l *Ledger) leaves(ctx context.Context, t *tenant, from, to uint64, yield f
 				continue
 			}
 			if s.First > from {
-				return errs.New(errs.Internal, "no segment holds seq %d", from)
+				return errs.New(errs.NotFound, "the evidence of seq %d is missing", from)
 			}
 			if err := l.segmentLeaves(s, &from, to, yield); err != nil {
 				return err
@@ -37,7 +37,7 @@ func (l *Ledger) leaves(ctx context.Context, t *tenant, from, to uint64, yield f
 		start := from
 		err := l.hotLeaves(ctx, t.logID, from, to, func(seq uint64, leaf []byte) error {
 			if seq != from {
-				return errs.New(errs.Internal, "the evidence of seq %d is missing", from)
+				return errs.New(errs.NotFound, "the evidence of seq %d is missing", from)
 			}
 			from = seq + 1
 			return yield(seq, leaf)
@@ -47,7 +47,7 @@ func (l *Ledger) leaves(ctx context.Context, t *tenant, from, to uint64, yield f
 		}
 		// Rows may have been sealed between the two looks; then the second look at the segments has them.
 		if from < to && start == from && attempt > 0 {
-			return errs.New(errs.Internal, "the evidence of seq %d is missing", from)
+			return errs.New(errs.NotFound, "the evidence of seq %d is missing", from)
 		}
 	}
 	return nil

@@ -37,6 +37,9 @@ func (l *Ledger) loadLog(ctx context.Context, t *tenant) error {
 	if err != nil {
 		return sqldb.Translate(err)
 	}
+	t.stored = size
+	// What was published is known whatever is wrong with the rest, so that a verifier of a frozen log has something to hold it against.
+	t.published.Store(&publishedState{size: published, text: checkpoint, edge: tlog.NewTree().Edge()})
 	if err := l.loadKeys(ctx, t); err != nil {
 		return err
 	}
@@ -84,9 +87,6 @@ func (l *Ledger) freeze(t *tenant, h *headState, why error) error {
 	}
 	if t.committed.Load() == nil {
 		t.committed.Store(h)
-	}
-	if t.published.Load() == nil {
-		t.published.Store(&publishedState{edge: h.edge})
 	}
 	l.log.Error("log frozen", "log_id", t.logID, "error", text)
 	l.metrics.frozen(t.logID)

@@ -13,6 +13,8 @@ import (
 type StoredLog struct {
 	l *Ledger
 	t *tenant
+	// TenantID is whose log it is.
+	TenantID string
 	// Head is what the database says. Root, SignedAt and the sizes of files are not set.
 	Head Head
 }
@@ -34,6 +36,7 @@ func OpenStored(ctx context.Context, db *sqldb.DB, dir string) ([]*StoredLog, er
 		if err := rows.Scan(&s.t.id, &s.t.logID, &s.t.instance, &h.Epoch, &h.Base, &size, &recorded, &published, &h.Checkpoint); err != nil {
 			return nil, err
 		}
+		s.TenantID = s.t.id
 		h.LogID, h.Origin, h.Next, h.Published = s.t.logID, s.t.origin(h.Epoch), h.Base+size, h.Base+published
 		out = append(out, s)
 	}
@@ -69,9 +72,27 @@ func (s *StoredLog) load(ctx context.Context, db *sql.DB) error {
 	return sqldb.Translate(rows.Err())
 }
 
-// Leaves yields the stored leaves of [from, to) in order of seq. A leaf is valid during the call only.
+// Leaves yields the stored leaves of [from, to) in order of seq. A leaf is valid during the call only. Where a running ledger seals events meanwhile, they are read
+// from where they have gone.
 func (s *StoredLog) Leaves(ctx context.Context, from, to uint64, yield func(seq uint64, leaf []byte) error) error {
-	return s.l.leaves(ctx, s.t, from, to, yield)
+	var stop error
+	_, before := s.t.hot.view()
+	for {
+		err := s.l.leaves(ctx, s.t, from, to, func(seq uint64, leaf []byte) error {
+			from = seq + 1
+			stop = yield(seq, leaf)
+			return stop
+		})
+		if err == nil || stop != nil || ctx.Err() != nil {
+			return err
+		}
+		after, e := s.l.loadSegments(ctx, s.t.logID)
+		if e != nil || len(after) == len(before) {
+			return err
+		}
+		s.t.hot.setSegments(after)
+		before = after
+	}
 }
 
 // Tiles reads the stored full tiles.

@@ -48,6 +48,8 @@ type tenant struct {
 	// frozen holds the reason why nothing may be appended or signed: the database does not extend what was published.
 	frozen atomic.Pointer[string]
 
+	stored uint64 // the log's size as the database said at the start; what a frozen log claims to hold
+
 	hot       hotWindow
 	sealMu    sync.Mutex // one sealing or compaction at a time
 	published atomic.Pointer[publishedState]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"strings"
 
 	"probity.dev/client"
@@ -83,11 +84,17 @@ func message(err error) string {
 		}
 		switch p.Code {
 		case client.Unauthorized:
-			text += " The server does not accept the API key; give one with --api-key-file or PROBITY_API_KEY."
+			text += " Set PROBITY_API_KEY, or give --api-key-file."
 		case client.Internal:
 			text += " (request " + p.RequestID + ")"
 		}
 		return text
+	}
+	var net *url.Error
+	if errors.As(err, &net) {
+		if u, e := url.Parse(net.URL); e == nil {
+			return fmt.Sprintf("%s cannot be reached: %v", u.Host, net.Err)
+		}
 	}
 	return err.Error()
 }

@@ -185,18 +185,25 @@ func (o *ingestFlags) openJournal(p *place) (*ingest.Journal, error) {
 	case p.App != nil:
 		path = filepath.Join(p.App.Config.Data, "ingest-"+p.Tenant.LogID+".journal")
 	default:
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return nil, nil //nolint:nilerr // without a home there is no journal, and the ledger recognises what comes again
+		if path = cachedJournal(p.Name); path == "" {
+			return nil, nil
 		}
-		sum := sha256.Sum256([]byte(p.Name))
-		path = filepath.Join(dir, "probity", "ingest-"+hex.EncodeToString(sum[:6])+".journal")
 	}
 	j, err := ingest.OpenJournal(path)
 	if err == nil {
 		j.Again = o.again
 	}
 	return j, err
+}
+
+// cachedJournal is the journal for a server, in the user's cache folder. It is "" where there is no such folder: then the ledger recognises what comes again.
+func cachedJournal(server string) string {
+	dir, err := os.UserCacheDir()
+	if err != nil || os.MkdirAll(filepath.Join(dir, "probity"), 0o700) != nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(server))
+	return filepath.Join(dir, "probity", "ingest-"+hex.EncodeToString(sum[:6])+".journal")
 }
 
 // rejections opens the report of rejected records. done ends it.

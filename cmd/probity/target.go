@@ -166,11 +166,18 @@ func (t *target) pick(ctx context.Context, a *app.App) (ledger.TenantInfo, error
 		return ledger.TenantInfo{}, err
 	}
 	var names []string
+	var found []ledger.TenantInfo
 	for _, x := range all {
 		if t.tenant == x.ID || t.tenant == x.Name || t.tenant == "" && len(all) == 1 {
-			return x, nil
+			found = append(found, x)
 		}
 		names = append(names, x.Name)
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return ledger.TenantInfo{}, usage("several tenants are called %q; name one by its id (probity tenant list)", t.tenant)
 	}
 	if t.tenant == "" {
 		return ledger.TenantInfo{}, usage("the data directory holds several tenants; choose one with --tenant: %s", strings.Join(names, ", "))

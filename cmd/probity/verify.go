@@ -22,7 +22,8 @@ func newVerify() *cobra.Command {
 		Long: `Checks that nothing recorded was changed, dropped, added or reordered, and that everything agrees with what the log signed. It trusts nobody but the key.
 
   a bundle          needs the file and the key, no network and no other file
-  a data directory  every piece of evidence and every tile, and that what people read (the working copies) is what was recorded; no server may be running on it
+  a data directory  every piece of evidence and every tile and, where the master key is there, that what people read (the working copies) is what was recorded;
+                    no server may be running on it
   a server          fetches and recomputes all evidence and tiles; any log that follows C2SP tlog-tiles will do
 
 --key is the log's key, which its keeper printed at init ("probity keys" prints it); the text itself, or a file with one key a line. Without it the target's own key is used, which
@@ -37,7 +38,7 @@ The exit code is 0 when all is well, 1 when something is wrong, with the first w
 	fl.StringVar(&o.apiKey, "api-key", "", "API key for a server; prefer PROBITY_API_KEY")
 	fl.StringVar(&o.apiKeyFile, "api-key-file", "", "file that holds the API key")
 	fl.IntVar(&o.opt.Workers, "workers", 0, "processors to use; all by default")
-	fl.BoolVar(&o.evidence, "evidence-only", false, "of a data directory, leave out the working copies")
+	fl.BoolVar(&o.evidence, "evidence-only", false, "leave out the working copies of a data directory, as without its master key")
 	settings(c, "log-level")
 	outputFlag(c, "text", "json")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -96,23 +97,39 @@ func (o *verifyFlags) verify(c *cobra.Command, what string) (*verify.Report, err
 	return o.directory(c, what)
 }
 
-// directory checks the logs of every tenant in a data directory.
+// directory checks the logs of every tenant in a data directory: the evidence alone when the master key is elsewhere, as it should be in a copy for an auditor.
 func (o *verifyFlags) directory(c *cobra.Command, dir string) (r *verify.Report, err error) {
 	cfg, err := quiet(c)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Data = dir
-	a, err := app.Open(c.Context(), cfg, c.ErrOrStderr())
+	ctx := c.Context()
+	if !app.HasMasterKey(cfg) {
+		o.evidence = true
+	}
+	if o.evidence {
+		sources, closer, err := app.StoredSources(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, closer.Close()) }()
+		r, err := verify.Dir(ctx, dir, sources, o.opt)
+		if err == nil {
+			r.Notes = append(r.Notes, "what people read (the working copies) was not compared with the evidence, which needs the master key")
+		}
+		return r, err
+	}
+	a, err := app.Open(ctx, cfg, c.ErrOrStderr())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	sources, err := a.Sources(c.Context(), !o.evidence)
+	sources, err := a.Sources(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	return verify.Dir(c.Context(), dir, sources, o.opt)
+	return verify.Dir(ctx, dir, sources, o.opt)
 }
 
 // printReport prints a report with its verdict in colour.

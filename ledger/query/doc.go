@@ -10,7 +10,8 @@
 // group; every other column by its dictionary, whose entries are compared once per group instead of once per row. What remains is evaluated newest
 // first (or oldest first), a few files ahead of the reader, until the page is full; only then are whole rows fetched, from the pages that hold them.
 //
-// The engine is written in Go because it was measured against DuckDB 1.5.5 on the same ten million events (docs of the benchmark: TestLookupTimes):
-// it answers look-ups in a third to a tenth of the time and statistics in a sixth, within memory that Go accounts for. DuckDB stays as the oracle
-// of the tests, which read the same files with it and compare.
+// The engine is written in Go because it was measured against DuckDB 1.5.5 on the same ten million events in the same run (TestLookupTimes): it
+// answers the newest page and globs tens of times quicker, persons three times, statistics three times, single resources and actors as quickly or
+// quicker although it delivers whole rows where DuckDB was asked for positions only, in memory that Go accounts for and without native code. DuckDB
+// stays as the oracle of the tests: it reads the same files with code of its own, and both must find the same rows.
 package query

@@ -103,7 +103,6 @@ export function makeRouter(queries: QueryClient) {
     parseSearch,
     stringifySearch,
     defaultPreload: false,
-    scrollRestoration: true,
     defaultPendingComponent: () => <Loading />,
     defaultPendingMs: 300,
     defaultErrorComponent: ({ error, reset }) => (

@@ -11,7 +11,7 @@ import { Histogram } from './Histogram';
 import { ListFooter, ListSummary, NewEventsPill, listState } from './ListParts';
 import { Toolbar } from './Toolbar';
 import { filterOf } from './filter';
-import type { EventFilter } from './filter';
+import type { EventFilter, FilterChange } from './filter';
 import { useEventList } from './useEventList';
 import classes from './AuditLog.module.css';
 
@@ -35,9 +35,13 @@ export function AuditLogPage() {
   const atTop = useCallback(() => (narrow ? window.scrollY : (scroller.current?.scrollTop ?? 0)) < 40, [narrow]);
   const list = useEventList(filter, atTop);
   const { rows, more } = list;
+  // Another filter is another list: it begins at its top.
+  useEffect(() => {
+    scroller.current?.scrollTo({ top: 0 });
+  }, [filterKey]);
 
   const change = useCallback(
-    (next: Partial<EventFilter>) => void navigate({ search: (old) => ({ ...old, ...next, event: undefined }), replace: false }),
+    (next: FilterChange) => void navigate({ search: (old) => ({ ...old, ...next, event: undefined }), replace: false }),
     [navigate],
   );
   const apply = useCallback((next: EventFilter) => void navigate({ search: next }), [navigate]);
@@ -91,7 +95,7 @@ export function AuditLogPage() {
         {histogram && list.stats.data && (
           <Histogram
             stats={list.stats.data} range={list.range} now={list.now} busy={list.stats.isPlaceholderData}
-            onZoom={(from, to) => change({ range: undefined, from: new Date(from).toISOString(), to: new Date(to).toISOString() } as Partial<EventFilter>)}
+            onZoom={(from, to) => change({ range: undefined, from: new Date(from).toISOString(), to: new Date(to).toISOString() })}
           />
         )}
         {histogram && !list.stats.data && <div className={classes.chartSpace} />}

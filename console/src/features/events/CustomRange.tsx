@@ -6,7 +6,7 @@ import { useMemo, useState } from 'react';
 import { usePreferences } from '../../ui/preferences';
 import { zoneNames } from '../shell/ZoneDialog';
 import { MomentInput, ZoneNote } from './TimeRange';
-import type { EventFilter } from './filter';
+import type { EventFilter, FilterChange } from './filter';
 
 dayjs.extend(utc);
 dayjs.extend(timezone);
@@ -24,7 +24,7 @@ export function wallIn(zone: string, moment: string | undefined): string {
   return moment ? dayjs(moment).tz(zone).format(local) : '';
 }
 
-export default function CustomRange({ filter, onApply }: { filter: EventFilter; onApply: (r: Pick<EventFilter, 'range' | 'from' | 'to'>) => void }) {
+export default function CustomRange({ filter, onApply }: { filter: EventFilter; onApply: (range: FilterChange) => void }) {
   const { zone, set } = usePreferences();
   const [from, setFrom] = useState(() => wallIn(zone, filter.from));
   const [to, setTo] = useState(() => wallIn(zone, filter.to));
@@ -37,10 +37,7 @@ export default function CustomRange({ filter, onApply }: { filter: EventFilter; 
       onSubmit={(e) => {
         e.preventDefault();
         if (backwards || (!a && !b)) return;
-        const range: Pick<EventFilter, 'range' | 'from' | 'to'> = {};
-        if (a) range.from = a;
-        if (b) range.to = b;
-        onApply({ ...{ range: undefined, from: undefined, to: undefined }, ...range } as Pick<EventFilter, 'range' | 'from' | 'to'>);
+        onApply({ range: undefined, from: a ?? undefined, to: b ?? undefined });
       }}
     >
       <Stack gap={8}>

@@ -112,7 +112,7 @@ function PersonRow({ label, view, who, at, filter }: { label: string; view: Even
           {state !== 'withheld' && state !== 'erased' && <span>{name}</span>}
           {state && <StateBadge state={state} />}
           {(who.handle || who.id) && (
-            <Anchor component={Link} to="/events" search={{ [filter]: [personFilter(who)], range: '90d' } as never} size="xs">
+            <Anchor component={Link} to="/events" search={{ [filter]: [personFilter(who)], range: '90d' }} size="xs">
               all {filter === 'actor' ? 'by' : 'about'} them
             </Anchor>
           )}
@@ -137,7 +137,7 @@ function ResourceRow({ view }: { view: EventView }) {
           </span>
           {state && <StateBadge state={state} />}
           {resource.id && !state && (
-            <Anchor component={Link} to="/resources/$type/$id" params={{ type: resource.type, id: resource.id } as never} size="xs">
+            <Anchor component={Link} to="/resources/$type/$id" params={{ type: resource.type, id: resource.id }} size="xs">
               history
             </Anchor>
           )}

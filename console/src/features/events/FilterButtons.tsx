@@ -5,13 +5,13 @@ import type { Stats } from '../../api/schemas';
 import { IconDown } from '../../ui/icons';
 import { formatCompact, words } from '../../ui/format';
 import { PersonPicker } from './PersonPicker';
-import type { EventFilter, ListKey } from './filter';
+import type { EventFilter, FilterChange, ListKey } from './filter';
 import { activities, categories, outcomes, severities } from './words';
 
 interface Props {
   filter: EventFilter;
   stats: Stats | undefined;
-  onChange: (change: Partial<EventFilter>) => void;
+  onChange: (change: FilterChange) => void;
 }
 
 /** One button per thing to filter by, each opening the one control that it needs. */
@@ -57,8 +57,8 @@ export function FilterButtons({ filter, stats, onChange }: Props) {
           <MultiSelect label="Activity" data={activities} value={filter.activity ?? []} onChange={set('activity')} searchable comboboxProps={{ withinPortal: false }} />
           <TextInput
             label="Correlation id" defaultValue={filter.correlation_id ?? ''} key={filter.correlation_id}
-            onBlur={(e) => onChange({ correlation_id: e.currentTarget.value.trim() || undefined } as Partial<EventFilter>)}
-            onKeyDown={(e) => e.key === 'Enter' && onChange({ correlation_id: e.currentTarget.value.trim() || undefined } as Partial<EventFilter>)}
+            onBlur={(e) => onChange({ correlation_id: e.currentTarget.value.trim() || undefined })}
+            onKeyDown={(e) => e.key === 'Enter' && onChange({ correlation_id: e.currentTarget.value.trim() || undefined })}
           />
         </Stack>
       </FilterButton>

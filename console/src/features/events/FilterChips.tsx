@@ -1,14 +1,14 @@
 import { CloseButton, UnstyledButton } from '@mantine/core';
 import { words } from '../../ui/format';
 import { isNarrowed, listKeys } from './filter';
-import type { EventFilter } from './filter';
+import type { EventFilter, FilterChange } from './filter';
 import { describePerson } from './persons';
 import classes from './Filters.module.css';
 
 const labels: Record<string, string> = { ip: 'IP', subject: 'About', correlation_id: 'Correlation' };
 
 /** What narrows the view, each with a way out. */
-export function FilterChips({ filter, onChange }: { filter: EventFilter; onChange: (change: Partial<EventFilter>) => void }) {
+export function FilterChips({ filter, onChange }: { filter: EventFilter; onChange: (change: FilterChange) => void }) {
   if (!isNarrowed(filter)) return null;
   const chips = listKeys.flatMap((key) =>
     (filter[key] ?? []).map((value) => ({
@@ -23,9 +23,9 @@ export function FilterChips({ filter, onChange }: { filter: EventFilter; onChang
   );
   for (const key of ['text', 'correlation_id'] as const) {
     const value = filter[key];
-    if (value) chips.push({ key, label: labels[key] ?? words(key), value, remove: () => onChange({ [key]: undefined } as Partial<EventFilter>) });
+    if (value) chips.push({ key, label: labels[key] ?? words(key), value, remove: () => onChange({ [key]: undefined }) });
   }
-  const clear = (): void => onChange({ ...Object.fromEntries(listKeys.map((k) => [k, undefined])), text: undefined, correlation_id: undefined } as Partial<EventFilter>);
+  const clear = (): void => onChange({ ...Object.fromEntries(listKeys.map((k) => [k, undefined])), text: undefined, correlation_id: undefined });
   return (
     <ul className={classes.chips} aria-label="Active filters">
       {chips.map((c) => (

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { Empty, Failure } from '../../ui/states';
 import { formatNumber, plural, useTimes } from '../../ui/format';
 import { isNarrowed, listKeys } from './filter';
-import type { EventFilter } from './filter';
+import type { EventFilter, FilterChange } from './filter';
 import type { EventList } from './useEventList';
 import { maxWaiting } from './useLiveEvents';
 import classes from './AuditLog.module.css';
@@ -39,7 +39,7 @@ export function ListSummary({ list }: { list: EventList }) {
 }
 
 /** What stands in the list's place: an error, a first load, or nothing found. Null when there are rows. */
-export function listState(list: EventList, filter: EventFilter, onChange: (change: Partial<EventFilter>) => void): ReactNode {
+export function listState(list: EventList, filter: EventFilter, onChange: (change: FilterChange) => void): ReactNode {
   const { events, rows } = list;
   if (events.error && rows.length === 0) {
     return (
@@ -51,7 +51,7 @@ export function listState(list: EventList, filter: EventFilter, onChange: (chang
   if (events.isPending) return <FirstLoad />;
   if (rows.length > 0 || events.isPlaceholderData) return null;
   const narrowed = isNarrowed(filter);
-  const clear = { ...Object.fromEntries(listKeys.map((k) => [k, undefined])), text: undefined, correlation_id: undefined } as Partial<EventFilter>;
+  const clear = { ...Object.fromEntries(listKeys.map((k) => [k, undefined])), text: undefined, correlation_id: undefined };
   const range = filter.range ?? (filter.from || filter.to ? 'custom' : '7d');
   return (
     <Empty
@@ -59,7 +59,7 @@ export function listState(list: EventList, filter: EventFilter, onChange: (chang
       action={
         <>
           {range !== 'all' && (
-            <Button variant="default" size="xs" onClick={() => onChange({ range: range === '90d' ? 'all' : '90d', from: undefined, to: undefined } as Partial<EventFilter>)}>
+            <Button variant="default" size="xs" onClick={() => onChange({ range: range === '90d' ? 'all' : '90d', from: undefined, to: undefined })}>
               Look at {range === '90d' ? 'all time' : 'the last 90 days'}
             </Button>
           )}

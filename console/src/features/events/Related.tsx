@@ -36,7 +36,7 @@ function RelatedGroup({ title, search, query, view }: { title: string; search: E
     <section className={classes.section}>
       <Group justify="space-between" align="baseline" gap="xs">
         <h3 className={classes.heading}>{title}</h3>
-        <Anchor component={Link} to="/events" search={search as never} size="xs">
+        <Anchor component={Link} to="/events" search={search} size="xs">
           Show in the audit log
         </Anchor>
       </Group>

@@ -25,7 +25,7 @@ export function ResourcePage() {
   }, [type, id]);
   return (
     <div className="page">
-      <Anchor component={Link} to="/events" search={{ resource: [`${type}/${id}`], range: 'all' } as never} size="sm">
+      <Anchor component={Link} to="/events" search={{ resource: [`${type}/${id}`], range: 'all' }} size="sm">
         Show in the audit log
       </Anchor>
       <PageTitle

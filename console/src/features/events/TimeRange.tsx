@@ -4,14 +4,14 @@ import { Suspense, lazy, useMemo, useState } from 'react';
 import { IconClock, IconDown } from '../../ui/icons';
 import { useTimes } from '../../ui/format';
 import { defaultRange, isPreset, presets } from './filter';
-import type { EventFilter } from './filter';
+import type { EventFilter, FilterChange } from './filter';
 import classes from './Filters.module.css';
 
 const CustomRange = lazy(() => import('./CustomRange'));
 
 interface Props {
   filter: EventFilter;
-  onChange: (change: Pick<EventFilter, 'range' | 'from' | 'to' | 'time'>) => void;
+  onChange: (change: FilterChange) => void;
 }
 
 /** What the button says: a preset's name, or both ends. */
@@ -49,7 +49,7 @@ export function TimeRange({ filter, onChange }: Props) {
               <UnstyledButton
                 key={p.key} className={classes.preset ?? ''} data-active={p.key === current || undefined} aria-pressed={p.key === current}
                 onClick={() => {
-                  onChange({ range: p.key, from: undefined, to: undefined } as Pick<EventFilter, 'range'>);
+                  onChange({ range: p.key, from: undefined, to: undefined });
                   close();
                 }}
               >
@@ -69,7 +69,7 @@ export function TimeRange({ filter, onChange }: Props) {
           <Select
             size="xs" label="Time means" allowDeselect={false} value={filter.time ?? 'occurred'} comboboxProps={{ withinPortal: false }}
             data={[{ value: 'occurred', label: 'when it happened, as the application says' }, { value: 'recorded', label: 'when the ledger recorded it' }]}
-            onChange={(v) => onChange({ time: v === 'recorded' ? 'recorded' : undefined } as Pick<EventFilter, 'time'>)}
+            onChange={(v) => onChange({ time: v === 'recorded' ? 'recorded' : undefined })}
           />
         </Stack>
       </Popover.Dropdown>

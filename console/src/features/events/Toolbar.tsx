@@ -1,14 +1,14 @@
 import { ActionIcon, Button, CloseButton, Kbd, TextInput, Tooltip } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
 import type { RefObject } from 'react';
-import { IconExport, IconHelp, IconLive, IconRefresh, IconSearch } from '../../ui/icons';
+import { IconExport, IconHelp, IconLive, IconRefresh, IconSearch, IconZoomOut } from '../../ui/icons';
 import { usePreferences } from '../../ui/preferences';
 import { useMay } from '../auth/session';
 import { ColumnsMenu } from './ColumnsMenu';
 import { FilterButtons } from './FilterButtons';
 import { SavedViews } from './SavedViews';
 import { TimeRange } from './TimeRange';
-import type { EventFilter } from './filter';
+import type { EventFilter, FilterChange } from './filter';
 import type { EventList } from './useEventList';
 import classes from './AuditLog.module.css';
 
@@ -16,7 +16,7 @@ interface Props {
   filter: EventFilter;
   list: EventList;
   searchBox: RefObject<HTMLInputElement | null>;
-  onChange: (change: Partial<EventFilter>) => void;
+  onChange: (change: FilterChange) => void;
   onApply: (filter: EventFilter) => void;
   onExport: () => void;
   onHelp: () => void;
@@ -55,13 +55,27 @@ export function Toolbar({ filter, list, searchBox, onChange, onApply, onExport, 
       </div>
       <div className={classes.filterRow}>
         <TimeRange filter={filter} onChange={onChange} />
-        <SearchBox value={filter.text ?? ''} box={searchBox} onCommit={(text) => onChange({ text: text || undefined } as Partial<EventFilter>)} />
+        {list.range.from !== null && list.range.to !== null && (
+          <Tooltip label="Zoom out">
+            <ActionIcon variant="default" size={36} aria-label="Zoom out" onClick={() => onChange(widen(list.range.from as number, list.range.to as number))}>
+              <IconZoomOut />
+            </ActionIcon>
+          </Tooltip>
+        )}
+        <SearchBox value={filter.text ?? ''} box={searchBox} onCommit={(text) => onChange({ text: text || undefined })} />
         <div className={classes.buttons}>
           <FilterButtons filter={filter} stats={list.stats.data} onChange={onChange} />
         </div>
       </div>
     </div>
   );
+}
+
+/** Three times as much time around the same middle, not beyond now. */
+export function widen(from: number, to: number, now = Date.now()): FilterChange {
+  const length = to - from;
+  const end = Math.min(to + length, Math.max(to, now));
+  return { range: undefined, from: new Date(from - length).toISOString(), to: new Date(end).toISOString() };
 }
 
 /** Searches in text half a second after the last key, or at once on Enter. */

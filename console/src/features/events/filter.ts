@@ -70,6 +70,9 @@ export function filterOf({ event: _event, ...filter }: EventSearch): EventFilter
   return filter;
 }
 
+/** A filter in which these members are set anew; undefined takes one away. */
+export type FilterChange = { [K in keyof EventFilter]?: EventFilter[K] | undefined };
+
 /** An absolute stretch of time; an end that is null is open. */
 export interface Range {
   from: number | null;

@@ -1,7 +1,7 @@
 import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { IconExport, IconLog, IconMenu, IconSettings, IconShield, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { UserMenu } from './UserMenu';
@@ -11,7 +11,13 @@ import classes from './Shell.module.css';
 export function Shell() {
   const [open, { open: show, close }] = useDisclosure(false);
   const { pathname } = useLocation();
-  useEffect(close, [pathname, close]);
+  const main = useRef<HTMLElement>(null);
+  // A new page begins at its top, whether the page or the window is what scrolls.
+  useEffect(() => {
+    close();
+    main.current?.scrollTo(0, 0);
+    window.scrollTo(0, 0);
+  }, [pathname, close]);
   return (
     <div className={classes.shell}>
       <a className="skip" href="#main">
@@ -23,12 +29,12 @@ export function Shell() {
         <div className={classes.spacer} />
         <UserMenu />
       </nav>
-      <header className={classes.top}>
+      <div className={classes.top} role="region" aria-label="Top bar">
         <Brand />
         <button type="button" className={classes.burger} onClick={show} aria-label="Open navigation" aria-expanded={open}>
           <IconMenu size={22} />
         </button>
-      </header>
+      </div>
       <Drawer.Root opened={open} onClose={close} size="17rem" padding={0} styles={{ body: { height: '100%' } }}>
         <Drawer.Overlay />
         <Drawer.Content aria-label="Navigation">
@@ -42,7 +48,7 @@ export function Shell() {
           </Drawer.Body>
         </Drawer.Content>
       </Drawer.Root>
-      <main className={classes.main} id="main" tabIndex={-1}>
+      <main ref={main} className={classes.main} id="main" tabIndex={-1}>
         <Outlet />
       </main>
     </div>

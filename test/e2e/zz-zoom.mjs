@@ -1,0 +1,14 @@
+import { open, rowsShown, url } from './browser.mjs';
+const b = await open(); const {page}=b;
+page.on('response', r=>{ if(/api\/(events|stats)/.test(r.url())) console.log(r.status(), r.url().slice(0,200)); });
+await page.goto(`${url}/events?range=all`); await rowsShown(page); await page.waitForTimeout(500);
+const chart = await page.getByRole('slider', { name: /Events over time/ }).boundingBox();
+await page.screenshot({path:'/tmp/shots/zoom0.png'});
+await page.mouse.move(chart.x + chart.width * 0.4, chart.y + 30);
+await page.mouse.down();
+await page.mouse.move(chart.x + chart.width * 0.6, chart.y + 30, { steps: 6 });
+await page.screenshot({path:'/tmp/shots/zoom1.png'});
+await page.mouse.up();
+await page.waitForTimeout(1500); console.log(page.url());
+await page.screenshot({path:'/tmp/shots/zoom2.png'});
+await b.close();
