@@ -58,14 +58,14 @@ func Init(ctx context.Context, cfg *config.Config, o InitOptions, logs io.Writer
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	if o.Password == "" {
-		o.Password = NewPassword()
-	}
 	return a.AddTenant(ctx, o)
 }
 
 // AddTenant makes a tenant with its log, its first admin and its first API key.
 func (a *App) AddTenant(ctx context.Context, o InitOptions) (*InitResult, error) {
+	if o.Password == "" {
+		o.Password = NewPassword()
+	}
 	t, err := a.Ledger.CreateTenant(ctx, uuid.NewString(), o.Tenant)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,7 @@ import (
 // newDocs writes the reference of the command line, which is kept in docs/cli.
 func newDocs() *cobra.Command {
 	c := &cobra.Command{Use: "docs DIR", Short: "Write the reference of the commands as Markdown", Hidden: true, Args: oneArg("the folder to write to"),
-		Long: "Writes a page for each command, and an overview.", Example: "  probity docs docs/cli"}
+		Long: "Writes a page for each command and an overview, as they are kept in docs/cli. What is there already is replaced.", Example: "  probity docs docs/cli"}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := os.MkdirAll(args[0], 0o755); err != nil {
 			return err
@@ -88,7 +89,7 @@ func page(c *cobra.Command) string {
 			fmt.Fprintf(&b, "| [%s](%s) | %s |\n", s.CommandPath(), pageOf(s), s.Short)
 		}
 	}
-	var rows []string
+	rows := map[string]string{}
 	c.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" {
 			return
@@ -101,13 +102,13 @@ func page(c *cobra.Command) string {
 		if f.DefValue != "" && f.DefValue != "[]" && f.DefValue != "false" && f.DefValue != "0" {
 			def = "`" + f.DefValue + "`"
 		}
-		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", name, strings.ReplaceAll(f.Usage, "|", "\\|"), def))
+		rows[f.Name] = fmt.Sprintf("| `%s` | %s | %s |\n", name, strings.ReplaceAll(f.Usage, "|", "\\|"), def)
 	})
-	if len(rows) > 0 {
-		slices.SortFunc(rows, func(a, b string) int {
-			return strings.Compare(strings.TrimLeft(a, "| `-o,"), strings.TrimLeft(b, "| `-o,"))
-		})
-		b.WriteString("\n## Flags\n\n| flag | | default |\n|---|---|---|\n" + strings.Join(rows, ""))
+	for i, name := range slices.Sorted(maps.Keys(rows)) {
+		if i == 0 {
+			b.WriteString("\n## Flags\n\n| flag | | default |\n|---|---|---|\n")
+		}
+		b.WriteString(rows[name])
 	}
 	return b.String()
 }

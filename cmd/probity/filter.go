@@ -178,7 +178,7 @@ func parseSpan(s string) (time.Duration, error) {
 	units := map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 	if unit, ok := units[s[len(s)-1]]; ok {
 		n, err := strconv.ParseFloat(s[:len(s)-1], 64)
-		if err != nil || n < 0 || n > 1e6 {
+		if err != nil || !(n >= 0 && n <= 1e6) { // NaN is neither
 			return 0, fmt.Errorf("not a span of time")
 		}
 		return time.Duration(n * float64(unit)), nil

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -95,6 +96,8 @@ func merge(old, now Identity) Identity {
 }
 
 func (d *Directory) load(ctx context.Context, id Identity) (*entry, error) {
+	// What is cached must not keep the event alive that it was read from.
+	id = Identity{strings.Clone(id.Namespace), strings.Clone(id.Type), strings.Clone(id.ID), strings.Clone(id.Name), strings.Clone(id.Email)}
 	lookup, scope := d.lookup("id", fold(id.ID)), d.lookup("scope", id.Namespace, id.Type, id.ID)[:8]
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -212,7 +215,7 @@ func (d *Directory) Address(ip string) int64 {
 		return h
 	}
 	h := int64(binary.BigEndian.Uint64(d.lookup("address", fold(ip)))>>2) | 1
-	d.addresses.Add(ip, h)
+	d.addresses.Add(strings.Clone(ip), h)
 	return h
 }
 

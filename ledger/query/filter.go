@@ -24,11 +24,11 @@ type Filter struct {
 	Persons []int64
 	// Handles of the tenant's directory.
 	Actors, Subjects, Resources, IPs []int64
-	// Actions may contain *, which stands for any number of any characters.
-	Actions []string
+	// Actions and Sources may contain *, which stands for any number of any characters.
+	Actions, Sources []string
 
-	Sources, Categories, Activities, Outcomes, Severities []string
-	ResourceTypes, ResourceIDs, EventIDs, CorrelationIDs  []string
+	Categories, Activities, Outcomes, Severities         []string
+	ResourceTypes, ResourceIDs, EventIDs, CorrelationIDs []string
 }
 
 // Validate refuses filters that no engine would run.
@@ -70,9 +70,9 @@ func (f *Filter) Match(r *segment.Row) bool {
 	return f.seqs(r.Seq) && f.times(r.RecordedAt, r.OccurredAt) &&
 		among(f.Actors, r.Actor) && among(f.Subjects, r.Subject) && among(f.Resources, r.Resource) && among(f.IPs, r.IP) &&
 		(len(f.Persons) == 0 || slices.Contains(f.Persons, r.Actor) || slices.Contains(f.Persons, r.Subject) || slices.Contains(f.Persons, r.Resource)) &&
-		among(f.Sources, r.Source) && among(f.Categories, r.Category) && among(f.Activities, r.Activity) && among(f.Outcomes, r.Outcome) &&
+		globs(f.Sources, r.Source) && among(f.Categories, r.Category) && among(f.Activities, r.Activity) && among(f.Outcomes, r.Outcome) &&
 		among(f.Severities, r.Severity) && among(f.ResourceTypes, r.ResourceType) && among(f.ResourceIDs, r.ResourceID) &&
-		among(f.EventIDs, r.EventID) && among(f.CorrelationIDs, r.CorrelationID) && f.action(r.Action)
+		among(f.EventIDs, r.EventID) && among(f.CorrelationIDs, r.CorrelationID) && globs(f.Actions, r.Action)
 }
 
 func (f *Filter) seqs(seq int64) bool {
@@ -96,16 +96,8 @@ func (f *Filter) times(recorded, occurred int64) bool {
 
 func among[T comparable](values []T, v T) bool { return len(values) == 0 || slices.Contains(values, v) }
 
-func (f *Filter) action(action string) bool {
-	if len(f.Actions) == 0 {
-		return true
-	}
-	for _, p := range f.Actions {
-		if MatchGlob(p, action) {
-			return true
-		}
-	}
-	return false
+func globs(patterns []string, s string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return MatchGlob(p, s) })
 }
 
 // MatchGlob reports whether s is matched by pattern, in which * stands for any number of any characters and everything else for itself.

@@ -49,7 +49,9 @@ func prepare(f *Filter, from, to int64) []cond {
 		conds = append(conds, newGlobCond(segment.ColAction, f.Actions))
 	}
 	text(segment.ColResourceType, f.ResourceTypes)
-	text(segment.ColSource, f.Sources)
+	if len(f.Sources) > 0 {
+		conds = append(conds, newGlobCond(segment.ColSource, f.Sources))
+	}
 	text(segment.ColOutcome, f.Outcomes)
 	text(segment.ColSeverity, f.Severities)
 	text(segment.ColCategory, f.Categories)

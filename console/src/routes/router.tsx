@@ -5,7 +5,7 @@ import { parseEventSearch } from '../features/events/filter';
 import { Shell } from '../features/shell/Shell';
 import { Failure, Loading } from '../ui/states';
 import { NotFound } from './NotFound';
-import { one, parseSearch, stringifySearch } from './search';
+import { one, ownPath, parseSearch, stringifySearch } from './search';
 
 interface RouterContext {
   queries: QueryClient;
@@ -13,21 +13,16 @@ interface RouterContext {
 
 const root = createRootRouteWithContext<RouterContext>()({ component: Outlet, notFoundComponent: NotFound });
 
-/** Only a path of this console may follow sign-in, never another site. */
-function ownPath(value: string | undefined): string | undefined {
-  return value && /^\/(?![/\\])/.test(value) && !value.startsWith('/signin') ? value : undefined;
-}
-
 const signin = createRoute({
   getParentRoute: () => root,
   path: '/signin',
   validateSearch: (raw: Record<string, unknown>): { next?: string } => {
-    const next = ownPath(one(raw['next']));
+    const next = ownPath(raw['next']);
     return next ? { next } : {};
   },
   beforeLoad: async ({ context, search }) => {
     const session = await context.queries.ensureQueryData(sessionQuery).catch(() => null);
-    if (session) throw redirect({ href: search.next ?? '/events' });
+    if (session) throw redirect({ href: ownPath(search.next) ?? '/events' });
   },
   component: lazyRouteComponent(() => import('../features/auth/SignInPage'), 'SignInPage'),
 });

@@ -28,6 +28,15 @@ export function one(value: unknown): string | undefined {
   return typeof v === 'string' && v !== '' ? v : typeof v === 'number' ? String(v) : undefined;
 }
 
+/**
+ * The path that may follow sign-in: one of this console, never another site. Routes pass on what their validation leaves out, so this is
+ * asked where the path is used, too.
+ */
+export function ownPath(value: unknown): string | undefined {
+  const path = one(value);
+  return path && /^\/(?![/\\])/.test(path) && !path.startsWith('/signin') ? path : undefined;
+}
+
 export function many(value: unknown): string[] | undefined {
   const list = (Array.isArray(value) ? value : [value]).filter((v): v is string => typeof v === 'string' && v !== '');
   return list.length > 0 ? [...new Set(list)] : undefined;

@@ -5,6 +5,7 @@ import { getRouteApi, useRouter } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { ApiError } from '../../api/client';
 import { trouble } from '../../api/problems';
+import { ownPath } from '../../routes/search';
 import { Mark } from '../../ui/icons';
 import { formatDuration } from '../../ui/format';
 import { sessionQuery, signIn } from './session';
@@ -32,7 +33,7 @@ export function SignInPage() {
     setError(null);
     try {
       queries.setQueryData(sessionQuery.queryKey, await signIn(email.trim(), password));
-      await router.navigate({ href: next ?? '/events', replace: true });
+      await router.navigate({ href: ownPath(next) ?? '/events', replace: true });
     } catch (cause) {
       setError(cause as Error);
       if (cause instanceof ApiError && cause.status === 429) setWait(cause.retryAfter ?? 30);

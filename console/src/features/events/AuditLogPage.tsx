@@ -10,7 +10,7 @@ import { FilterChips } from './FilterChips';
 import { Histogram } from './Histogram';
 import { ListFooter, ListSummary, NewEventsPill, listState } from './ListParts';
 import { Toolbar } from './Toolbar';
-import { filterOf } from './filter';
+import { filterOf, parseEventSearch } from './filter';
 import type { EventFilter, FilterChange } from './filter';
 import { useEventList } from './useEventList';
 import classes from './AuditLog.module.css';
@@ -20,7 +20,8 @@ const ExportDialog = lazy(() => import('../exports/ExportDialog'));
 const route = getRouteApi('/_app/events');
 
 export function AuditLogPage() {
-  const search = route.useSearch();
+  // Routes pass on what their validation leaves out; what is not understood must not be half obeyed.
+  const search = parseEventSearch(route.useSearch() as Record<string, unknown>);
   const navigate = route.useNavigate();
   const { live, set, histogram } = usePreferences();
   const narrow = useMediaQuery('(max-width: 48em)', undefined, { getInitialValueInEffect: false }) ?? false;

@@ -1,7 +1,7 @@
-import { Anchor } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { Link, getRouteApi } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
 import { Failure, Loading } from '../../ui/states';
+import { TextLink } from '../../ui/TextLink';
 import { EventDetail } from './EventDetail';
 import { eventQuery } from './api';
 
@@ -13,9 +13,9 @@ export function EventPage() {
   const { data, error, refetch } = useQuery(eventQuery(seq));
   return (
     <div className="page">
-      <Anchor component={Link} to="/events" size="sm">
+      <TextLink to="/events" size="sm">
         Audit log
-      </Anchor>
+      </TextLink>
       {error && <Failure error={error} onRetry={() => void refetch()} />}
       {!data && !error && <Loading />}
       {data && (

@@ -1,11 +1,10 @@
-import { Anchor } from '@mantine/core';
-import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { Num, prettyJSON } from '../../api/json';
 import type { EventView, Ref } from '../../api/schemas';
 import { StateBadge, stateOf } from '../../table/cells';
 import { Copy } from '../../ui/Copy';
 import { useTimes, words } from '../../ui/format';
+import { TextLink } from '../../ui/TextLink';
 import { personFilter, personLabel } from './persons';
 import classes from './EventDetail.module.css';
 
@@ -112,9 +111,9 @@ function PersonRow({ label, view, who, at, filter }: { label: string; view: Even
           {state !== 'withheld' && state !== 'erased' && <span>{name}</span>}
           {state && <StateBadge state={state} />}
           {(who.handle || who.id) && (
-            <Anchor component={Link} to="/events" search={{ [filter]: [personFilter(who)], range: '90d' }} size="xs">
+            <TextLink to="/events" search={{ [filter]: [personFilter(who)], range: '90d' }} size="xs">
               all {filter === 'actor' ? 'by' : 'about'} them
-            </Anchor>
+            </TextLink>
           )}
         </span>
       </dd>
@@ -137,9 +136,9 @@ function ResourceRow({ view }: { view: EventView }) {
           </span>
           {state && <StateBadge state={state} />}
           {resource.id && !state && (
-            <Anchor component={Link} to="/resources/$type/$id" params={{ type: resource.type, id: resource.id }} size="xs">
+            <TextLink to="/resources/$type/$id" params={{ type: resource.type, id: resource.id }} size="xs">
               history
-            </Anchor>
+            </TextLink>
           )}
         </span>
       </dd>

@@ -1,9 +1,10 @@
-import { Anchor, Group, Skeleton, Text } from '@mantine/core';
+import { Group, Skeleton, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { EventView } from '../../api/schemas';
 import { Outcome } from '../../table/cells';
 import { Failure } from '../../ui/states';
+import { TextLink } from '../../ui/TextLink';
 import { useTimes } from '../../ui/format';
 import { relatedQuery } from './api';
 import type { EventSearch } from './filter';
@@ -36,9 +37,9 @@ function RelatedGroup({ title, search, query, view }: { title: string; search: E
     <section className={classes.section}>
       <Group justify="space-between" align="baseline" gap="xs">
         <h3 className={classes.heading}>{title}</h3>
-        <Anchor component={Link} to="/events" search={search} size="xs">
+        <TextLink to="/events" search={search} size="xs">
           Show in the audit log
-        </Anchor>
+        </TextLink>
       </Group>
       {error && <Failure error={error} onRetry={() => void refetch()} />}
       {isPending && !error && <Skeleton height={60} />}

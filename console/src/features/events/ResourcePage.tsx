@@ -1,10 +1,11 @@
-import { Anchor, Button, Group, Timeline } from '@mantine/core';
+import { Button, Group, Timeline } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link, getRouteApi } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { Outcome } from '../../table/cells';
 import { Copy } from '../../ui/Copy';
 import { Empty, Failure, Loading, PageTitle } from '../../ui/states';
+import { TextLink } from '../../ui/TextLink';
 import { useTimes } from '../../ui/format';
 import { Changes } from './Changes';
 import { historyQuery } from './api';
@@ -25,9 +26,9 @@ export function ResourcePage() {
   }, [type, id]);
   return (
     <div className="page">
-      <Anchor component={Link} to="/events" search={{ resource: [`${type}/${id}`], range: 'all' }} size="sm">
+      <TextLink to="/events" search={{ resource: [`${type}/${id}`], range: 'all' }} size="sm">
         Show in the audit log
-      </Anchor>
+      </TextLink>
       <PageTitle
         title={name ? `${type} “${name}”` : type}
         lead={

@@ -1,0 +1,152 @@
+import { MantineProvider } from '@mantine/core';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider, createMemoryHistory } from '@tanstack/react-router';
+import { act, cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { makeRouter } from '../routes/router';
+import { eventSchema } from '../api/schemas';
+import { Changes } from '../features/events/Changes';
+import { PreferencesProvider } from '../ui/preferences';
+import { theme } from '../ui/theme';
+
+type Answer = [status: number, body: unknown, headers?: Record<string, string>];
+
+/** Shows a page of the console whose server answers as told, by method and path. */
+function show(path: string, answers: Record<string, Answer>) {
+  const asked: { key: string; body: unknown }[] = [];
+  vi.stubGlobal('fetch', async (input: string, init: RequestInit = {}) => {
+    const key = `${init.method ?? 'GET'} ${input.split('?')[0]}`;
+    asked.push({ key, body: init.body ? JSON.parse(init.body as string) : undefined });
+    const [status, body, headers] = answers[key] ?? [404, { title: 'Not Found', detail: `no answer for ${key}` }];
+    return new Response(status === 204 ? null : JSON.stringify(body), { status, ...(headers ? { headers } : {}) });
+  });
+  const queries = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  const router = makeRouter(queries);
+  router.update({ ...router.options, history: createMemoryHistory({ initialEntries: [path] }) } as never);
+  render(
+    <MantineProvider theme={theme} env="test">
+      <PreferencesProvider>
+        <QueryClientProvider client={queries}>
+          <RouterProvider router={router} />
+        </QueryClientProvider>
+      </PreferencesProvider>
+    </MantineProvider>,
+  );
+  return { asked, router };
+}
+
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+const session = (permissions: string[]) => ({
+  user: { id: 'u1', email: 'ana@example.com', name: 'Ana Lima', role: 'admin', permissions }, tenant: { id: 't', name: 'Halden' }, csrf_token: 'c', expires_at: '',
+});
+const problem = (status: number, title: string, detail: string) => ({ type: 'about:blank', title, status, detail, instance: 'req-77' });
+
+describe('sign-in', () => {
+  it('counts down while attempts are throttled', async () => {
+    show('/signin', { 'GET /api/session': [401, {}], 'POST /api/session': [429, problem(429, 'Too Many Requests', ''), { 'Retry-After': '90' }] });
+    fireEvent.change(await screen.findByLabelText('E-mail', {}, { timeout: 8000 }), { target: { value: 'a@b.example' } });
+    fireEvent.change(screen.getByLabelText('Password'), { target: { value: 'x' } });
+    await act(async () => fireEvent.click(screen.getByRole('button', { name: 'Sign in' })));
+    expect(await screen.findByText('Too many attempts')).toBeTruthy();
+    expect(screen.getByText(/1 min 30 s|1 min 29 s/)).toBeTruthy();
+    expect((screen.getByRole('button', { name: 'Sign in' }) as HTMLButtonElement).disabled).toBe(true);
+  }, 15000);
+
+  it('asks for what is missing before it asks the server', async () => {
+    const { asked } = show('/signin', { 'GET /api/session': [401, {}] });
+    fireEvent.click(await screen.findByRole('button', { name: 'Sign in' }, { timeout: 8000 }));
+    expect(await screen.findByText('Enter your password')).toBeTruthy();
+    expect(asked.some((a) => a.key === 'POST /api/session')).toBe(false);
+  }, 15000);
+
+  it('sends who is not signed in there, and remembers where they were going', async () => {
+    const { router } = show('/exports', { 'GET /api/session': [401, {}] });
+    await screen.findByLabelText('E-mail', {}, { timeout: 8000 });
+    expect(router.state.location.pathname).toBe('/signin');
+    expect(router.state.location.search).toEqual({ next: '/exports' });
+  }, 15000);
+
+  it('follows no address of another site', async () => {
+    for (const next of ['//evil.example', 'https://evil.example', '/\\evil.example', 'javascript:alert(1)']) {
+      const { router } = show(`/signin?next=${encodeURIComponent(next)}`, {
+        'GET /api/session': [401, {}], 'POST /api/session': [200, session(['ledger.search'])], 'GET /api/events': [200, { items: [] }],
+      });
+      fireEvent.change(await screen.findByLabelText('E-mail', {}, { timeout: 8000 }), { target: { value: 'a@b.example' } });
+      fireEvent.change(screen.getByLabelText('Password'), { target: { value: 'x' } });
+      await act(async () => fireEvent.click(screen.getByRole('button', { name: 'Sign in' })));
+      await waitFor(() => expect(router.state.location.pathname).toBe('/events'), { timeout: 8000 });
+      cleanup();
+    }
+  }, 40000);
+});
+
+describe('pages', () => {
+  it('tell a problem in full, with its request id and a way to try again', async () => {
+    show('/exports', { 'GET /api/session': [200, session([])], 'GET /api/exports': [503, problem(503, 'Unavailable', 'The disk is full.')] });
+    expect(await screen.findByText('The server is not ready', {}, { timeout: 8000 })).toBeTruthy();
+    expect(screen.getByText('The disk is full.')).toBeTruthy();
+    expect(screen.getByText('req-77')).toBeTruthy();
+    expect(screen.getByRole('button', { name: 'Try again' })).toBeTruthy();
+  }, 15000);
+
+  it('show exports with progress, reasons and downloads of their own server only', async () => {
+    const job = (id: string, more: object) => ({ id, format: 'csv', rows_done: 5, bytes: 10, rate: 0, created_at: '2026-01-01T00:00:00Z', ...more });
+    show('/exports', {
+      'GET /api/session': [200, session(['exports.create'])],
+      'GET /api/exports': [200, { items: [
+        job('1', { status: 'running', rows_total: 10, rate: 2, eta_seconds: 3 }), job('2', { status: 'failed', error: 'Storage refused the file.' }),
+        job('3', { status: 'done', download_url: 'https://evil.example/x' }), job('4', { status: 'done', download_url: '/api/exports/4/file?x=1' }),
+      ] }],
+    });
+    expect(await screen.findByText('Storage refused the file.', {}, { timeout: 8000 })).toBeTruthy();
+    expect(screen.getByText(/5 of 10 · 2 rows\/s · 3 s left/)).toBeTruthy();
+    expect(screen.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('50');
+    expect(screen.getAllByRole('link', { name: 'Download' }).map((a) => a.getAttribute('href'))).toEqual(['/api/exports/3/file', '/api/exports/4/file?x=1']);
+  }, 15000);
+
+  it('hide settings from who may not change them', async () => {
+    show('/settings', { 'GET /api/session': [200, session(['ledger.search'])] });
+    expect(await screen.findByText('Settings are for administrators', {}, { timeout: 8000 })).toBeTruthy();
+    expect(screen.queryByRole('link', { name: 'Settings' })).toBeNull();
+  }, 15000);
+});
+
+describe('changes', () => {
+  const draw = (changes: unknown[], fields_state: Record<string, string> = {}) =>
+    render(
+      <MantineProvider theme={theme} env="test">
+        <div data-testid="drawn">
+          <Changes view={eventSchema.parse({ seq: 1, changes, fields_state })} />
+        </div>
+      </MantineProvider>,
+    ).getByTestId('drawn').textContent;
+
+  it('tell null, empty and absent apart', () => {
+    expect(draw([{ path: '/a', before: null, after: '' }])).toBe('/aBeforenull Afterempty text ');
+    cleanup();
+    expect(draw([{ path: '/a', op: 'add', after: 0 }])).toContain('was not there');
+  });
+
+  it('show the state in place of what the reader may not see', () => {
+    expect(draw([{ path: '/mail', before: null, after: 'a***' }], { '/changes/0/before': 'erased', '/changes/0/after': 'masked' })).toBe('/mailBefore erasedAftera*** masked');
+    cleanup();
+    expect(draw([], { '/changes': 'withheld' })).toContain('withheld');
+    cleanup();
+    expect(draw([null], { '/changes/0': 'withheld' })).toBe('A change withheld');
+  });
+
+  it('never runs what was recorded', () => {
+    const { container } = render(
+      <MantineProvider theme={theme} env="test">
+        <Changes view={eventSchema.parse({ seq: 1, changes: [{ path: '<img src=x onerror=alert(1)>', before: '<script>1</script>', after: { a: '<b>x</b>' } }] })} />
+      </MantineProvider>,
+    );
+    expect(container.querySelector('img, script, b')).toBeNull();
+    expect(container.textContent).toContain('<script>1</script>');
+  });
+});
