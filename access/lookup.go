@@ -14,10 +14,7 @@ import (
 // The statements of this file are not confined to a tenant, because they find out whose a credential is. Each is keyed by something that only the
 // credential's holder knows, or by the hash of what was typed.
 
-// maxSameEmail bounds how many tenants one address is looked up in when somebody signs in.
-const maxSameEmail = 5
-
-// accountsByEmail returns the accounts with an address, oldest first, in all tenants or in one.
+// accountsByEmail returns the accounts with an address, oldest first, in all tenants or in one; five at most, which bounds the work of a sign-in.
 func accountsByEmail(ctx context.Context, q querier, index []byte, tenant string) ([]account, error) {
 	rows, err := q.QueryContext(ctx, `SELECT `+accountColumns+` FROM account WHERE email_index = $1 AND ($2 = '' OR tenant_id = $2) ORDER BY created_at, id LIMIT 5`, index, tenant)
 	if err != nil {

@@ -195,10 +195,10 @@ func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, er
 	if err != nil {
 		return nil, err
 	}
-	return r, v.store(ctx, tenantID, s.Log().LogID, r)
+	return r, v.store(ctx, s.Log().LogID, r)
 }
 
-func (v *verifier) store(ctx context.Context, tenantID, logID string, r *verify.Report) error {
+func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err

@@ -11,8 +11,7 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
+	"probity.dev/internal/cache"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -212,8 +211,8 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 		return t, nil
 	}
 	t := &tenant{id: id, secrets: map[periodID]evidence.Hash{}}
-	t.groups, _ = lru.New[groupID, *groupCipher](cachedGroups)
-	t.tagKeys, _ = lru.New[tagID, evidence.Hash](cachedTags)
+	t.groups = cache.New[groupID, *groupCipher](cachedGroups)
+	t.tagKeys = cache.New[tagID, evidence.Hash](cachedTags)
 	var keyset []byte
 	var no int64
 	err := l.db.Read(ctx).QueryRowContext(ctx, `SELECT no, name, keyset FROM tenant WHERE id = $1`, id).Scan(&no, &t.name, &keyset)

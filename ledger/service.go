@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"probity.dev/internal/errs"
@@ -104,7 +105,7 @@ func (l *Ledger) Append(ctx context.Context, tenantID string, items []Item, opt 
 }
 
 func atomicError(e *errs.Error, i int) error {
-	return &errs.Error{Code: e.Code, Message: "nothing was recorded, because the request is atomic and one event is wrong: " + e.Message, Fields: e.Fields}
+	return &errs.Error{Code: e.Code, Message: fmt.Sprintf("nothing was recorded, because the request is atomic and event %d (from 0) is wrong: %s", i, e.Message), Fields: e.Fields}
 }
 
 // ownSource is the source of the product's own events. Nobody else may use it.

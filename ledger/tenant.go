@@ -10,9 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/mod/sumdb/note"
 
+	"probity.dev/internal/cache"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -23,7 +23,7 @@ import (
 
 // cachedGroups bounds the cached group keys of a tenant; an entry takes some 900 bytes. cachedTags bounds the tag keys, of 100 bytes.
 const (
-	cachedGroups = 60_000
+	cachedGroups = 40_000
 	cachedTags   = 200_000
 )
 
@@ -40,8 +40,8 @@ type tenant struct {
 
 	secretsMu sync.Mutex
 	secrets   map[periodID]evidence.Hash
-	groups    *lru.Cache[groupID, *groupCipher]
-	tagKeys   *lru.Cache[tagID, evidence.Hash]
+	groups    *cache.Cache[groupID, *groupCipher]
+	tagKeys   *cache.Cache[tagID, evidence.Hash]
 
 	// committed is the state after the last commit; the committer alone replaces it.
 	committed atomic.Pointer[headState]
@@ -191,7 +191,9 @@ func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID) (*grou
 	if k.aead, err = cipher.NewGCM(block); err != nil {
 		return nil, err
 	}
-	t.groups.Add(id, k)
+	if id.owners[1] == 0 { // pairs hardly ever meet again
+		t.groups.Add(id, k)
+	}
 	return k, nil
 }
 

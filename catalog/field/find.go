@@ -177,7 +177,7 @@ func (f *finder) word(i int) int {
 		return i + 1
 	}
 	if strings.HasPrefix(f.s[j:], "://") {
-		return f.url(i, j+3)
+		return f.url(j + 3)
 	}
 	if f.secret(i) {
 		return f.last.End
@@ -242,7 +242,7 @@ func (f *finder) pem(i int) int {
 }
 
 // url finds credentials in the authority of a URL whose scheme ends before i.
-func (f *finder) url(start, i int) int {
+func (f *finder) url(i int) int {
 	end := i
 	at, colon := -1, -1
 	for end < len(f.s) && f.s[end] > ' ' && f.s[end] != '/' && f.s[end] != '?' && f.s[end] != '"' && f.s[end] != '\'' && f.s[end] != '<' {

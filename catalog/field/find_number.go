@@ -141,7 +141,7 @@ func (f *finder) number(start, end, groupsIn int) (string, int) {
 		return NationalID, end
 	}
 	if f.context {
-		if cat := f.named(start, end, s, digits); cat != "" {
+		if cat := f.named(start, s, digits); cat != "" {
 			return cat, end
 		}
 	}
@@ -224,7 +224,7 @@ func isDate(s string) bool {
 }
 
 // named believes weak formats that the words before them announce.
-func (f *finder) named(start, end int, s, digits string) string {
+func (f *finder) named(start int, s, digits string) string {
 	n := len(digits)
 	before := f.before(start, 40)
 	switch {

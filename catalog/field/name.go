@@ -61,7 +61,7 @@ func wordsSay(words, above []string, object string) decision {
 	case nameWords[last]:
 		return nameOf(owner, before)
 	case idWords[last]:
-		return idOf(owner, before)
+		return idOf(owner)
 	case last == "by" && len(words) > 1:
 		return decision{manner: fixed, class: personal(UniqueID)}
 	}
@@ -85,7 +85,7 @@ func nameOf(owner, before string) decision {
 }
 
 // idOf decides about "…id" from what it identifies.
-func idOf(owner, before string) decision {
+func idOf(owner string) decision {
 	switch {
 	case isPersonWord(owner):
 		return decision{manner: fixed, class: personal(UniqueID)}

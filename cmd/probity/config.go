@@ -12,10 +12,12 @@ import (
 )
 
 func newConfig() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Show the settings in effect and where each comes from", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "config", Short: "Show the settings in effect and where each comes from", Args: cobra.NoArgs,
 		Example: "  probity config --config probity.yaml\n  probity config --output json",
 		Long: `Shows every setting of the server with the value in effect and its source: a flag, an environment variable, the file of --config, or the built-in default. Secrets are not shown.
-docs/configuration.md explains each. A setting that is not valid is reported as serve would.`}
+docs/configuration.md explains each. A setting that is not valid is reported as serve would.`,
+	}
 	settings(c)
 	outputFlag(c, "table", "json", "csv")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -48,8 +50,10 @@ docs/configuration.md explains each. A setting that is not valid is reported as 
 }
 
 func newVersion() *cobra.Command {
-	c := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  probity version --output json",
-		Long: "Prints the version of the program, the revision it was built from, the Go version and the platform."}
+	c := &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  probity version --output json",
+		Long: "Prints the version of the program, the revision it was built from, the Go version and the platform.",
+	}
 	outputFlag(c, "text", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		revision := ""

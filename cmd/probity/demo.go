@@ -48,12 +48,14 @@ type demoLogin struct {
 func demoFile(dir string) string { return filepath.Join(dir, "demo.json") }
 
 func newDemo() *cobra.Command {
-	c := &cobra.Command{Use: "demo", Short: "Try it out: serve a made-up tenant with 200,000 events", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "demo", Short: "Try it out: serve a made-up tenant with 200,000 events", Args: cobra.NoArgs,
 		Example: "  probity demo\n  probity demo --data ./demo --events 20000 --listen :8780",
 		Long: `Makes a data directory with a made-up organisation, a clinic, a shop and a software service with 18 months of history, and serves it. The page can be used while the events are
 still being recorded. It prints an address and logins: an admin, who sees everything, and an auditor, who sees personal values masked.
 
-All persons, addresses and numbers are invented. On the second run the directory is used as it is. The logins are kept in demo.json in the directory, which is fine for a demo only.`}
+All persons, addresses and numbers are invented. On the second run the directory is used as it is. The logins are kept in demo.json in the directory, which is fine for a demo only.`,
+	}
 	settings(c)
 	fl := c.Flags()
 	if err := fl.Set("data", "./demo"); err == nil { // a demo must not land in the data directory of a real installation

@@ -14,8 +14,10 @@ import (
 
 // newDocs writes the reference of the command line, which is kept in docs/cli.
 func newDocs() *cobra.Command {
-	c := &cobra.Command{Use: "docs DIR", Short: "Write the reference of the commands as Markdown", Hidden: true, Args: oneArg("the folder to write to"),
-		Long: "Writes a page for each command and an overview, as they are kept in docs/cli. What is there already is replaced.", Example: "  probity docs docs/cli"}
+	c := &cobra.Command{
+		Use: "docs DIR", Short: "Write the reference of the commands as Markdown", Hidden: true, Args: oneArg("the folder to write to"),
+		Long: "Writes a page for each command and an overview, as they are kept in docs/cli. What is there already is replaced.", Example: "  probity docs docs/cli",
+	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := os.MkdirAll(args[0], 0o755); err != nil {
 			return err

@@ -24,7 +24,8 @@ type exportFlags struct {
 }
 
 func newExport() *cobra.Command {
-	c := &cobra.Command{Use: "export", Short: "Write events to a file", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "export", Short: "Write events to a file", Args: cobra.NoArgs,
 		Example: `  probity export --from 2026-01-01 --to 2026-03-31 --format csv -o q1.csv --data ./data
   probity export --subject patient/4711 --format bundle -o patient-4711.zip --server https://audit.example.com
   probity export --outcome failure --from 30d --format pdf --title 'Failures' --masked -o failures.pdf
@@ -41,7 +42,8 @@ func newExport() *cobra.Command {
 The form follows from the name of the file when --format is not given. The file appears under its name when it is complete; -o - writes to standard output.
 Every export is itself recorded in the log.
 
-` + filterHelp + "\n\n" + targetHelp}
+` + filterHelp + "\n\n" + targetHelp,
+	}
 	var t target
 	var f filter
 	var o exportFlags

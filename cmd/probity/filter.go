@@ -62,11 +62,18 @@ type filterFlag struct {
 
 func (f *filter) lists() []filterFlag {
 	return []filterFlag{
-		{"actor", "who did it", &f.actor}, {"subject", "whose data it is", &f.subject}, {"person", "a person in any role", &f.person},
-		{"action", "what was done, such as 'invoice.*'", &f.action}, {"resource", "what it was done to: type/id or type", &f.resource},
-		{"outcome", "success, failure or denied", &f.outcome}, {"source", "producing application", &f.source}, {"ip", "IP address it came from", &f.ip},
-		{"category", "class of event, such as data or auth", &f.category}, {"activity", "create, read, update, delete, login, …", &f.activity},
-		{"severity", "debug, info, notice, low, medium, high or critical", &f.severity}, {"correlation-id", "correlation id", &f.corr},
+		{"actor", "who did it", &f.actor},
+		{"subject", "whose data it is", &f.subject},
+		{"person", "a person in any role", &f.person},
+		{"action", "what was done, such as 'invoice.*'", &f.action},
+		{"resource", "what it was done to: type/id or type", &f.resource},
+		{"outcome", "success, failure or denied", &f.outcome},
+		{"source", "producing application", &f.source},
+		{"ip", "IP address it came from", &f.ip},
+		{"category", "class of event, such as data or auth", &f.category},
+		{"activity", "create, read, update, delete, login, …", &f.activity},
+		{"severity", "debug, info, notice, low, medium, high or critical", &f.severity},
+		{"correlation-id", "correlation id", &f.corr},
 	}
 }
 
@@ -89,8 +96,10 @@ func (f *filter) zone() (*time.Location, error) {
 
 // query turns the flags into a query.
 func (f *filter) query(now time.Time) (client.Query, error) {
-	q := client.Query{Time: f.time, Actor: f.actor, Subject: f.subject, Person: f.person, Action: f.action, Resource: f.resource, Outcome: f.outcome, Source: f.source,
-		IP: f.ip, Category: f.category, Activity: f.activity, Severity: f.severity, CorrelationID: f.corr, ID: f.id, Text: f.text}
+	q := client.Query{
+		Time: f.time, Actor: f.actor, Subject: f.subject, Person: f.person, Action: f.action, Resource: f.resource, Outcome: f.outcome, Source: f.source,
+		IP: f.ip, Category: f.category, Activity: f.activity, Severity: f.severity, CorrelationID: f.corr, ID: f.id, Text: f.text,
+	}
 	if f.time != "" && f.time != "occurred" && f.time != "recorded" {
 		return q, usage("--time is occurred or recorded")
 	}
@@ -128,8 +137,10 @@ func exportFilter(q client.Query) export.Filter {
 		}
 		return t.Format(time.RFC3339Nano)
 	}
-	return export.Filter{From: at(q.From), To: at(q.To), Time: q.Time, Actor: q.Actor, Action: q.Action, Resource: q.Resource, Subject: q.Subject, Person: q.Person, Outcome: q.Outcome,
-		Source: q.Source, IP: q.IP, Category: q.Category, Activity: q.Activity, Severity: q.Severity, CorrelationID: q.CorrelationID, Text: q.Text, Fields: q.Fields}
+	return export.Filter{
+		From: at(q.From), To: at(q.To), Time: q.Time, Actor: q.Actor, Action: q.Action, Resource: q.Resource, Subject: q.Subject, Person: q.Person, Outcome: q.Outcome,
+		Source: q.Source, IP: q.IP, Category: q.Category, Activity: q.Activity, Severity: q.Severity, CorrelationID: q.CorrelationID, Text: q.Text, Fields: q.Fields,
+	}
 }
 
 // layouts are the forms of a time of day without a zone.

@@ -29,7 +29,8 @@ type ingestFlags struct {
 }
 
 func newIngest() *cobra.Command {
-	c := &cobra.Command{Use: "ingest FILE|DIR|- …", Short: "Record the events in files",
+	c := &cobra.Command{
+		Use: "ingest FILE|DIR|- …", Short: "Record the events in files",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("name files or folders to ingest, or - for standard input")
@@ -50,7 +51,8 @@ So any run can be repeated. An interrupted run goes on where it stopped: a journ
 At the end it says how many events were accepted, known already (duplicates) and rejected, and why. --report writes every rejected record, by file, line and reason but without
 its content, as JSON lines. The exit code is 1 when something was rejected or could not be read.
 
-` + targetHelp}
+` + targetHelp,
+	}
 	var o ingestFlags
 	fl := c.Flags()
 	fl.StringVar(&o.format, "format", "auto", "format of the files; recognised by itself when auto")
@@ -243,6 +245,8 @@ func summaryJSON(s *ingest.Summary, interrupted bool) any {
 	if unread == nil {
 		unread = []ingest.Unread{}
 	}
-	return map[string]any{"ok": s.OK() && !interrupted, "interrupted": interrupted, "files": s.Files, "files_known": s.Known, "files_resumed": s.Resumed, "read": s.Read, "accepted": s.Accepted,
-		"duplicates": s.Duplicates, "disabled": s.Disabled, "rejected": s.Rejected, "reasons": reasons, "unread": unread, "left_out": append([]string{}, s.LeftOut...), "seconds": s.Seconds}
+	return map[string]any{
+		"ok": s.OK() && !interrupted, "interrupted": interrupted, "files": s.Files, "files_known": s.Known, "files_resumed": s.Resumed, "read": s.Read, "accepted": s.Accepted,
+		"duplicates": s.Duplicates, "disabled": s.Disabled, "rejected": s.Rejected, "reasons": reasons, "unread": unread, "left_out": append([]string{}, s.LeftOut...), "seconds": s.Seconds,
+	}
 }

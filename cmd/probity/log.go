@@ -30,12 +30,14 @@ func onLog(c *cobra.Command, t *target, do func(p *place, l *client.Log) error) 
 }
 
 func newKeys() *cobra.Command {
-	c := &cobra.Command{Use: "keys", Short: "Print the keys that verify the log", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "keys", Short: "Print the keys that verify the log", Args: cobra.NoArgs,
 		Example: "  probity keys --data ./data > log.vkey\n  probity verify q1.zip --key log.vkey",
 		Long: `Prints the log's verifier keys, the present one first: one a line, as --key of verify and show takes them. They are public. Compare the key with the one that the keeper
 of the log gave you by another way; who takes the key from the log itself believes whoever runs it.
 
-` + targetHelp}
+` + targetHelp,
+	}
 	var t target
 	t.bind(c)
 	outputFlag(c, "text", "table", "json", "csv")
@@ -81,14 +83,16 @@ func printKeys(c *cobra.Command, keys []string) error {
 }
 
 func newCheckpoint() *cobra.Command {
-	c := &cobra.Command{Use: "checkpoint", Short: "Print or save the log's newest signed state", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "checkpoint", Short: "Print or save the log's newest signed state", Args: cobra.NoArgs,
 		Example: "  probity checkpoint --data ./data\n  probity checkpoint --save checkpoint.txt --key log.vkey --server https://audit.example.com",
 		Long: `Prints the newest signed checkpoint (C2SP tlog-checkpoint): name, size and root hash of the log. Keep it somewhere else: whoever holds one can show later that the log was cut or
 rewritten. "probity verify --state FILE" does that with the file that --save writes.
 
 --save replaces a checkpoint only by one of a log that extends it; otherwise the exit code is 1 and the file stays as it is.
 
-` + targetHelp}
+` + targetHelp,
+	}
 	var t target
 	t.bind(c)
 	save := c.Flags().String("save", "", "file to keep the checkpoint in")
@@ -161,10 +165,12 @@ func saveCheckpoint(c *cobra.Command, p *place, l *client.Log, keys, path, text 
 }
 
 func newLog() *cobra.Command {
-	c := &cobra.Command{Use: "log", Short: "Show where the log stands", Args: cobra.NoArgs, Example: "  probity log --data ./data\n  probity log --server https://audit.example.com --output json",
+	c := &cobra.Command{
+		Use: "log", Short: "Show where the log stands", Args: cobra.NoArgs, Example: "  probity log --data ./data\n  probity log --server https://audit.example.com --output json",
 		Long: `Shows the size of the log, how much of it the newest checkpoint covers and is sealed into files, and how the last verification by the server ended.
 
-` + targetHelp}
+` + targetHelp,
+	}
 	var t target
 	t.bind(c)
 	outputFlag(c, "text", "json")

@@ -87,8 +87,14 @@ func signer(keys, origin string) string {
 
 // compareLeaf compares what the evidence holds in clear with what is shown.
 func (p *checkedProof) compareLeaf(l *evidence.Leaf, r *client.Record) {
-	for _, x := range []struct{ what, shown, logged string }{{"source", r.Source, l.Source}, {"action", r.Action, l.Action}, {"category", r.Category, l.Category},
-		{"activity", r.Activity, l.Activity}, {"outcome", r.Outcome.Status, l.Outcome}, {"resource type", r.Resource.Type, l.ResourceType}} {
+	for _, x := range []struct{ what, shown, logged string }{
+		{"source", r.Source, l.Source},
+		{"action", r.Action, l.Action},
+		{"category", r.Category, l.Category},
+		{"activity", r.Activity, l.Activity},
+		{"outcome", r.Outcome.Status, l.Outcome},
+		{"resource type", r.Resource.Type, l.ResourceType},
+	} {
 		if x.shown != x.logged {
 			p.problems = append(p.problems, fmt.Sprintf("the %s that is shown is not the one in the log", x.what))
 		}

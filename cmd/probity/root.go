@@ -33,7 +33,8 @@ const (
 )
 
 func newRoot() *cobra.Command {
-	root := &cobra.Command{Use: "probity", Short: "An audit trail that proves itself", SilenceErrors: true, SilenceUsage: true, Version: app.Version,
+	root := &cobra.Command{
+		Use: "probity", Short: "An audit trail that proves itself", SilenceErrors: true, SilenceUsage: true, Version: app.Version,
 		Long: `Probity keeps an organisation's audit trail, governs the personal data behind it, and proves both to outsiders.
 
   probity init --data ./data         make a data directory
@@ -44,7 +45,8 @@ func newRoot() *cobra.Command {
 Commands that read or write events work on a server (--server URL and an API key) or, while none is running, on its data directory (--data DIR).
 
 ` + exitHelp,
-		Example: "  probity demo --data ./demo"}
+		Example: "  probity demo --data ./demo",
+	}
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run:"}, &cobra.Group{ID: groupEvents, Title: "Record and find:"}, &cobra.Group{ID: groupProof, Title: "Prove:"})
 	add := func(group string, list ...*cobra.Command) {
 		for _, c := range list {

@@ -36,7 +36,8 @@ func TestStories(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the stories start the program many times")
 	}
-	testscript.Run(t, testscript.Params{Dir: "../../test/scripts", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
+	testscript.Run(t, testscript.Params{
+		Dir: "../../test/scripts", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("TZ", "UTC")
@@ -46,7 +47,8 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "start": start, "stop": stop, "norm": norm, "pick": pick, "waitfor": waitFor, "events": events, "interrupt": interrupt,
 			"flip": flip, "drop": drop, "edit": edit, "flipzip": flipZip,
-		}})
+		},
+	})
 }
 
 // code runs a program and asks for an exit code: code 2 probity search --from nonsense

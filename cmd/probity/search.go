@@ -15,7 +15,8 @@ import (
 )
 
 func newSearch() *cobra.Command {
-	c := &cobra.Command{Use: "search [TEXT]", Short: "Find events", Args: cobra.MaximumNArgs(1),
+	c := &cobra.Command{
+		Use: "search [TEXT]", Short: "Find events", Args: cobra.MaximumNArgs(1),
 		Example: `  probity search --data ./data --from 7d --outcome failure
   probity search --actor ana@example.com --action 'invoice.*' --resource invoice/42
   probity search refund --from 2026-01-01 --to 2026-03-31 --all --output csv > refunds.csv
@@ -27,7 +28,8 @@ func newSearch() *cobra.Command {
 The table shows 50 events unless --limit or --all says otherwise; json is one document {"items": […]}, ndjson one event a line, csv one row an event. Searching is itself
 recorded in the log.
 
-` + targetHelp}
+` + targetHelp,
+	}
 	var t target
 	var f filter
 	f.bind(c)
@@ -143,8 +145,14 @@ func newListing(c *cobra.Command, loc *time.Location) listing {
 		return l
 	}
 	s := screen(c)
-	columns := []terminal.Column{{Title: "SEQ", Right: true}, {Title: "TIME"}, {Title: "WHO", Shrink: true, Min: 12}, {Title: "ACTION", Shrink: true, Min: 12},
-		{Title: "RESOURCE", Shrink: true, Min: 12}, {Title: "OUTCOME"}}
+	columns := []terminal.Column{
+		{Title: "SEQ", Right: true},
+		{Title: "TIME"},
+		{Title: "WHO", Shrink: true, Min: 12},
+		{Title: "ACTION", Shrink: true, Min: 12},
+		{Title: "RESOURCE", Shrink: true, Min: 12},
+		{Title: "OUTCOME"},
+	}
 	wide := s.Width == 0 || s.Width >= wideScreen
 	if wide {
 		columns = append(columns, terminal.Column{Title: "WHAT", Shrink: true, Min: 16})

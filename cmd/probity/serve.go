@@ -14,12 +14,14 @@ import (
 )
 
 func newServe() *cobra.Command {
-	c := &cobra.Command{Use: "serve", Short: "Serve the API and the console", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "serve", Short: "Serve the API and the console", Args: cobra.NoArgs,
 		Example: "  probity serve --data ./data\n  probity serve --config probity.yaml --listen :8780",
 		Long: `Serves the HTTP API, the console and the log's tiles until it is told to stop (SIGTERM, Ctrl-C); then it finishes the requests in flight.
 
 Every setting can be given as a flag, as an environment variable (PROBITY_…) or in the file of --config, in this order of precedence;
-"probity config" shows what is in effect. One process at a time works on a data directory. The address is printed on standard output, log lines go to standard error.`}
+"probity config" shows what is in effect. One process at a time works on a data directory. The address is printed on standard output, log lines go to standard error.`,
+	}
 	settings(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		cfg, err := load(c)
@@ -65,12 +67,14 @@ func (o *founding) options() (app.InitOptions, error) {
 }
 
 func newInit() *cobra.Command {
-	c := &cobra.Command{Use: "init", Short: "Make a data directory with a tenant, an admin, an API key and a master key", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "init", Short: "Make a data directory with a tenant, an admin, an API key and a master key", Args: cobra.NoArgs,
 		Example: "  probity init --data ./data\n  probity init --data ./data --tenant 'Example Clinic' --email admin@example.com --output json",
 		Long: `Makes a data directory: the master key, the database, a tenant with its empty log, the first admin and the first API key, which may do everything.
 
 The password and the API key are printed once and kept nowhere. The master key lies in the data directory under keys/; back it up apart from the data, because
-nothing can be read without it. --instance-name becomes part of the name of every log and cannot be changed later. A directory that holds data already is refused.`}
+nothing can be read without it. --instance-name becomes part of the name of every log and cannot be changed later. A directory that holds data already is refused.`,
+	}
 	settings(c, "data", "listen", "instance-name", "log-level")
 	var o founding
 	c.Flags().StringVar(&o.Tenant, "tenant", "Default", "name of the tenant")

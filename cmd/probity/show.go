@@ -15,7 +15,8 @@ import (
 )
 
 func newShow() *cobra.Command {
-	c := &cobra.Command{Use: "show SEQ|ID", Short: "Show one event, its changes and its proof", Args: oneArg("the seq or the id of an event"),
+	c := &cobra.Command{
+		Use: "show SEQ|ID", Short: "Show one event, its changes and its proof", Args: oneArg("the seq or the id of an event"),
 		Example: "  probity show 1042 --data ./data\n  probity show 3f6c0de1 --source booking.app --server https://audit.example.com --key log.vkey",
 		Long: `Shows one event: what happened, who did it, from where, what changed, and which values are masked, withheld or erased for you. Then it proves the event, here and not at the
 server: the signature of the log's checkpoint, that the event is in the log that the checkpoint signs, that the values are those that were recorded, and that what is shown is what is proven.
@@ -25,7 +26,8 @@ which does not show who signed.
 
 The exit code is 1 when there is no such event or its proof fails.
 
-` + targetHelp}
+` + targetHelp,
+	}
 	var o showFlags
 	fl := c.Flags()
 	fl.StringVar(&o.source, "source", "", "source of the event, when several have its id")

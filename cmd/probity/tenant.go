@@ -14,10 +14,12 @@ import (
 )
 
 func newTenant() *cobra.Command {
-	c := &cobra.Command{Use: "tenant", Short: "Add and list the tenants of a data directory", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use: "tenant", Short: "Add and list the tenants of a data directory", Args: cobra.NoArgs,
 		Long: `A tenant is an organisation with a log, keys, users and settings of its own; tenants see nothing of each other. These commands work on the data directory,
 so no server may be running on it.`,
-		Example: "  probity tenant add 'North Clinic' --email admin@example.com --data ./data\n  probity tenant list --data ./data"}
+		Example: "  probity tenant add 'North Clinic' --email admin@example.com --data ./data\n  probity tenant list --data ./data",
+	}
 	c.AddCommand(newTenantAdd(), newTenantList())
 	return c
 }
@@ -36,9 +38,11 @@ func directory(c *cobra.Command, do func(ctx context.Context, a *app.App) error)
 }
 
 func newTenantAdd() *cobra.Command {
-	c := &cobra.Command{Use: "add NAME", Short: "Add a tenant with its log, its first admin and its first API key", Args: oneArg("the name of the tenant"),
+	c := &cobra.Command{
+		Use: "add NAME", Short: "Add a tenant with its log, its first admin and its first API key", Args: oneArg("the name of the tenant"),
 		Example: "  probity tenant add 'North Clinic' --email admin@example.com --data ./data",
-		Long:    "Adds a tenant with an empty log. The password and the API key are printed once and kept nowhere."}
+		Long:    "Adds a tenant with an empty log. The password and the API key are printed once and kept nowhere.",
+	}
 	settings(c, "data", "listen", "log-level")
 	var o founding
 	o.bind(c)
@@ -75,8 +79,10 @@ func newTenantAdd() *cobra.Command {
 }
 
 func newTenantList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the tenants", Args: cobra.NoArgs, Example: "  probity tenant list --data ./data",
-		Long: "Lists the tenants of a data directory in the order of their creation, with the size of their logs."}
+	c := &cobra.Command{
+		Use: "list", Short: "List the tenants", Args: cobra.NoArgs, Example: "  probity tenant list --data ./data",
+		Long: "Lists the tenants of a data directory in the order of their creation, with the size of their logs.",
+	}
 	settings(c, "data", "log-level")
 	outputFlag(c, "table", "json", "csv")
 	type row struct {

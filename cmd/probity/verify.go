@@ -15,7 +15,8 @@ import (
 )
 
 func newVerify() *cobra.Command {
-	c := &cobra.Command{Use: "verify BUNDLE|DIR|URL", Short: "Check a bundle, a data directory or a server, and name the first wrong record", Args: oneArg("a bundle, a data directory or the address of a server"),
+	c := &cobra.Command{
+		Use: "verify BUNDLE|DIR|URL", Short: "Check a bundle, a data directory or a server, and name the first wrong record", Args: oneArg("a bundle, a data directory or the address of a server"),
 		Example: `  probity verify q1.zip --key audit.example.com/9f2c…/1+5d7c1f40+AbCd…
   probity verify ./data --key log.vkey --state checkpoint.txt
   PROBITY_API_KEY=pk_… probity verify https://audit.example.com --key log.vkey --state checkpoint.txt`,
@@ -30,7 +31,8 @@ func newVerify() *cobra.Command {
 shows that the log is consistent but not who signed it. --state is a file with the checkpoint that you saw last: the log must extend it, and it is brought up to date when
 all is well. Whoever keeps such a file notices a log that was rewritten or cut.
 
-The exit code is 0 when all is well, 1 when something is wrong, with the first wrong record by its seq.`}
+The exit code is 0 when all is well, 1 when something is wrong, with the first wrong record by its seq.`,
+	}
 	var o verifyFlags
 	fl := c.Flags()
 	fl.StringVar(&o.key, "key", "", "the log's key as you know it: the key itself, or a file")

@@ -127,7 +127,7 @@ type gunzip struct {
 func (g *gunzip) Read(p []byte) (int, error) {
 	if g.z == nil {
 		z, err := gzip.NewReader(g.raw)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return 0, io.ErrUnexpectedEOF
 		}
 		if err != nil {

@@ -148,9 +148,7 @@ func humaProblem(ctx context.Context, status int, msg string, details []error) *
 		if i == maxFieldErrors {
 			break
 		}
-		if f, ok := fieldOf(err); ok {
-			p.Errors = append(p.Errors, f)
-		}
+		p.Errors = append(p.Errors, fieldOf(err))
 	}
 	if msg == "validation failed" {
 		p.Detail = "The request is not valid; see errors."
@@ -170,10 +168,10 @@ func sentence(msg string) string {
 
 // fieldOf translates one of huma's details. Its messages are fixed texts except that some end in ": " and a parser's error, which quotes
 // the value; those are cut.
-func fieldOf(err error) (errs.FieldError, bool) {
+func fieldOf(err error) errs.FieldError {
 	var d *huma.ErrorDetail
 	if !errors.As(err, &d) {
-		return errs.FieldError{Code: "unreadable", Detail: "The body could not be read in the given format."}, true
+		return errs.FieldError{Code: "unreadable", Detail: "The body could not be read in the given format."}
 	}
 	msg := d.Message
 	if head, _, found := strings.Cut(msg, ": "); found {
@@ -187,7 +185,7 @@ func fieldOf(err error) (errs.FieldError, bool) {
 			f.Pointer += "/" + escapePointer(name)
 		}
 	}
-	return f, true
+	return f
 }
 
 // describe picks a machine word for one of huma's fixed messages. A message that is not recognised is not passed on.

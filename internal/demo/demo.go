@@ -93,7 +93,7 @@ func (g *Generator) step(d *draft, at int64) {
 	if len(g.flows) > 0 && g.flows[0].due <= g.ahead {
 		f = g.pop()
 	} else {
-		f = g.begin(at)
+		f = g.begin()
 	}
 	d.corr, d.session = f.corr, true
 	more := f.kind(g, d, &f)
@@ -105,7 +105,7 @@ func (g *Generator) step(d *draft, at int64) {
 }
 
 // begin draws a new operation. The clinic is busiest; the service grows.
-func (g *Generator) begin(at int64) flow {
+func (g *Generator) begin() flow {
 	f := flow{corr: g.r.Uint64()}
 	switch n := g.r.IntN(1000); {
 	case n < 190:

@@ -62,7 +62,7 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 
 // Close closes every connection. On SQLite the write-ahead log is folded into the database file first.
 func (db *DB) Close() error {
-	_, checkpoint := db.write.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+	_, checkpoint := db.write.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	return errors.Join(db.read.Close(), checkpoint, db.write.Close())
 }
 

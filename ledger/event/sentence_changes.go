@@ -12,7 +12,6 @@ type changed struct {
 	name          string
 	before, after Field
 	had, has      bool
-	hidden        string // what to say when the path itself cannot be read
 }
 
 func (r *Record) hasChanges() bool {

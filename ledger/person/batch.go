@@ -99,18 +99,21 @@ func (d *Directory) Prepare(b *Batch) error {
 }
 
 func (d *Directory) personRows(rows *journalRows, e *entry) error {
-	who := e.who()
+	who := e.fresh.Load()
+	if who == nil {
+		return nil // another batch has stored it meanwhile
+	}
 	secret, err := d.keys.Seal(secretLabel(e.handle), e.secret[:])
 	if err != nil {
 		return err
 	}
-	shown, err := d.sealDisplay(e, who)
+	shown, err := d.sealDisplay(e, *who)
 	if err != nil {
 		return err
 	}
-	rows.identifiers = append(rows.identifiers, identifierRow{[16]byte(e.lookup), [8]byte(e.scope), e.handle})
+	rows.identifiers = append(rows.identifiers, identifierRow{e.at, e.handle})
 	rows.persons = append(rows.persons, personRow{e.handle, e.generation, sqldb.Now(), secret, shown})
-	d.addAlias(rows, e.handle, who)
+	d.addAlias(rows, e.handle, *who)
 	return nil
 }
 
@@ -119,7 +122,8 @@ func (d *Directory) addAlias(rows *journalRows, handle int64, id Identity) {
 	if id.Email == "" || fold(id.Email) == fold(id.ID) {
 		return
 	}
-	r := identifierRow{lookup: [16]byte(d.lookup("email", fold(id.Email))), handle: handle}
+	r := identifierRow{handle: handle}
+	copy(r.lookup[:], d.lookup("email", fold(id.Email)))
 	binary.BigEndian.PutUint64(r.scope[:], uint64(handle))
 	rows.identifiers = append(rows.identifiers, r)
 }
@@ -139,16 +143,20 @@ func (d *Directory) Committed(b *Batch) {
 	}
 	for _, e := range b.persons {
 		e.persisted.Store(true)
-		d.names.put(e.handle, e.who())
+		if who := e.fresh.Load(); who != nil {
+			d.names.put(e.handle, *who)
+		}
 	}
 	for _, u := range b.displays {
-		u.entry.identity.Store(&u.identity)
+		if u.entry.fresh.Load() != nil {
+			u.entry.fresh.Store(&u.identity)
+		}
 		u.entry.display.Store(displayDigest(u.identity))
 		d.names.put(u.entry.handle, u.identity)
 	}
 	for _, p := range b.profiles {
 		d.profiles.Add(p.key, p.body)
-		p.entry.recent.Store(&recentProfile{p.key.profile, p.body})
+		p.entry.recent.Store(p.key.profile)
 	}
 	d.fresh.committed(b)
 }

@@ -1,7 +1,6 @@
 package person
 
 import (
-	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -13,22 +12,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
+	"probity.dev/internal/cache"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/sqldb"
 )
 
-// Cache sizes. An entry takes some 300 bytes, a profile some 500.
+// Cache sizes. An entry takes some 250 bytes, a profile some 250, an address 60.
 const (
 	cachedPersons   = 250_000
-	cachedProfiles  = 250_000
+	cachedProfiles  = 120_000
 	cachedAddresses = 50_000
 	maxProfiles     = 64 // per person; whoever changes more often has their values stored with each event
 )
@@ -42,10 +41,11 @@ type Directory struct {
 	key    evidence.Hash
 
 	mu        sync.Mutex // guards creation, so that one identifier never gets two entries in this process
-	byKey     *lru.Cache[key, *entry]
-	byHandle  *lru.Cache[int64, *entry]
-	profiles  *lru.Cache[profileKey, []byte]
-	addresses *lru.Cache[string, int64]
+	seed      maphash.Seed
+	byKey     *cache.Cache[uint64, *entry]
+	byHandle  *cache.Cache[int64, *entry]
+	profiles  *cache.Cache[profileKey, []byte]
+	addresses *cache.Cache[string, int64]
 	fresh     fresh
 	known     known
 	names     nameIndex
@@ -56,10 +56,9 @@ type profileKey struct{ handle, profile int64 }
 // Open opens the directory of a tenant, whose number in the directory's tables is no. directoryKey keys the blind indexes and never changes.
 func Open(ctx context.Context, tenantID string, no int64, db *sqldb.DB, keys *crypt.Tenant, directoryKey evidence.Hash) (*Directory, error) {
 	d := &Directory{tenant: tenantID, no: no, db: db, keys: keys, key: directoryKey}
-	d.byKey, _ = lru.New[key, *entry](cachedPersons)
-	d.addresses, _ = lru.New[string, int64](cachedAddresses)
-	d.byHandle, _ = lru.New[int64, *entry](cachedPersons)
-	d.profiles, _ = lru.New[profileKey, []byte](cachedProfiles)
+	d.seed = maphash.MakeSeed()
+	d.byKey, d.byHandle = cache.New[uint64, *entry](cachedPersons), cache.New[int64, *entry](cachedPersons)
+	d.profiles, d.addresses = cache.New[profileKey, []byte](cachedProfiles), cache.New[string, int64](cachedAddresses)
 	if err := d.loadJournal(ctx); err != nil {
 		return nil, err
 	}
@@ -70,8 +69,8 @@ func Open(ctx context.Context, tenantID string, no int64, db *sqldb.DB, keys *cr
 // Resolve returns the person with this identity, making one if there is none. What must be stored is added to b, whose Persist MUST run in the
 // transaction that stores the event.
 func (d *Directory) Resolve(ctx context.Context, b *Batch, id Identity) (Person, error) {
-	e, ok := d.byKey.Get(id.key())
-	if !ok {
+	e, ok := d.byKey.Get(d.digest(id.key()))
+	if !ok || e.key != id.key() {
 		var err error
 		if e, err = d.load(ctx, id); err != nil {
 			return Person{}, err
@@ -80,10 +79,18 @@ func (d *Directory) Resolve(ctx context.Context, b *Batch, id Identity) (Person,
 	if !e.persisted.Load() {
 		b.addPerson(e)
 	} else if (id.Name != "" || id.Email != "") && e.display.Load() != displayDigest(id) {
-		b.addDisplay(e, merge(e.who(), id))
+		old, err := d.who(ctx, e)
+		if err != nil {
+			return Person{}, err
+		}
+		if now := merge(old, id); displayDigest(now) != displayDigest(old) {
+			b.addDisplay(e, now.clone())
+		}
 	}
 	return e.person(), nil
 }
+
+func (d *Directory) digest(k key) uint64 { return maphash.Comparable(d.seed, k) }
 
 func merge(old, now Identity) Identity {
 	if now.Name == "" {
@@ -95,43 +102,75 @@ func merge(old, now Identity) Identity {
 	return now
 }
 
+// clone copies an identity out of the event that it was read from, which must not stay in memory for its sake.
+func (i Identity) clone() Identity {
+	return Identity{strings.Clone(i.Namespace), strings.Clone(i.Type), strings.Clone(i.ID), strings.Clone(i.Name), strings.Clone(i.Email)}
+}
+
 func (d *Directory) load(ctx context.Context, id Identity) (*entry, error) {
-	// What is cached must not keep the event alive that it was read from.
-	id = Identity{strings.Clone(id.Namespace), strings.Clone(id.Type), strings.Clone(id.ID), strings.Clone(id.Name), strings.Clone(id.Email)}
-	lookup, scope := d.lookup("id", fold(id.ID)), d.lookup("scope", id.Namespace, id.Type, id.ID)[:8]
+	at := d.scopeOf(id.key())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if e, ok := d.byKey.Get(id.key()); ok {
+	if e, ok := d.byKey.Get(d.digest(id.key())); ok && e.key == id.key() {
 		return e, nil
 	}
-	if e := d.fresh.byScope(lookup, scope); e != nil {
-		d.byKey.Add(id.key(), e)
-		return e, nil
+	e := d.fresh.byScope(at)
+	if e == nil {
+		handle, err := d.stored(ctx, at)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			e = d.create(id.clone(), at)
+		case err != nil:
+			return nil, sqldb.Translate(err)
+		default:
+			if e, err = d.entry(ctx, handle); err != nil {
+				return nil, err
+			}
+		}
 	}
-	var handle int64
-	err := sql.ErrNoRows
-	if d.known.maybe(lookup, scope) {
-		err = d.db.Read(ctx).QueryRowContext(ctx, `SELECT handle FROM person_identifier WHERE tenant_no = $1 AND lookup = $2 AND scope = $3`, d.no, lookup, scope).Scan(&handle)
+	if e.key == (key{}) {
+		e.key, e.at = id.clone().key(), at // entries that were read by their handle do not know it
 	}
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		d.known.add(lookup, scope)
-		e := &entry{handle: newHandle(), lookup: lookup, scope: scope, generation: 1, secret: crypt.Secret()}
-		e.identity.Store(&id)
-		e.display.Store(displayDigest(id))
-		d.fresh.add(e)
-		d.byKey.Add(id.key(), e)
-		d.byHandle.Add(e.handle, e)
-		return e, nil
-	case err != nil:
-		return nil, sqldb.Translate(err)
-	}
-	e, err := d.entry(ctx, handle)
-	if err != nil {
-		return nil, err
-	}
-	d.byKey.Add(id.key(), e)
+	d.byKey.Add(d.digest(id.key()), e)
 	return e, nil
+}
+
+func (d *Directory) scopeOf(k key) (at scopeID) {
+	copy(at.lookup[:], d.lookup("id", fold(k.id)))
+	copy(at.scope[:], d.lookup("scope", k.namespace, k.typ, k.id))
+	return at
+}
+
+// stored returns the handle of an identifier in the tables.
+func (d *Directory) stored(ctx context.Context, at scopeID) (handle int64, err error) {
+	if !d.known.maybe(at) {
+		return 0, sql.ErrNoRows
+	}
+	err = d.db.Read(ctx).QueryRowContext(ctx, `SELECT handle FROM person_identifier WHERE tenant_no = $1 AND lookup = $2 AND scope = $3`, d.no, at.lookup[:], at.scope[:]).Scan(&handle)
+	return handle, err
+}
+
+func (d *Directory) create(id Identity, at scopeID) *entry {
+	d.known.add(at)
+	e := &entry{handle: newHandle(), key: id.key(), at: at, generation: 1, secret: crypt.Secret()}
+	e.fresh.Store(&id)
+	e.display.Store(displayDigest(id))
+	d.fresh.add(e)
+	d.byHandle.Add(e.handle, e)
+	return e
+}
+
+// who is the identity last seen of an entry.
+func (d *Directory) who(ctx context.Context, e *entry) (Identity, error) {
+	if i := e.fresh.Load(); i != nil {
+		return *i, nil
+	}
+	var display []byte
+	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT display FROM person WHERE tenant_no = $1 AND handle = $2`, d.no, e.handle).Scan(&display)
+	if err != nil {
+		return Identity{}, sqldb.Translate(err)
+	}
+	return d.openDisplay(e.handle, e.secret, display)
 }
 
 // entry returns the stored entry of a handle. A person whose secret was destroyed is an error with code NotFound.
@@ -152,7 +191,7 @@ func (d *Directory) entry(ctx context.Context, handle int64) (*entry, error) {
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}
-	if err := d.openEntry(e, secret, display); err != nil {
+	if _, err := d.openEntry(e, secret, display); err != nil {
 		return nil, err
 	}
 	e.persisted.Store(true)
@@ -160,34 +199,34 @@ func (d *Directory) entry(ctx context.Context, handle int64) (*entry, error) {
 	return e, nil
 }
 
-func (d *Directory) openEntry(e *entry, secret, display []byte) error {
+func (d *Directory) openEntry(e *entry, secret, display []byte) (Identity, error) {
 	if secret == nil {
-		return errs.New(errs.NotFound, "this person has been erased")
+		return Identity{}, errs.New(errs.NotFound, "this person has been erased")
 	}
 	s, err := d.keys.Open(secretLabel(e.handle), secret)
 	if err != nil || len(s) != 32 {
-		return errs.Wrap(errs.Internal, err, "the secret of a person does not open")
+		return Identity{}, errs.Wrap(errs.Internal, err, "the secret of a person does not open")
 	}
 	e.secret = evidence.Hash(s)
 	if display == nil {
-		return nil
+		return Identity{}, nil
 	}
-	return d.openDisplay(e, display)
+	id, err := d.openDisplay(e.handle, e.secret, display)
+	e.display.Store(displayDigest(id))
+	return id, err
 }
 
-// openDisplay sets an entry's identity from its sealed form. Its namespace is not kept: it is part of the look-up only.
-func (d *Directory) openDisplay(e *entry, display []byte) error {
-	plain, err := open(e.secret, "display", d.tenant, e.handle, 0, display)
+// openDisplay opens an identity. Its namespace is not kept: it is part of the look-up only.
+func (d *Directory) openDisplay(handle int64, secret evidence.Hash, display []byte) (Identity, error) {
+	plain, err := open(secret, "display", d.tenant, handle, 0, display)
 	if err != nil {
-		return errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
+		return Identity{}, errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
 	}
 	var i [4]string
 	if err := json.Unmarshal(plain, &i); err != nil {
-		return errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
+		return Identity{}, errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
 	}
-	e.identity.Store(&Identity{Type: i[0], ID: i[1], Name: i[2], Email: i[3]})
-	e.display.Store(displayDigest(e.who()))
-	return nil
+	return Identity{Type: i[0], ID: i[1], Name: i[2], Email: i[3]}, nil
 }
 
 // Secret returns the secret of the person with this handle. NotFound means erased or never there.
@@ -205,7 +244,7 @@ func (d *Directory) Describe(ctx context.Context, handle int64) (Identity, error
 	if err != nil {
 		return Identity{}, err
 	}
-	return e.who(), nil
+	return d.who(ctx, e)
 }
 
 // Address returns the handle of a network address: a keyed hash instead of a random number, because addresses are many, have no secret of their own (their
@@ -244,9 +283,6 @@ func (d *Directory) Find(ctx context.Context, term string) ([]int64, error) {
 // Profile returns the number under which body, the values of a person that repeat from event to event, is kept encrypted, adding it to b when it
 // is new. Zero means that the person has too many; the caller then stores the values with the event.
 func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
-	if r := p.entry.recent.Load(); r != nil && bytes.Equal(r.body, body) && p.entry.persisted.Load() {
-		return r.id
-	}
 	m := hmac.New(sha256.New, p.Secret[:])
 	m.Write([]byte("probity/profile-id/v1\x00"))
 	m.Write(body)
@@ -255,8 +291,11 @@ func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
 		id = 1
 	}
 	k := profileKey{p.Handle, id}
-	if kept, ok := d.profiles.Get(k); ok && p.entry.persisted.Load() {
-		p.entry.recent.Store(&recentProfile{id, kept})
+	if p.entry.recent.Load() == id {
+		return id
+	}
+	if _, ok := d.profiles.Get(k); ok && p.entry.persisted.Load() {
+		p.entry.recent.Store(id)
 		return id
 	}
 	if p.entry.profiles.Add(1) > maxProfiles {

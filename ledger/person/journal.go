@@ -20,8 +20,7 @@ type journalRows struct {
 }
 
 type identifierRow struct {
-	lookup [16]byte
-	scope  [8]byte
+	scopeID
 	handle int64
 }
 
@@ -151,7 +150,7 @@ func decodeJournal(b []byte) (rows journalRows, err error) {
 type fresh struct {
 	mu       sync.RWMutex
 	entries  map[int64]*entry
-	scopes   map[[24]byte]*entry
+	scopes   map[scopeID]*entry
 	lookups  map[[16]byte][]int64
 	profiles map[profileKey][]byte
 	rows     journalRows
@@ -160,26 +159,20 @@ type fresh struct {
 	since    int64 // when the oldest row came, microseconds; 0 when there is none
 }
 
-func scopeKey(lookup, scope []byte) (k [24]byte) {
-	copy(k[:], lookup)
-	copy(k[16:], scope)
-	return k
-}
-
 func (f *fresh) add(e *entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.entries == nil {
-		f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[[24]byte]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
+		f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[scopeID]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
 	}
 	f.entries[e.handle] = e
-	f.scopes[scopeKey(e.lookup, e.scope)] = e
+	f.scopes[e.at] = e
 }
 
-func (f *fresh) byScope(lookup, scope []byte) *entry {
+func (f *fresh) byScope(at scopeID) *entry {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.scopes[scopeKey(lookup, scope)]
+	return f.scopes[at]
 }
 
 func (f *fresh) handle(h int64) *entry {
@@ -229,7 +222,7 @@ func (f *fresh) committed(b *Batch) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.entries == nil {
-		f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[[24]byte]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
+		f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[scopeID]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
 	}
 	for _, p := range b.profiles {
 		f.profiles[p.key] = p.body
@@ -261,7 +254,7 @@ func (d *Directory) loadJournal(ctx context.Context) error {
 	}
 	defer rows.Close()
 	f := &d.fresh
-	f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[[24]byte]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
+	f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[scopeID]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
 	for rows.Next() {
 		var body []byte
 		if err := rows.Scan(&f.journal, &body); err != nil {
@@ -282,25 +275,30 @@ func (d *Directory) reopen(r journalRows) error {
 	f := &d.fresh
 	for _, p := range r.persons {
 		e := &entry{handle: p.handle, generation: p.generation}
-		if err := d.openEntry(e, p.secret, p.display); err != nil {
+		id, err := d.openEntry(e, p.secret, p.display)
+		if err != nil {
 			return err
 		}
+		e.fresh.Store(&id)
 		e.persisted.Store(true)
 		f.entries[p.handle] = e
 	}
 	for _, i := range r.identifiers {
 		// An alias has its handle as scope, and is no way to the entry by identity.
 		if e := f.entries[i.handle]; e != nil && binary.BigEndian.Uint64(i.scope[:]) != uint64(i.handle) {
-			e.lookup, e.scope = i.lookup[:], i.scope[:]
-			f.scopes[scopeKey(i.lookup[:], i.scope[:])] = e
-			d.known.add(i.lookup[:], i.scope[:])
+			e.at = i.scopeID
+			f.scopes[e.at] = e
+			d.known.add(e.at)
 		}
 	}
 	for _, x := range r.displays {
 		if e := f.entries[x.handle]; e != nil {
-			if err := d.openDisplay(e, x.display); err != nil {
+			id, err := d.openDisplay(e.handle, e.secret, x.display)
+			if err != nil {
 				return err
 			}
+			e.fresh.Store(&id)
+			e.display.Store(displayDigest(id))
 		}
 	}
 	for _, p := range r.profiles {

@@ -14,24 +14,24 @@ type known struct {
 	set map[uint64]struct{}
 }
 
-func knownDigest(lookup, scope []byte) uint64 {
-	return binary.BigEndian.Uint64(lookup) ^ binary.BigEndian.Uint64(scope)
+func (at scopeID) digest() uint64 {
+	return binary.BigEndian.Uint64(at.lookup[:]) ^ binary.BigEndian.Uint64(at.scope[:])
 }
 
-func (k *known) maybe(lookup, scope []byte) bool {
+func (k *known) maybe(at scopeID) bool {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	_, in := k.set[knownDigest(lookup, scope)]
+	_, in := k.set[at.digest()]
 	return in || !k.all
 }
 
-func (k *known) add(lookup, scope []byte) {
+func (k *known) add(at scopeID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.set == nil {
 		k.set = map[uint64]struct{}{}
 	}
-	k.set[knownDigest(lookup, scope)] = struct{}{}
+	k.set[at.digest()] = struct{}{}
 }
 
 // learn reads the stored identifiers. What is added meanwhile is added to the set as well, so none is missed. When it fails, look-ups go on asking the table.
@@ -46,7 +46,10 @@ func (d *Directory) learn(ctx context.Context) {
 		if rows.Scan(&lookup, &scope) != nil {
 			return
 		}
-		d.known.add(lookup, scope)
+		var at scopeID
+		copy(at.lookup[:], lookup)
+		copy(at.scope[:], scope)
+		d.known.add(at)
 	}
 	if rows.Err() != nil {
 		return

@@ -111,8 +111,9 @@ func (d *Directory) unpin(rows journalRows) {
 	defer f.mu.Unlock()
 	for _, r := range rows.persons {
 		if e := f.entries[r.handle]; e != nil {
-			delete(f.scopes, scopeKey(e.lookup, e.scope))
+			delete(f.scopes, e.at)
 			delete(f.entries, r.handle)
+			e.fresh.Store(nil)
 		}
 	}
 	for _, r := range rows.identifiers {

@@ -84,7 +84,11 @@ func (d *Directory) Search(ctx context.Context, part string, limit int) ([]Match
 		if err != nil {
 			continue // erased between the two look-ups
 		}
-		out = append(out, Match{h, e.who()})
+		who, err := d.who(ctx, e)
+		if err != nil {
+			continue
+		}
+		out = append(out, Match{h, who})
 	}
 	prefix := func(m Match) bool {
 		return strings.HasPrefix(strings.ToLower(m.Identity.Name), string(needle)) || strings.HasPrefix(strings.ToLower(m.Identity.Email), string(needle))
@@ -138,13 +142,16 @@ func (d *Directory) loadNames(ctx context.Context) error {
 		if err := rows.Scan(&e.handle, &secret, &display); err != nil {
 			return err
 		}
-		if err := d.openEntry(&e, secret, display); err != nil {
+		id, err := d.openEntry(&e, secret, display)
+		if err != nil {
 			return err
 		}
-		x.add(e.handle, e.who())
+		x.add(e.handle, id)
 	}
 	for _, e := range d.fresh.stored() {
-		x.add(e.handle, e.who())
+		if who := e.fresh.Load(); who != nil {
+			x.add(e.handle, *who)
+		}
 	}
 	x.loaded = rows.Err() == nil
 	return sqldb.Translate(rows.Err())

@@ -33,33 +33,29 @@ type Person struct {
 	entry      *entry
 }
 
-// entry is the cached state of a directory entry. It is shared by all submissions that name the person.
+// entry is the cached state of a directory entry. It is shared by all submissions that name the person. There may be a quarter of a million of
+// them, so it holds no more than encoding needs.
 type entry struct {
-	handle        int64
-	secret        evidence.Hash
-	generation    int64
-	lookup, scope []byte
-	identity      atomic.Pointer[Identity]
+	handle     int64
+	secret     evidence.Hash
+	generation int64
+	key        key
+	at         scopeID
+	// fresh is the identity of an entry that the tables do not have yet; nil later, when it is read from there.
+	fresh atomic.Pointer[Identity]
 	// persisted is false until a transaction that inserted the entry has committed.
 	persisted atomic.Bool
 	// display is a digest of the identity stored last, so that a changed name or e-mail is noticed.
-	display  atomic.Uint64
+	display atomic.Uint64
+	// profiles counts the stored profiles; recent is the one used last, which most events of a person have again.
 	profiles atomic.Int32
-	// recent is the profile used last; most events of a person have it again.
-	recent atomic.Pointer[recentProfile]
+	recent   atomic.Int64
 }
 
-type recentProfile struct {
-	id   int64
-	body []byte
-}
-
-// who is the identity last seen; it changes with names and e-mails while others read it.
-func (e *entry) who() Identity {
-	if i := e.identity.Load(); i != nil {
-		return *i
-	}
-	return Identity{}
+// scopeID is where an entry stands in the table of identifiers: the look-up of its id and its scope.
+type scopeID struct {
+	lookup [16]byte
+	scope  [8]byte
 }
 
 func (e *entry) person() Person {

@@ -172,7 +172,7 @@ func appendObject(dst []byte, fields []event.Field, member string) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		name, sub, nested := strings.Cut(fields[i].Path[len(member)+1:], "/")
+		name, _, nested := strings.Cut(fields[i].Path[len(member)+1:], "/")
 		dst = append(appendName(dst, name), ':')
 		if !nested {
 			dst = appendJSONField(dst, &fields[i])
@@ -186,8 +186,7 @@ func appendObject(dst []byte, fields []event.Field, member string) []byte {
 				dst = append(dst, ',')
 			}
 			first = false
-			sub = fields[i].Path[len(prefix):]
-			dst = appendJSONField(append(appendName(dst, sub), ':'), &fields[i])
+			dst = appendJSONField(append(appendName(dst, fields[i].Path[len(prefix):]), ':'), &fields[i])
 		}
 		dst = append(dst, '}')
 	}
