@@ -283,20 +283,30 @@ func (a *logAppend) known(ctx context.Context, tx *sql.Tx, print uint64) (seq, d
 	if i, ok := a.recent[print]; ok {
 		return a.from.base + a.from.tree.Size() + uint64(i), a.digests[i], true, nil
 	}
-	seq, ok := a.t.dedupe.find(print)
-	if !ok {
-		return 0, 0, false, nil
-	}
+	err = a.t.dedupe.find(print, func(at uint64) (bool, error) {
+		stored, d, err := a.storedPrint(ctx, tx, at)
+		if err != nil || stored != print {
+			return false, err
+		}
+		seq, digest, known = at, d, true
+		return true, nil
+	})
+	return seq, digest, known, err
+}
+
+// storedPrint reads the fingerprint and the digest of a recorded event.
+func (a *logAppend) storedPrint(ctx context.Context, tx *sql.Tx, seq uint64) (print, digest uint64, err error) {
 	var first uint64
 	var body []byte
 	err = tx.QueryRowContext(ctx, `SELECT first_seq, body FROM dedupe WHERE log_id = $1 AND first_seq <= $2 ORDER BY first_seq DESC LIMIT 1`, a.t.logID, seq).Scan(&first, &body)
 	if err != nil {
-		return 0, 0, false, sqldb.Translate(err)
+		return 0, 0, sqldb.Translate(err)
 	}
-	if at := int(seq-first) * dedupeBytes; at+dedupeBytes <= len(body) {
-		return seq, binary.BigEndian.Uint64(body[at+8:]), true, nil
+	at := int(seq-first) * dedupeBytes
+	if at+dedupeBytes > len(body) {
+		return 0, 0, fmt.Errorf("the fingerprints of seq %d are missing", seq)
 	}
-	return 0, 0, false, fmt.Errorf("the fingerprints of seq %d are missing", seq)
+	return binary.BigEndian.Uint64(body[at:]), binary.BigEndian.Uint64(body[at+8:]), nil
 }
 
 func (a *logAppend) add(e *encoded) tlog.Hash {

@@ -22,13 +22,14 @@ const (
 	dedupeBytes       = 16 // fingerprint and digest of an event in the table
 )
 
-func (w *dedupeWindow) find(print uint64) (seq uint64, ok bool) {
+// find calls check with the seq of every event that may have this fingerprint, until check says that one has. Nearly always that is none or one.
+func (w *dedupeWindow) find(print uint64, check func(seq uint64) (bool, error)) error {
 	for i := range w.gens {
-		if seq, ok = w.gens[i].get(print); ok {
-			return seq, true
+		if done, err := w.gens[i].find(print, check); done || err != nil {
+			return err
 		}
 	}
-	return 0, false
+	return nil
 }
 
 func (w *dedupeWindow) add(print, seq uint64) {
@@ -46,56 +47,56 @@ func (w *dedupeWindow) addBody(first uint64, body []byte) {
 	}
 }
 
-// printSet is an open-addressing map from fingerprint to seq without pointers: 12 bytes a slot, at most three quarters full.
+// printSet is an open-addressing map from fingerprint to seq without pointers, at most three quarters full. A slot takes 8 bytes: the upper half of the fingerprint
+// as a tag, which also says where the slot is, and the seq. With five million entries, one look-up in a thousand meets a stranger with the same tag.
 type printSet struct {
-	base uint64 // of seqs
-	keys []uint64
-	vals []uint32 // seq - base + 1; 0 is an empty slot
-	n    int
+	base  uint64   // of seqs
+	slots []uint64 // tag << 32 | seq - base + 1; 0 is an empty slot
+	n     int
 }
 
-func (s *printSet) get(print uint64) (uint64, bool) {
+func (s *printSet) find(print uint64, check func(seq uint64) (bool, error)) (bool, error) {
 	if s.n == 0 {
-		return 0, false
+		return false, nil
 	}
-	mask := uint64(len(s.keys) - 1)
-	for i := print & mask; s.vals[i] != 0; i = (i + 1) & mask {
-		if s.keys[i] == print {
-			return s.base + uint64(s.vals[i]) - 1, true
+	mask := uint64(len(s.slots) - 1)
+	for i := print >> 32 & mask; s.slots[i] != 0; i = (i + 1) & mask {
+		if s.slots[i]>>32 == print>>32 {
+			if done, err := check(s.base + s.slots[i]&0xffffffff - 1); done || err != nil {
+				return done, err
+			}
 		}
 	}
-	return 0, false
+	return false, nil
 }
 
 func (s *printSet) put(print, seq uint64) {
 	if s.n == 0 {
 		s.base = seq
+		s.slots = make([]uint64, 1024)
 	}
-	if 4*(s.n+1) > 3*len(s.keys) {
+	if 4*(s.n+1) > 3*len(s.slots) {
 		s.grow()
 	}
-	s.insert(print, uint32(seq-s.base+1))
+	s.insert(print>>32<<32 | (seq - s.base + 1))
 	s.n++
 }
 
-func (s *printSet) insert(print uint64, val uint32) {
-	mask := uint64(len(s.keys) - 1)
-	i := print & mask
-	for ; s.vals[i] != 0; i = (i + 1) & mask {
-		if s.keys[i] == print {
-			break
-		}
+func (s *printSet) insert(slot uint64) {
+	mask := uint64(len(s.slots) - 1)
+	i := slot >> 32 & mask
+	for s.slots[i] != 0 {
+		i = (i + 1) & mask
 	}
-	s.keys[i], s.vals[i] = print, val
+	s.slots[i] = slot
 }
 
 func (s *printSet) grow() {
-	keys, vals := s.keys, s.vals
-	size := max(1024, 2*len(keys))
-	s.keys, s.vals = make([]uint64, size), make([]uint32, size)
-	for i, v := range vals {
-		if v != 0 {
-			s.insert(keys[i], v)
+	old := s.slots
+	s.slots = make([]uint64, 2*len(old))
+	for _, slot := range old {
+		if slot != 0 {
+			s.insert(slot)
 		}
 	}
 }

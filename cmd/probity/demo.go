@@ -106,7 +106,7 @@ func runDemo(c *cobra.Command, cfg *config.Config, st *demoState) (err error) {
 	}
 	filled := make(chan error, 1)
 	served := a.Serve(ctx, func(url string) {
-		printDemo(screen(c), cfg, st, url)
+		printDemo(screen(c), st, url)
 		go func() {
 			err := st.fill(ctx, a, notes(c))
 			if filled <- err; err != nil {
@@ -115,17 +115,13 @@ func runDemo(c *cobra.Command, cfg *config.Config, st *demoState) (err error) {
 		}()
 	})
 	stop()
-	select {
-	case err := <-filled:
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-	default:
-		if served == nil {
-			<-filled
-		}
+	if served != nil {
+		return served
 	}
-	return served
+	if err := <-filled; err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // prepare reads what an earlier run left, or initialises the directory.
@@ -153,7 +149,7 @@ func (st *demoState) prepare(c *cobra.Command, cfg *config.Config) error {
 }
 
 func (st *demoState) save(dir string) error {
-	b, err := json.MarshalIndent(st, "", "  ")
+	b, err := json.MarshalIndent(st, "", "  ") //nolint:gosec // the key of a demo, in a file of its owner
 	if err != nil {
 		return err
 	}
@@ -292,7 +288,7 @@ func recordDemo(ctx context.Context, a *app.App, tenant string, texts [][]byte) 
 }
 
 // printDemo prints the address and the logins in a box.
-func printDemo(s *terminal.Screen, cfg *config.Config, st *demoState, url string) {
+func printDemo(s *terminal.Screen, st *demoState, url string) {
 	rows := []string{"Probity demo  " + url, ""}
 	for _, l := range append([]demoLogin{st.Admin}, st.Others...) {
 		rows = append(rows, fmt.Sprintf("%-8s %-20s %s", l.Role, l.Email, l.Password))

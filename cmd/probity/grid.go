@@ -27,7 +27,7 @@ func newGrid(c *cobra.Command, columns ...terminal.Column) *grid {
 		names[i] = strings.ToLower(strings.ReplaceAll(col.Title, " ", "_"))
 	}
 	g := &grid{csv: newCSV(c.OutOrStdout())}
-	g.csv.row(names...)
+	_ = g.csv.row(names...) // buffered; an error shows at the end
 	return g
 }
 
@@ -61,7 +61,7 @@ func newCSV(w io.Writer) *csvWriter { return &csvWriter{bufio.NewWriter(w)} }
 func (c *csvWriter) row(cells ...string) error {
 	for i, s := range cells {
 		if i > 0 {
-			c.w.WriteByte(',')
+			fmt.Fprint(c.w, ",")
 		}
 		if export.StartsFormula(s) {
 			s = "'" + s
@@ -69,7 +69,7 @@ func (c *csvWriter) row(cells ...string) error {
 		if strings.ContainsAny(s, ",\"\r\n\t;") || strings.HasPrefix(s, " ") {
 			s = `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 		}
-		c.w.WriteString(s)
+		fmt.Fprint(c.w, s)
 	}
 	_, err := c.w.WriteString("\r\n")
 	return err

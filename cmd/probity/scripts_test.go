@@ -303,6 +303,7 @@ func edit(ts *testscript.TestScript, _ bool, args []string) {
 		if err != nil {
 			return err
 		}
+		defer rows.Close()
 		bodies := map[int][]byte{}
 		for rows.Next() {
 			var first int
@@ -332,7 +333,7 @@ func flipZip(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	r, err := zip.OpenReader(path)
 	ts.Check(err)
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	found := false

@@ -218,23 +218,25 @@ func (l *jsonListing) event(r *client.Record) error {
 		lead = "{\"items\": [\n"
 	}
 	l.n++
-	l.w.WriteString(lead)
+	fmt.Fprint(l.w, lead)
 	_, err := l.w.Write(r.Raw)
 	return err
 }
 
 func (l *jsonListing) end() error {
 	if l.n == 0 {
-		l.w.WriteString(`{"items": [`)
+		fmt.Fprint(l.w, `{"items": [`)
 	}
-	l.w.WriteString("]}\n")
+	fmt.Fprint(l.w, "]}\n")
 	return l.w.Flush()
 }
 
 type lineListing struct{ w *bufio.Writer }
 
 func (l *lineListing) event(r *client.Record) error {
-	l.w.Write(r.Raw)
+	if _, err := l.w.Write(r.Raw); err != nil {
+		return err
+	}
 	return l.w.WriteByte('\n')
 }
 

@@ -27,6 +27,9 @@ func dial(t *testing.T, s *instance.Server, text string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +113,7 @@ func TestVanishingReader(t *testing.T) {
 	for _, path := range []string{"/api/events?limit=1000", e.URL, "/api/events/stream?after=0", "/api/events?text=zzzzzz"} {
 		for range rounds() {
 			c := dial(t, s, "GET "+path+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+s.Key+"\r\n\r\n")
-			_, _ = io.ReadFull(c, make([]byte, 1000)) // a search without results is shorter
+			_, _ = c.Read(make([]byte, 1000)) // its beginning
 			c.Close()
 		}
 	}

@@ -72,8 +72,8 @@ func write(t *testing.T, path string, lines ...string) {
 			t.Fatal(err)
 		}
 		z := gzip.NewWriter(f)
-		z.Write(text)
-		if err := errors.Join(z.Close(), f.Close()); err != nil {
+		_, err = z.Write(text)
+		if err := errors.Join(err, z.Close(), f.Close()); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -98,7 +98,7 @@ func run(t *testing.T, ctx context.Context, o Options, journal string) (*Summary
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer j.Close()
+		defer func() { _ = j.Close() }()
 		o.Journal = j
 	}
 	return Run(ctx, o)
@@ -234,7 +234,9 @@ func TestDamagedJournal(t *testing.T) {
 	if err != nil || len(j.known) != 1 {
 		t.Fatalf("a line that a crash cut off spoils the journal: %v", err)
 	}
-	j.Close()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
 	write(t, path, "these\nare\nnotes\n")
 	if _, err := OpenJournal(path); errs.CodeOf(err) != errs.Invalid {
 		t.Errorf("something else was taken for a journal: %v", err)

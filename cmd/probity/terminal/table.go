@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bufio"
+	"fmt"
 	"strings"
 )
 
@@ -143,11 +144,11 @@ func (t *Table) print(cells []Cell) error {
 			text = pad(c.Text, t.widths[i], t.columns[i].Right)
 		}
 		if i > 0 {
-			t.w.WriteString(gap)
+			fmt.Fprint(t.w, gap)
 		}
-		t.w.WriteString(strings.Replace(text, c.Text, t.s.Paint(c.Style, c.Text), 1))
+		fmt.Fprint(t.w, strings.Replace(text, c.Text, t.s.Paint(c.Style, c.Text), 1))
 	}
-	t.w.WriteByte('\n')
+	fmt.Fprintln(t.w)
 	if t.w.Buffered() > 32<<10 {
 		return t.w.Flush()
 	}

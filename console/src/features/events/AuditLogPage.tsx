@@ -93,13 +93,13 @@ export function AuditLogPage() {
           filter={filter} list={list} searchBox={searchBox} onChange={change} onApply={apply} onExport={() => setExporting(true)} onHelp={() => setHelp(true)}
         />
         <FilterChips filter={filter} onChange={change} />
-        {histogram && list.stats.data && (
+        {histogram && list.countable && list.stats.data && (
           <Histogram
             stats={list.stats.data} range={list.range} now={list.now} busy={list.stats.isPlaceholderData}
             onZoom={(from, to) => change({ range: undefined, from: new Date(from).toISOString(), to: new Date(to).toISOString() })}
           />
         )}
-        {histogram && !list.stats.data && <div className={classes.chartSpace} />}
+        {histogram && list.countable && !list.stats.data && <div className={classes.chartSpace} />}
         <ListSummary list={list} />
       </div>
       <div className={classes.body}>

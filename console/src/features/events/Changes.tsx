@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { Num } from '../../api/json';
 import type { Change, EventView } from '../../api/schemas';
 import { StateBadge, stateOf } from '../../table/cells';
+import { sameJSON } from '../../verify/compare';
 import { deltaOf, diffLeaves, diffText, kindOf } from './diff';
 import type { Kind, Piece } from './diff';
 import classes from './Changes.module.css';
@@ -42,6 +43,7 @@ function ChangeRow({ change, view, at }: { change: Change; view: EventView; at: 
   const states = [stateOf(view, `${at}/before`), stateOf(view, `${at}/after`)];
   const plain = !states[0] && !states[1];
   const delta = plain && before === 'number' && after === 'number' ? deltaOf(change.before, change.after) : '';
+  const same = plain && before !== 'absent' && before === after && sameJSON(change.before, change.after);
   const retyped = plain && before !== after && ![before, after].some((k) => k === 'absent' || k === 'null');
   return (
     <div className={classes.change}>
@@ -49,6 +51,7 @@ function ChangeRow({ change, view, at }: { change: Change; view: EventView; at: 
         <span className="mono">{change.path}</span>
         {change.op !== 'replace' && <Badge size="xs" color="gray">{change.op}</Badge>}
         {delta && <span className={classes.delta}>{delta}</span>}
+        {same && <span className={classes.delta}>the same value</span>}
         {retyped && (
           <span className={classes.delta}>
             {before} became {after}

@@ -13,11 +13,21 @@ export function ListSummary({ list }: { list: EventList }) {
   const times = useTimes();
   const { stats, events } = list;
   const complete = events.data?.pages[0]?.complete_until;
+  const found = list.rows.length;
   const failures = stats.data?.buckets.reduce((n, b) => n + b.failures, 0) ?? 0;
   return (
     <div className={classes.summary}>
       <Text size="sm" role="status" aria-live="polite">
-        {stats.data && !stats.isPlaceholderData ? (
+        {!list.countable ? (
+          events.isPending || events.isPlaceholderData ? (
+            'Searching in text…'
+          ) : (
+            <>
+              {plural(found, 'match', 'matches')}
+              {events.hasNextPage && ' so far; scroll for more'}
+            </>
+          )
+        ) : stats.data && !stats.isPlaceholderData ? (
           <>
             <strong>{formatNumber(stats.data.total)}</strong> {stats.data.total === 1 ? 'event' : 'events'}
             {failures > 0 && <span className={classes.failures}> · {formatNumber(failures)} not successful</span>}
