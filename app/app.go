@@ -106,10 +106,10 @@ func (a *App) Close() error {
 	defer cancel()
 	var err error
 	if a.reads != nil {
-		err = a.reads.flush(ctx)
+		a.reads.end(ctx)
 	}
 	if a.Access != nil {
-		err = errors.Join(err, a.Access.Flush(ctx))
+		err = a.Access.Flush(ctx)
 	}
 	if a.Ledger != nil {
 		err = errors.Join(err, a.Ledger.Close())

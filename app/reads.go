@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"sync"
@@ -56,10 +57,28 @@ func (r *reads) run(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := r.flush(ctx); err != nil && ctx.Err() == nil {
-				r.app.telemetry.Logger.Error("reading was not recorded", "error", err)
+				r.app.telemetry.Logger.Error("reading is not recorded yet", "error", err)
 			}
 		}
 	}
+}
+
+// end records what is left. A log that takes nothing, frozen or on a full disk, does not keep the process from stopping in order.
+func (r *reads) end(ctx context.Context) {
+	if err := r.flush(ctx); err != nil {
+		r.app.telemetry.Logger.Error("reading was not recorded", "error", err)
+	}
+}
+
+// keep takes a sum back that could not be recorded, for the next time.
+func (r *reads) keep(k readKey, s *readSum) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if newer := r.sum[k]; newer != nil {
+		s.requests += newer.requests
+		s.found += newer.found
+	}
+	r.sum[k] = s
 }
 
 // flush records what was read since the last time.
@@ -75,8 +94,9 @@ func (r *reads) flush(ctx context.Context) error {
 		}
 		e := &event.Event{Action: "ledger." + k.operation, Activity: "read", Actor: httpapi.By(s.by), OccurredAt: s.first, Resource: event.Resource{Type: "ledger", ID: "events"},
 			Context: event.Context{IP: s.by.IP, SessionID: s.by.SessionID}, Data: []event.Member{number("requests", s.requests), number("events", s.found)}}
-		if err := r.app.Ledger.Record(ctx, k.tenant, e, nil); err != nil && first == nil {
-			first = err
+		if err := r.app.Ledger.Record(ctx, k.tenant, e, nil); err != nil {
+			r.keep(k, s)
+			first = cmp.Or(first, err)
 		}
 	}
 	return first

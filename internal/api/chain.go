@@ -39,12 +39,43 @@ func (a *API) outer(rw http.ResponseWriter, r *http.Request) {
 		a.access(r.Context(), req, o)
 		done(o)
 	}()
-	if h, pattern := a.mux.Handler(r); pattern == "" {
-		// The deadline of an earlier request on the same connection may have passed.
-		a.unmatched(a.deadlines(w, r, Rule{Timeout: a.options.Timeout}), r, h)
+	h, pattern := a.mux.Handler(r)
+	allow := a.allowed(r, pattern)
+	if pattern != "" && allow == "" {
+		a.mux.ServeHTTP(w, r)
 		return
 	}
-	a.mux.ServeHTTP(w, r)
+	// The deadline of an earlier request on the same connection may have passed.
+	rest := a.deadlines(w, r, Rule{Timeout: a.options.Timeout})
+	if allow != "" {
+		notAllowed(rest, r, allow)
+		return
+	}
+	a.unmatched(rest, r, h)
+}
+
+// allowed lists the methods of a path that meets only a catch-all with the method that the request has; "" when the request is well placed, or its path meets nothing.
+// Without it, a catch-all would hide that the path is right and the method is not.
+func (a *API) allowed(r *http.Request, pattern string) string {
+	if !strings.HasPrefix(pattern, "/") {
+		return "" // a pattern with a method
+	}
+	var allow []string
+	for _, m := range [...]string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+		other := *r
+		other.Method = m
+		if _, p := a.mux.Handler(&other); strings.HasPrefix(p, m+" ") {
+			allow = append(allow, m)
+		}
+	}
+	return strings.Join(allow, ", ")
+}
+
+func notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
+	w.Header().Set("Allow", allow)
+	p := problemOf(r.Context(), http.StatusMethodNotAllowed, "method_not_allowed", "This path does not support "+methodWord(r.Method)+".")
+	p.Title = "Method not allowed"
+	writeProblem(w, p)
 }
 
 // unmatched answers in our form what ServeMux would answer in plain text. A redirect to the cleaned path is passed through.
@@ -53,10 +84,7 @@ func (a *API) unmatched(w http.ResponseWriter, r *http.Request, h http.Handler) 
 	h.ServeHTTP(probe, r)
 	switch {
 	case probe.status == http.StatusMethodNotAllowed:
-		w.Header().Set("Allow", probe.header.Get("Allow"))
-		p := problemOf(r.Context(), http.StatusMethodNotAllowed, "method_not_allowed", "This path does not support "+methodWord(r.Method)+".")
-		p.Title = "Method not allowed"
-		writeProblem(w, p)
+		notAllowed(w, r, probe.header.Get("Allow"))
 	case probe.status >= 300 && probe.status < 400:
 		w.Header().Set("Location", probe.header.Get("Location"))
 		w.WriteHeader(probe.status)
@@ -100,7 +128,7 @@ func (a *API) access(ctx context.Context, req *request, o Outcome) {
 	attrs = append(attrs, slog.String("request_id", req.id), slog.String("method", o.Method), slog.String("route", o.Route),
 		slog.Int("status", o.Status), slog.Int64("bytes", o.BytesOut), slog.Float64("ms", float64(o.Duration.Microseconds())/1000))
 	if req.caller.TenantID != "" {
-		attrs = append(attrs, slog.String("tenant", req.caller.TenantID), slog.String("caller", req.caller.Type()+":"+req.caller.ID()))
+		attrs = append(attrs, slog.String("tenant", req.caller.TenantID), slog.String("caller", req.caller.Type()+"/"+req.caller.ID()))
 	}
 	if req.cause != nil {
 		attrs = append(attrs, slog.String("error", req.cause.Error()))

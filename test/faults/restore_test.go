@@ -71,7 +71,7 @@ func frozen(t *testing.T, s *instance.Server, other, why string, events int) {
 	if log := s.Log(); !strings.Contains(log, `"level":"ERROR","msg":"log frozen","log_id":"`+st.LogID+`"`) {
 		t.Errorf("no alarm in the log:\n%s", log)
 	}
-	if r := s.As(other).Append(batch("shop", 1000, 5)); r.Accepted != 5 {
+	if r := s.As(other).Append(batch("shop", 300, 5)); r.Accepted != 5 && r.Duplicates != 5 {
 		t.Errorf("another tenant: %+v", r)
 	}
 	if a := s.Do("GET", "/readyz", nil); a.Status != 200 {
@@ -100,11 +100,16 @@ func TestRestoredDatabase(t *testing.T) {
 	s.Stop()
 
 	// The same number of events and more, but other ones: a history that was rewritten.
-	s = instance.Start(t, backup, founded.APIKey)
+	forged := filepath.Join(t.TempDir(), "forged")
+	instance.CopyDir(t, dir, forged)
+	if err := os.Remove(filepath.Join(forged, "highwater.json")); err != nil {
+		t.Fatal(err)
+	}
+	s = instance.Start(t, forged, founded.APIKey)
 	s.Append(batch("shop", 5000, 400))
 	s.Leaves()
 	s.Stop()
-	put(t, backup, dir, "probity.db")
+	put(t, forged, dir, "probity.db")
 	s = instance.Start(t, dir, founded.APIKey)
 	frozen(t, s, other.APIKey, "does not extend the last signed checkpoint", 700)
 	s.Stop()

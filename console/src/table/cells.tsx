@@ -5,6 +5,8 @@ import classes from './cells.module.css';
 
 export type FieldState = 'masked' | 'withheld' | 'erased';
 
+const colours: Record<string, string> = { masked: 'amber', withheld: 'gray', erased: 'ember' };
+
 const explanation: Record<string, string> = {
   masked: 'Shown in part: your role sees this value masked. What is shown is the operator’s word, not proven.',
   withheld: 'Your role may not see this value. It is still committed to in the log.',
@@ -15,7 +17,7 @@ const explanation: Record<string, string> = {
 export function StateBadge({ state }: { state: string }) {
   return (
     <Tooltip label={explanation[state] ?? state} multiline w={260}>
-      <Badge size="xs" className={classes.state ?? ''} data-state={state} tabIndex={0} component="span">
+      <Badge size="xs" color={colours[state] ?? 'gray'} className={classes.state ?? ''} tabIndex={0} component="span">
         {state}
       </Badge>
     </Tooltip>

@@ -111,12 +111,12 @@ async function fields(e: Engine, proof: EventProof, verdict: Verdict): Promise<P
   const d = await checkDisclosure(e, proof.disclosures, verdict.leaf.fieldsRoot);
   verdict.disclosure = d;
   const closed = [
-    d.hidden > 0 ? `${d.hidden} fields stay closed` : '',
-    d.withheldGroups > 0 ? `${d.withheldGroups} groups are withheld` : '',
-    d.erasedGroups > 0 ? `${d.erasedGroups} groups are erased` : '',
+    d.hidden > 0 ? `fields that stay closed: ${d.hidden}` : '',
+    d.withheldGroups > 0 ? `groups withheld: ${d.withheldGroups}` : '',
+    d.erasedGroups > 0 ? `groups erased: ${d.erasedGroups}` : '',
   ].filter(Boolean);
   return {
-    detail: `${d.fields.length} values were recomputed into the root of fields that the leaf holds.${closed.length ? ` ${closed.join(', ')}; their commitments are in the root all the same.` : ''}`,
+    detail: `${d.fields.length} values were recomputed into the root of fields that the leaf holds.${closed.length ? ` Their commitments are in the root all the same: ${closed.join(', ')}.` : ''}`,
     facts: [['fields root', toHex(verdict.leaf.fieldsRoot)]],
   };
 }

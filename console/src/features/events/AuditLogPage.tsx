@@ -126,7 +126,7 @@ export function AuditLogPage() {
       </div>
       <Suspense fallback={null}>
         {help && <ShortcutHelp onClose={() => setHelp(false)} />}
-        {exporting && <ExportDialog filter={filter} range={list.range} total={list.stats.data?.total} onClose={() => setExporting(false)} />}
+        {exporting && <ExportDialog filter={filter} range={list.range} total={list.countable ? list.stats.data?.total : undefined} onClose={() => setExporting(false)} />}
       </Suspense>
     </div>
   );

@@ -1,11 +1,11 @@
-import { ActionIcon, Button, Checkbox, Popover, Stack, Tooltip } from '@mantine/core';
+import { ActionIcon, Button, Checkbox, Divider, Popover, Stack, Tooltip } from '@mantine/core';
 import { IconColumns } from '../../ui/icons';
 import { usePreferences } from '../../ui/preferences';
 import { columnInfo, defaultColumns } from '../../table/columns';
 
-/** Which columns the audit log has; kept in this browser. */
+/** Which columns the audit log has, and whether there is a chart; kept in this browser. */
 export function ColumnsMenu() {
-  const { columns, set } = usePreferences();
+  const { columns, histogram, set } = usePreferences();
   const chosen = columns ?? defaultColumns;
   return (
     <Popover position="bottom-end" width={210} trapFocus>
@@ -24,6 +24,8 @@ export function ColumnsMenu() {
             ))}
           </Stack>
         </Checkbox.Group>
+        <Divider my="sm" />
+        <Checkbox size="xs" label="Chart over time" checked={histogram} onChange={(e) => set({ histogram: e.currentTarget.checked })} />
         <Button variant="subtle" size="compact-xs" mt="sm" onClick={() => set({ columns: null })}>
           Back to the usual columns
         </Button>

@@ -2,7 +2,7 @@ import { Group, Skeleton, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { EventView } from '../../api/schemas';
-import { Outcome } from '../../table/cells';
+import { Outcome, stateOf } from '../../table/cells';
 import { Failure } from '../../ui/states';
 import { TextLink } from '../../ui/TextLink';
 import { useTimes } from '../../ui/format';
@@ -13,17 +13,22 @@ import classes from './EventDetail.module.css';
 
 /** Events that share the operation, the resource or the actor. */
 export function Related({ view }: { view: EventView }) {
-  const { resource, actor, correlation_id } = view;
+  const { resource, actor, subject, correlation_id } = view;
+  // A masked id is no id: it would find nothing, or somebody else's events.
+  const known = resource.type && resource.id && !stateOf(view, '/resource/id');
   return (
     <>
       {correlation_id && (
         <RelatedGroup title="Same operation" search={{ correlation_id, range: 'all' }} view={view} query={{ correlation_id }} />
       )}
-      {resource.type && resource.id && (
+      {known && (
         <RelatedGroup title={`Same ${resource.type}`} search={{ resource: [`${resource.type}/${resource.id}`], range: 'all' }} view={view} query={{ resource: `${resource.type}/${resource.id}` }} />
       )}
       {(actor.handle || actor.id) && (
         <RelatedGroup title={`Same actor: ${personLabel(actor)}`} search={{ actor: [personFilter(actor)], range: '90d' }} view={view} query={{ actor: personFilter(actor) }} />
+      )}
+      {subject?.handle && subject.handle !== actor.handle && (
+        <RelatedGroup title={`Same data subject: ${personLabel(subject)}`} search={{ subject: [personFilter(subject)], range: 'all' }} view={view} query={{ subject: personFilter(subject) }} />
       )}
     </>
   );

@@ -12,7 +12,7 @@ import { useLiveEvents } from './useLiveEvents';
  * the filter changes or the reader asks, so that paging and counting speak of the same stretch of time.
  */
 export function useEventList(filter: EventFilter, atTop: () => boolean) {
-  const { zone, live, histogram } = usePreferences();
+  const { zone, live } = usePreferences();
   const filterKey = JSON.stringify(filter);
   const [anchor, setAnchor] = useState(() => ({ key: filterKey, now: Date.now() }));
   if (anchor.key !== filterKey) setAnchor({ key: filterKey, now: Date.now() });
@@ -24,7 +24,7 @@ export function useEventList(filter: EventFilter, atTop: () => boolean) {
   const events = useInfiniteQuery(eventsQuery({ ...query, order: filter.order }, key));
   // The server does not count by text: it would have to decrypt every event.
   const countable = !filter.text;
-  const stats = useQuery({ ...statsQuery(query, zone, key), enabled: histogram && countable });
+  const stats = useQuery({ ...statsQuery(query, zone, key), enabled: countable });
 
   const loaded = useMemo(() => events.data?.pages.flatMap((p) => p.items) ?? [], [events.data]);
   // complete_until names the next seq; the stream begins after the last one that the list has looked at.

@@ -1,4 +1,5 @@
 import { Text } from '@mantine/core';
+import { plural } from '../../ui/format';
 import type { Mismatch } from '../../verify/compare';
 import type { DisclosureResult } from '../../verify/fields';
 import classes from './Proof.module.css';
@@ -40,9 +41,9 @@ export function Disclosed({ result, mismatches }: { result: DisclosureResult; mi
       {result.hidden + result.withheldGroups + result.erasedGroups > 0 && (
         <Text size="sm" c="dimmed" mt="xs">
           Not opened to you: {[
-            result.hidden && `${result.hidden} single fields`,
-            result.withheldGroups && `${result.withheldGroups} groups of personal values`,
-            result.erasedGroups && `${result.erasedGroups} erased groups`,
+            result.hidden && plural(result.hidden, 'single field'),
+            result.withheldGroups && plural(result.withheldGroups, 'group of values', 'groups of values'),
+            result.erasedGroups && plural(result.erasedGroups, 'erased group'),
           ].filter(Boolean).join(', ')}. Their commitments are part of the proof.
         </Text>
       )}
