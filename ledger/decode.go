@@ -20,18 +20,18 @@ type decoder struct {
 	shape *shape
 }
 
-// record opens a working copy. The result shares no memory with row. What cannot be opened because its owner was erased comes back as Erased;
+// record opens a working copy. The result shares row's memory. What cannot be opened because its owner was erased comes back as Erased;
 // a value that is damaged is an error that names the event.
 func (d *decoder) record(ctx context.Context, row *segment.Row) (*event.Record, error) {
 	if d.shape == nil || d.last != row.Shape {
 		d.shape = d.l.shapes.get(row.Shape)
 		d.last = string(append([]byte(nil), row.Shape...))
 	}
-	r := &event.Record{Seq: uint64(row.Seq), ID: clone(row.EventID), RecordedAt: time.UnixMicro(row.RecordedAt).UTC(), OccurredAt: time.UnixMicro(row.OccurredAt).UTC(),
-		Source: clone(row.Source), Action: clone(row.Action), Category: clone(row.Category), Activity: clone(row.Activity), Outcome: clone(row.Outcome),
-		Severity: clone(row.Severity), ResourceType: clone(row.ResourceType), ResourceID: clone(row.ResourceID), CorrelationID: clone(row.CorrelationID),
+	r := &event.Record{Seq: uint64(row.Seq), ID: row.EventID, RecordedAt: time.UnixMicro(row.RecordedAt).UTC(), OccurredAt: time.UnixMicro(row.OccurredAt).UTC(),
+		Source: row.Source, Action: row.Action, Category: row.Category, Activity: row.Activity, Outcome: row.Outcome,
+		Severity: row.Severity, ResourceType: row.ResourceType, ResourceID: row.ResourceID, CorrelationID: row.CorrelationID,
 		ActorHandle: row.Actor, SubjectHandle: row.Subject, ResourceHandle: row.Resource, IPHandle: row.IP, Fields: make([]event.Field, d.shape.fields)}
-	v := values{clear: append([]byte(nil), row.Clear...), sealed: row.Sealed}
+	v := values{clear: row.Clear, sealed: row.Sealed}
 	if !v.pins(d.shape) {
 		return nil, damaged(row)
 	}
@@ -43,8 +43,6 @@ func (d *decoder) record(ctx context.Context, row *segment.Row) (*event.Record, 
 	}
 	return r, nil
 }
-
-func clone(s string) string { return string(append([]byte(nil), s...)) }
 
 func damaged(row *segment.Row) error {
 	return errs.New(errs.Internal, "the working copy of seq %d is damaged", row.Seq)

@@ -217,35 +217,3 @@ func (d *discloser) groupRoot(slot uint8, key evidence.Hash, fields []evidence.F
 	}
 	return evidence.GroupRoot(slot, hashes)
 }
-
-// fieldsRoot recomputes fields_root from a working copy. ok is false when a part of it is erased, so that nothing can be said.
-func (d *discloser) fieldsRoot(ctx context.Context, row *segment.Row) (root evidence.Hash, ok bool, err error) {
-	r, err := d.record(ctx, row)
-	if err != nil {
-		return root, false, err
-	}
-	roots := make([]evidence.Hash, 0, len(d.shape.groups))
-	var hashes []evidence.Hash
-	for i := range d.shape.groups {
-		g := &d.shape.groups[i]
-		id := groupID{periodID: periodID{period: evidence.Period(row.RecordedAt)}}
-		if !g.clear {
-			id = d.groupID(row, g)
-		}
-		keys, err := d.t.groupKeys(ctx, d.l.db, id)
-		if err != nil {
-			return root, false, err
-		}
-		key := d.derive.EventKey(keys.g, row.Nonce, g.slot)
-		hashes = hashes[:0]
-		for _, f := range g.fields {
-			v := &r.Fields[f.order]
-			if v.State == event.Erased {
-				return root, false, nil
-			}
-			hashes = append(hashes, evidence.Commit(d.derive.Salt(key, f.path), f.path, v.Value))
-		}
-		roots = append(roots, evidence.GroupRoot(g.slot, hashes))
-	}
-	return evidence.FieldsRoot(roots), true, nil
-}

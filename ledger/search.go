@@ -74,22 +74,12 @@ func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page
 		p.Limit = page.Limit + 1
 	}
 	n := 0
-	dec := &decoder{l: l, t: t}
-	err = l.opt.Engine.Rows(ctx, snap, f, p, func(row *segment.Row) error {
-		if page.Limit > 0 && n == page.Limit && post == nil {
-			found.More = true
-			return errStop
-		}
-		r, err := dec.record(ctx, row)
-		if err != nil {
-			return err
-		}
+	err = l.openRows(ctx, t, snap, f, p, func(r *event.Record) bool {
 		if mask != nil {
 			mask.Mask(r)
 		}
-		if post != nil && !post.match(r) {
-			return nil
-		}
+		return post == nil || post.match(r)
+	}, func(r *event.Record) error {
 		if page.Limit > 0 && n == page.Limit {
 			found.More = true
 			return errStop

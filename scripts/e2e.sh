@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the browser tests against the built binary, on a demo in a temporary directory: scripts/e2e.sh [arguments of node --test]
+# Runs the browser tests against the built binary, on a demo in a temporary directory: scripts/e2e.sh [FILE...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,4 +44,5 @@ PROBITY_AUDITOR_PASSWORD=$(of 'others[0].password')
 PROBITY_API_KEY=$(of api_key)
 export PROBITY_URL PROBITY_EMAIL PROBITY_PASSWORD PROBITY_AUDITOR_EMAIL PROBITY_AUDITOR_PASSWORD PROBITY_API_KEY
 cd test/e2e
+[ $# -gt 0 ] || set -- *.spec.mjs
 node --test --test-concurrency=1 "$@"

@@ -63,7 +63,7 @@ func (g *Generator) Next() ([]byte, bool) {
 		p.make(g, &g.draft)
 	} else {
 		g.ahead++
-		g.step(&g.draft, at)
+		g.step(&g.draft)
 	}
 	g.last = max(g.last, at) // jitter does not turn the order round
 	g.out = g.write(g.out[:0], g.last, &g.draft)
@@ -83,7 +83,7 @@ type flow struct {
 }
 
 // step makes the next ordinary event: one that an operation waits for, or the first of a new operation.
-func (g *Generator) step(d *draft, at int64) {
+func (g *Generator) step(d *draft) {
 	var f flow
 	if p := g.newcomer(); p != nil {
 		d.corr, d.session = g.r.Uint64(), true

@@ -292,7 +292,7 @@ func (f *flattener) members(root *pathNode, list []Member, whole, deep bool) {
 	}
 	if whole {
 		f.out = f.out[:start]
-		f.add(root.path, appendMembers(nil, list))
+		f.add(root.path, appendMembers(list))
 		return
 	}
 	sortFields(f.out[start:])
@@ -333,8 +333,8 @@ func sortFields(f []Field) {
 	}
 }
 
-func appendMembers(b []byte, list []Member) []byte {
-	b = append(b, '{')
+func appendMembers(list []Member) []byte {
+	b := []byte{'{'}
 	for i := range list {
 		if i > 0 {
 			b = append(b, ',')

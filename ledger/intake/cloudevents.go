@@ -29,10 +29,7 @@ func (s *state) cloudEventOf(o object) []*Item {
 			return reject("/"+name, "required", "A CloudEvent needs a text here.")
 		}
 	}
-	e, err := cloudData(o.get("data"))
-	if err != nil {
-		return []*Item{{Err: err}}
-	}
+	e := cloudData(o.get("data"))
 	if e.ID != "" && e.ID != o.text("id") {
 		e.Data = add(e.Data, "data.id", e.ID)
 	}
@@ -84,24 +81,24 @@ func cloudExtensions(e *event.Event, o object) {
 }
 
 // cloudData makes the event that data describes.
-func cloudData(data jsontext.Value) (*event.Event, error) {
+func cloudData(data jsontext.Value) *event.Event {
 	if len(data) == 0 {
-		return new(event.Event), nil
+		return new(event.Event)
 	}
 	if data[0] != '{' {
-		return &event.Event{Data: []event.Member{{Name: "value", Value: data}}}, nil
+		return &event.Event{Data: []event.Member{{Name: "value", Value: data}}}
 	}
 	o := object(event.Members(data))
 	if e := new(event.Event); googleAudit(e, o) {
 		e.Data = o
-		return e, nil
+		return e
 	}
 	for _, name := range [...]string{"actor", "resource", "changes", "context", "outcome"} {
 		if v := o.get(name); len(v) == 0 || (v[0] == '[') != (name == "changes") || v[0] == '"' {
 			continue
 		}
 		if e, err := event.Parse(data); err == nil && (e.Actor.ID != "" || e.Resource.Type != "" && e.Resource.ID != "" || len(e.Changes) > 0 || e.Outcome.Status != "") {
-			return e, nil
+			return e
 		}
 		break
 	}

@@ -85,6 +85,8 @@ func (d *Directory) Resolve(ctx context.Context, b *Batch, id Identity) (Person,
 		}
 		if now := merge(old, id); displayDigest(now) != displayDigest(old) {
 			b.addDisplay(e, now.clone())
+		} else {
+			e.display.Store(displayDigest(id))
 		}
 	}
 	return e.person(), nil
@@ -182,16 +184,16 @@ func (d *Directory) entry(ctx context.Context, handle int64) (*entry, error) {
 		return e, nil
 	}
 	e := &entry{handle: handle}
-	var secret, display []byte
-	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT secret, display, generation FROM person WHERE tenant_no = $1 AND handle = $2`, d.no, handle).
-		Scan(&secret, &display, &e.generation)
+	var secret []byte
+	err := d.db.Read(ctx).QueryRowContext(ctx, `SELECT secret, generation FROM person WHERE tenant_no = $1 AND handle = $2`, d.no, handle).
+		Scan(&secret, &e.generation)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errs.New(errs.NotFound, "there is no person with this handle")
 	}
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}
-	if _, err := d.openEntry(e, secret, display); err != nil {
+	if err := d.openSecret(e, secret); err != nil {
 		return nil, err
 	}
 	e.persisted.Store(true)
@@ -199,17 +201,21 @@ func (d *Directory) entry(ctx context.Context, handle int64) (*entry, error) {
 	return e, nil
 }
 
-func (d *Directory) openEntry(e *entry, secret, display []byte) (Identity, error) {
+func (d *Directory) openSecret(e *entry, secret []byte) error {
 	if secret == nil {
-		return Identity{}, errs.New(errs.NotFound, "this person has been erased")
+		return errs.New(errs.NotFound, "this person has been erased")
 	}
 	s, err := d.keys.Open(secretLabel(e.handle), secret)
 	if err != nil || len(s) != 32 {
-		return Identity{}, errs.Wrap(errs.Internal, err, "the secret of a person does not open")
+		return errs.Wrap(errs.Internal, err, "the secret of a person does not open")
 	}
 	e.secret = evidence.Hash(s)
-	if display == nil {
-		return Identity{}, nil
+	return nil
+}
+
+func (d *Directory) openEntry(e *entry, secret, display []byte) (Identity, error) {
+	if err := d.openSecret(e, secret); err != nil || display == nil {
+		return Identity{}, err
 	}
 	id, err := d.openDisplay(e.handle, e.secret, display)
 	e.display.Store(displayDigest(id))

@@ -56,15 +56,6 @@ func (f *Filter) lists() []stringList {
 	}
 }
 
-type handleList struct {
-	column string
-	values []int64
-}
-
-func (f *Filter) handleLists() []handleList {
-	return []handleList{{"actor", f.Actors}, {"subject", f.Subjects}, {"resource", f.Resources}, {"ip", f.IPs}}
-}
-
 // Match reports whether r is selected. It is the definition of what a filter means.
 func (f *Filter) Match(r *segment.Row) bool {
 	return f.seqs(r.Seq) && f.times(r.RecordedAt, r.OccurredAt) &&
@@ -121,26 +112,6 @@ func MatchGlob(pattern, s string) bool {
 		}
 		s, rest = s[i+len(part):], tail
 	}
-}
-
-// rangesOnly reports whether the filter looks at seq and times and at nothing else.
-func (f *Filter) rangesOnly() bool {
-	for _, l := range f.lists() {
-		if len(*l.values) > 0 {
-			return false
-		}
-	}
-	for _, l := range f.handleLists() {
-		if len(l.values) > 0 {
-			return false
-		}
-	}
-	return len(f.Actions) == 0 && len(f.Persons) == 0
-}
-
-// selective reports whether bloom filters are likely to exclude most files, so that looking at all of them at once is cheap.
-func (f *Filter) selective() bool {
-	return len(f.Actors)+len(f.Subjects)+len(f.Resources)+len(f.Persons)+len(f.IPs)+len(f.ResourceIDs)+len(f.EventIDs)+len(f.CorrelationIDs) > 0
 }
 
 // mayHold reports whether the file may have matching rows, as far as ranges tell.

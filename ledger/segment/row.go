@@ -1,5 +1,7 @@
 package segment
 
+import "unsafe"
+
 // Row is one event's working copy. The zero value of every member means "none". A Row that a reader yields is only valid until the
 // next one is asked for, unless the reader says otherwise; use [Row.Clone] to keep it.
 type Row struct {
@@ -36,6 +38,33 @@ func (r *Row) Clone() *Row {
 	c.Clear = append([]byte(nil), r.Clear...)
 	c.Sealed = append([]byte(nil), r.Sealed...)
 	return &c
+}
+
+// CopyTo sets dst to a copy of r whose memory is a single stretch at the end of arena, and returns the arena. It is how many rows are kept with one allocation.
+func (r *Row) CopyTo(dst *Row, arena []byte) []byte {
+	*dst = *r
+	for _, s := range dst.strings() {
+		if n := len(*s); n > 0 {
+			at := len(arena)
+			arena = append(arena, *s...)
+			*s = unsafe.String(&arena[at], n)
+		}
+	}
+	for _, b := range [...]*[]byte{&dst.Clear, &dst.Sealed} {
+		at := len(arena)
+		arena = append(arena, *b...)
+		*b = arena[at:len(arena):len(arena)]
+	}
+	return arena
+}
+
+// Size is the number of bytes that CopyTo appends.
+func (r *Row) Size() int {
+	n := len(r.Clear) + len(r.Sealed)
+	for _, s := range r.strings() {
+		n += len(*s)
+	}
+	return n
 }
 
 func (r *Row) strings() [11]*string {

@@ -3,6 +3,7 @@ package export
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"io"
 	"time"
@@ -27,7 +28,7 @@ func (s *Service) Stream(ctx context.Context, by actor.Principal, r Request, w i
 		return 0, err
 	}
 	j := &job{id: id.String(), tenant: by.TenantID, requestedBy: by.ID(), kind: kindEvents, format: r.Format, createdAt: s.now()}
-	if err := s.o.Recorder.Record(ctx, by.TenantID, createEvent(ctx, by, j, &r), nil); err != nil {
+	if err := s.o.Recorder.Record(ctx, by.TenantID, createEvent(ctx, by, j, &r), noEffect); err != nil {
 		return 0, err
 	}
 	at := &running{}
@@ -44,11 +45,14 @@ func (s *Service) Stream(ctx context.Context, by actor.Principal, r Request, w i
 			failure = "The export was interrupted."
 		}
 	}
-	if e := s.o.Recorder.Record(context.WithoutCancel(ctx), by.TenantID, endEvent(ctx, j, by, res, failure), nil); err == nil {
+	if e := s.o.Recorder.Record(context.WithoutCancel(ctx), by.TenantID, endEvent(ctx, j, by, res, failure), noEffect); err == nil {
 		err = e
 	}
 	return res.rows, err
 }
+
+// noEffect is that of an export which leaves nothing behind but its events.
+func noEffect(context.Context, *sql.Tx) error { return nil }
 
 // follow counts what there is to write and tells progress how far it is, until the function that it returns is called.
 func (r *running) follow(ctx context.Context, s *Service, tenantID string, req *Request, progress func(done, total int64)) (stop func()) {

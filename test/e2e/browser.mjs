@@ -40,10 +40,10 @@ export async function open({ width = 1440, height = 900, scheme = 'light', signe
   };
 }
 
-export async function signIn(page) {
+export async function signIn(page, as = email, secret = password) {
   await page.goto(`${url}/signin`);
-  await page.getByLabel('E-mail').fill(email);
-  await page.getByLabel('Password', { exact: true }).fill(password);
+  await page.getByLabel('E-mail').fill(as);
+  await page.getByLabel('Password', { exact: true }).fill(secret);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Audit log' }).waitFor();
 }

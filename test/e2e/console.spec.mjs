@@ -192,6 +192,62 @@ describe('console', { skip }, () => {
     await page.getByRole('listitem').filter({ hasText: name }).getByText('revoked', { exact: true }).waitFor();
   });
 
+  test('an auditor sees masked values, and the proof still holds', async () => {
+    const mail = `e2e-${Date.now()}@example.com`;
+    await page.goto(`${url}/settings?tab=users`);
+    await page.getByRole('button', { name: 'New user' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('E2E Auditor');
+    await dialog.getByLabel('E-mail').fill(mail);
+    await dialog.getByLabel('First password', { exact: true }).fill('correct horse battery');
+    await dialog.getByRole('button', { name: 'Create user' }).click();
+    await page.getByText(mail).waitFor();
+    const other = await open({ signedIn: false });
+    try {
+      await signIn(other.page, mail, 'correct horse battery');
+      assert.equal(await other.page.getByRole('link', { name: 'Settings' }).count(), 0);
+      await other.page.goto(`${url}/events?range=all&action=*.update`);
+      await rowsShown(other.page);
+      await other.page.locator('[role="row"][aria-rowindex="3"]').click();
+      await other.page.getByText('masked', { exact: true }).first().waitFor();
+      await other.page.getByRole('tab', { name: 'Proof' }).click();
+      await other.page.getByText('Verified in this browser').waitFor();
+      await other.page.getByText(/^Not opened to you/).waitFor();
+      assert.deepEqual([...new Set(other.problems)], []);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test('on a phone events are cards, and one opens over the page', async () => {
+    const phone = await open({ width: 390, height: 844 });
+    try {
+      await phone.page.goto(`${url}/events?range=all`);
+      await rowsShown(phone.page);
+      assert.equal(await phone.page.getByRole('grid').count(), 0);
+      await phone.page.getByRole('list', { name: 'Events' }).getByRole('button').nth(1).click();
+      await phone.page.getByRole('dialog', { name: /^Event \d+/ }).getByRole('tab', { name: 'Proof' }).waitFor();
+      await phone.page.getByRole('button', { name: 'Close the event' }).click();
+      await phone.page.getByRole('button', { name: 'Open navigation' }).click();
+      await phone.page.getByRole('dialog').getByRole('link', { name: 'Log integrity' }).click();
+      await phone.page.waitForURL(/\/log$/);
+      await phone.page.getByRole('heading', { name: 'Log integrity' }).waitFor();
+    } finally {
+      await phone.close();
+    }
+  });
+
+  test('searching in text says what it found, without counts that nobody made', async () => {
+    await page.goto(`${url}/events?range=all`);
+    await rowsShown(page);
+    await page.getByLabel('Search in text').fill('no such words anywhere 7391');
+    await page.getByText('No events here').waitFor();
+    await page.getByText('0 matches').waitFor();
+    await page.getByRole('button', { name: 'Clear all filters' }).click();
+    await rowsShown(page);
+    assert.equal(await page.getByLabel('Search in text').inputValue(), '');
+  });
+
   test('the log verifies', async () => {
     await page.goto(`${url}/log`);
     await page.getByText('Checked in this browser').waitFor();

@@ -201,7 +201,7 @@ func TestBadRequests(t *testing.T) {
 		"CloudEvents that are none": {good, []string{"Content-Type", "application/cloudevents+json"}, 207},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, err := s.Send("POST", "/api/events", bytes.NewReader(c.body), c.header...)
+			a, err := s.Send("POST", "/api/events", bytes.NewReader(c.body), append(c.header, "Connection", "close")...) // a refused body is not read to its end, which ends the connection
 			if err != nil { // a request that is refused before it was read may find the connection closed
 				if c.status == 413 || c.status == 431 {
 					return
@@ -211,7 +211,7 @@ func TestBadRequests(t *testing.T) {
 			if a.Status != c.status {
 				t.Fatalf("%d %.300s, want %d", a.Status, a.Body, c.status)
 			}
-			if a.Status >= 400 && a.Status != 431 {
+			if a.Status >= 400 && a.Status != 431 && !bytes.HasPrefix(a.Body, []byte(`{"first_index"`)) { // a receipt, for a request of one event
 				var p instance.Problem
 				if a.JSON(s, &p); a.Header.Get("Content-Type") != "application/problem+json" || p.Status != a.Status || p.Detail == "" || p.Instance == "" {
 					t.Errorf("not a problem: %s", a.Body)

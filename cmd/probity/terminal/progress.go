@@ -40,7 +40,7 @@ func NewProgress(s *Screen, what string) *Progress {
 	now := time.Now()
 	p := &Progress{s: s, what: what, start: now, last: now}
 	if s.Terminal {
-		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(s.Writer), progressbar.OptionSetWidth(20), progressbar.OptionThrottle(barEvery), progressbar.OptionClearOnFinish(),
+		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(s.Writer), progressbar.OptionSetWidth(20), progressbar.OptionUseANSICodes(s.ansi), progressbar.OptionThrottle(barEvery), progressbar.OptionClearOnFinish(),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionSpinnerType(14),
 			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerHead: "━", SaucerPadding: "·", BarStart: " ", BarEnd: " "}))
 	}

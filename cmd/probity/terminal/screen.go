@@ -15,7 +15,8 @@ type Screen struct {
 	Width int
 	// Terminal says that a person watches: colours and moving parts make sense.
 	Terminal bool
-	colour   bool
+	// ansi says that it understands escape sequences, colour that they may be used for colours too.
+	ansi, colour bool
 }
 
 // New describes a writer. Only an *os.File can be a terminal. COLUMNS limits the width elsewhere too. Colours are off where NO_COLOR is set or TERM is dumb.
@@ -32,7 +33,8 @@ func New(w io.Writer) *Screen {
 	if n, _, err := term.GetSize(int(f.Fd())); err == nil && n >= 20 {
 		s.Width = n
 	}
-	s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	s.ansi = os.Getenv("TERM") != "dumb"
+	s.colour = s.ansi && os.Getenv("NO_COLOR") == ""
 	return s
 }
 

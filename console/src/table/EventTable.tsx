@@ -1,4 +1,5 @@
 import { useTable } from '@tanstack/react-table';
+import type { ReactTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { memo, useEffect, useMemo, useRef } from 'react';
 import type { ReactNode, RefObject } from 'react';
@@ -19,6 +20,35 @@ interface Props {
   onOpen: (index: number) => void;
   onNearEnd: () => void;
   footer: ReactNode;
+}
+
+type EventGrid = ReactTable<typeof features, EventView>;
+
+interface RowProps {
+  table: EventGrid;
+  row: ReturnType<EventGrid['getRowModel']>['rows'][number];
+  index: number;
+  top: number;
+  height: number;
+  template: string;
+  active: boolean;
+  opened: boolean;
+  onClick: () => void;
+}
+
+function GridRow({ table, row, index, top, height, template, active, opened, onClick }: RowProps) {
+  return (
+    <div
+      id={`event-${row.id}`} role="row" aria-rowindex={index + 2} aria-selected={opened} className={classes.row} data-active={active || undefined}
+      data-failed={row.original.outcome.status !== 'success' || undefined} style={{ gridTemplateColumns: template, height, transform: `translateY(${top}px)` }} onClick={onClick}
+    >
+      {row.getVisibleCells().map((cell, i) => (
+        <div key={cell.id} role="gridcell" aria-colindex={i + 1} className={classes.td}>
+          <table.FlexRender cell={cell} />
+        </div>
+      ))}
+    </div>
+  );
 }
 
 /** The audit log as a grid of which only what is in sight exists. Keys are handled by the page. */
@@ -68,21 +98,14 @@ export function EventTable({ rows, active, opened, busy, scroller, grid, onActiv
           const row = model[item.index];
           if (!row) return null;
           return (
-            <div
-              key={row.id} id={`event-${row.id}`} role="row" aria-rowindex={item.index + 2} aria-selected={row.original.seq === opened} className={classes.row}
-              data-active={item.index === active || undefined} data-failed={row.original.outcome.status !== 'success' || undefined}
-              style={{ gridTemplateColumns: template, height: rowHeight, transform: `translateY(${item.start}px)` }}
+            <GridRow
+              key={row.id} table={table} row={row} index={item.index} top={item.start} height={rowHeight} template={template} active={item.index === active}
+              opened={row.original.seq === opened}
               onClick={() => {
                 onActivate(item.index);
                 onOpen(item.index);
               }}
-            >
-              {row.getVisibleCells().map((cell, i) => (
-                <div key={cell.id} role="gridcell" aria-colindex={i + 1} className={classes.td}>
-                  <table.FlexRender cell={cell} />
-                </div>
-              ))}
-            </div>
+            />
           );
         })}
       </div>

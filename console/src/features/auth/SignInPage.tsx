@@ -13,11 +13,12 @@ import classes from './SignIn.module.css';
 
 const route = getRouteApi('/signin');
 
-export function SignInPage() {
+/** The sign-in form: what was typed, what the server said, and how long it asks to wait. */
+function useSignIn() {
   const { next } = route.useSearch();
   const router = useRouter();
   const queries = useQueryClient();
-  const [error, setError] = useState<ApiError | Error | null>(null);
+  const [error, setError] = useState<Error | null>(null);
   const [busy, setBusy] = useState(false);
   const [wait, setWait] = useCountdown();
   const form = useForm({
@@ -27,7 +28,6 @@ export function SignInPage() {
       password: (v) => (v === '' ? 'Enter your password' : null),
     },
   });
-
   const submit = form.onSubmit(async ({ email, password }) => {
     setBusy(true);
     setError(null);
@@ -43,7 +43,11 @@ export function SignInPage() {
       setBusy(false);
     }
   });
+  return { form, submit, error, busy, wait };
+}
 
+export function SignInPage() {
+  const { form, submit, error, busy, wait } = useSignIn();
   return (
     <main className={classes.page} id="main">
       <div className={classes.card}>

@@ -3,6 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { trouble } from '../../api/problems';
+import type { Person } from '../../api/schemas';
 import { words } from '../../ui/format';
 import { personsQuery } from './api';
 import { personFilter, personLabel, rememberPerson } from './persons';
@@ -47,28 +48,36 @@ export function PersonPicker({ label, onPick }: { label: string; onPick: (value:
       </Combobox.Target>
       <Combobox.Dropdown hidden={text.trim() === ''}>
         <Combobox.Options mah={280} style={{ overflowY: 'auto' }}>
-          {persons.map((p, i) => (
-            <Combobox.Option key={`${p.type}/${p.handle}/${p.id}`} value={String(i)}>
-              <Text size="sm" fw={500}>
-                {personLabel(p)}
-              </Text>
-              <Text size="xs" c="dimmed">
-                {[p.type && words(p.type), p.email && p.email !== personLabel(p) ? p.email : '', p.id && p.id !== personLabel(p) ? p.id : ''].filter(Boolean).join(' · ')}
-              </Text>
-            </Combobox.Option>
-          ))}
-          {error && <Combobox.Empty>{trouble(error).title}</Combobox.Empty>}
-          {!error && q && !isFetching && persons.length === 0 && <Combobox.Empty>Nobody by this name</Combobox.Empty>}
-          <Combobox.Option value="typed">
-            <Text size="sm">
-              Exactly “<span className="mono">{text.trim()}</span>”
-            </Text>
-            <Text size="xs" c="dimmed">
-              an id or an e-mail address
-            </Text>
-          </Combobox.Option>
+          <Options persons={persons} typed={text.trim()} nobody={!error && q !== '' && !isFetching && persons.length === 0} error={error} />
         </Combobox.Options>
       </Combobox.Dropdown>
     </Combobox>
+  );
+}
+
+function Options({ persons, typed, nobody, error }: { persons: Person[]; typed: string; nobody: boolean; error: unknown }) {
+  return (
+    <>
+      {persons.map((p, i) => (
+        <Combobox.Option key={`${p.type}/${p.handle}/${p.id}`} value={String(i)}>
+          <Text size="sm" fw={500}>
+            {personLabel(p)}
+          </Text>
+          <Text size="xs" c="dimmed">
+            {[p.type && words(p.type), p.email && p.email !== personLabel(p) ? p.email : '', p.id && p.id !== personLabel(p) ? p.id : ''].filter(Boolean).join(' · ')}
+          </Text>
+        </Combobox.Option>
+      ))}
+      {error !== null && <Combobox.Empty>{trouble(error).title}</Combobox.Empty>}
+      {nobody && <Combobox.Empty>Nobody by this name</Combobox.Empty>}
+      <Combobox.Option value="typed">
+        <Text size="sm">
+          Exactly “<span className="mono">{typed}</span>”
+        </Text>
+        <Text size="xs" c="dimmed">
+          an id or an e-mail address
+        </Text>
+      </Combobox.Option>
+    </>
   );
 }

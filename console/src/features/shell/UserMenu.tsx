@@ -16,8 +16,7 @@ export function UserMenu() {
   const session = useSession();
   const queries = useQueryClient();
   const router = useRouter();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const { density, zone, set } = usePreferences();
+  const { zone } = usePreferences();
   const [password, passwordDialog] = useDisclosure(false);
   const [zones, zoneDialog] = useDisclosure(false);
   if (!session) return null;
@@ -44,26 +43,7 @@ export function UserMenu() {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Label>{user.email}</Menu.Label>
-          <div style={{ padding: '0 10px 8px' }}>
-            <Text size="xs" c="dimmed" mb={4} id="scheme-label">
-              Appearance
-            </Text>
-            <SegmentedControl
-              fullWidth size="xs" value={colorScheme} onChange={(v) => setColorScheme(v as 'light' | 'dark' | 'auto')} aria-labelledby="scheme-label"
-              data={[
-                { value: 'light', label: <Option icon={<IconSun size={14} />} text="Light" /> },
-                { value: 'dark', label: <Option icon={<IconMoon size={14} />} text="Dark" /> },
-                { value: 'auto', label: <Option icon={<IconAuto size={14} />} text="Auto" /> },
-              ]}
-            />
-            <Text size="xs" c="dimmed" mb={4} mt={10} id="density-label">
-              Density
-            </Text>
-            <SegmentedControl
-              fullWidth size="xs" value={density} onChange={(v) => set({ density: v as 'comfortable' | 'compact' })} aria-labelledby="density-label"
-              data={[{ value: 'comfortable', label: 'Comfortable' }, { value: 'compact', label: 'Compact' }]}
-            />
-          </div>
+          <Appearance />
           <Menu.Divider />
           <Menu.Item leftSection={<IconClock size={16} />} onClick={zoneDialog.open} rightSection={<Text size="xs" c="dimmed">{zone}</Text>}>
             Time zone
@@ -80,6 +60,33 @@ export function UserMenu() {
         {zones && <ZoneDialog onClose={zoneDialog.close} />}
       </Suspense>
     </>
+  );
+}
+
+function Appearance() {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const { density, set } = usePreferences();
+  return (
+    <div style={{ padding: '0 10px 8px' }}>
+      <Text size="xs" c="dimmed" mb={4} aria-hidden="true">
+        Appearance
+      </Text>
+      <SegmentedControl
+        fullWidth size="xs" value={colorScheme} onChange={(v) => setColorScheme(v as 'light' | 'dark' | 'auto')} aria-label="Appearance"
+        data={[
+          { value: 'light', label: <Option icon={<IconSun size={14} />} text="Light" /> },
+          { value: 'dark', label: <Option icon={<IconMoon size={14} />} text="Dark" /> },
+          { value: 'auto', label: <Option icon={<IconAuto size={14} />} text="Auto" /> },
+        ]}
+      />
+      <Text size="xs" c="dimmed" mb={4} mt={10} aria-hidden="true">
+        Density
+      </Text>
+      <SegmentedControl
+        fullWidth size="xs" value={density} onChange={(v) => set({ density: v as 'comfortable' | 'compact' })} aria-label="Density"
+        data={[{ value: 'comfortable', label: 'Comfortable' }, { value: 'compact', label: 'Compact' }]}
+      />
+    </div>
   );
 }
 
