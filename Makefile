@@ -58,7 +58,7 @@ race: ## run the concurrent parts under the race detector
 	go test -race -timeout 40m ./access/... ./client/... ./internal/... ./ledger/...
 
 .PHONY: lint
-lint: $(LINT) console/node_modules/.package-lock.json ## run the linters of .golangci.yml, gofumpt among them, and the console's type check
+lint: $(LINT) console/node_modules/.package-lock.json ## run the linters of .golangci.yml and the console's type check
 	$(LINT) run ./...
 	cd console && npm run --silent check
 

@@ -47,19 +47,52 @@ func (l *Ledger) WorkingCopies(ctx context.Context, tenantID string, from, to ui
 	if err != nil {
 		return err
 	}
-	d := newDiscloser(l, t)
-	var w WorkingCopy
-	return l.opt.Engine.Rows(ctx, t.snapshot(l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
-		w = WorkingCopy{Row: *row}
-		w.Record, w.Err = d.record(ctx, row)
-		if w.Err == nil {
-			w.Disclosure, w.Err = d.discloseRecord(ctx, row, w.Record, w.Record)
+	c := &copies{l: l, t: t, d: newDiscloser(l, t), yield: yield}
+	err = l.opt.Engine.Rows(ctx, t.snapshot(l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
+		c.rows = append(c.rows, segment.Row{})
+		c.arena = row.CopyTo(&c.rows[len(c.rows)-1], c.arena)
+		if len(c.rows) < largeChunk {
+			return nil
 		}
-		if w.Err == nil {
-			w.Err = l.tagKeys(ctx, t, row, &w)
-		}
-		return yield(&w)
+		return c.flush(ctx)
 	})
+	if err != nil {
+		return err
+	}
+	return c.flush(ctx)
+}
+
+// copies collects rows, so that the persons of many are read at once.
+type copies struct {
+	l     *Ledger
+	t     *tenant
+	d     *discloser
+	rows  []segment.Row
+	arena []byte
+	yield func(*WorkingCopy) error
+}
+
+func (c *copies) flush(ctx context.Context) error {
+	if err := c.l.warm(ctx, c.t, c.rows); err != nil {
+		return err
+	}
+	var w WorkingCopy
+	for i := range c.rows {
+		row := &c.rows[i]
+		w = WorkingCopy{Row: *row}
+		w.Record, w.Err = c.d.record(ctx, row)
+		if w.Err == nil {
+			w.Disclosure, w.Err = c.d.whole(ctx, row, w.Record)
+		}
+		if w.Err == nil {
+			w.Err = c.l.tagKeys(ctx, c.t, row, &w)
+		}
+		if err := c.yield(&w); err != nil {
+			return err
+		}
+	}
+	c.rows, c.arena = c.rows[:0], c.arena[:0]
+	return nil
 }
 
 // tagKeys fills in K_tag of whoever the row names.

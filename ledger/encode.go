@@ -24,10 +24,11 @@ const CategoryUnknown = "unknown"
 
 // encoded is an event ready to be committed: nothing but its seq and recorded_at is missing.
 type encoded struct {
-	leaf   []byte
-	row    segment.Row
-	print  uint64 // of (source, id), keyed
-	digest uint64 // of the content, keyed; equal for a retry
+	leaf    []byte
+	row     segment.Row
+	print   uint64 // of (source, id), keyed
+	undated bool   // the producer gave no time
+	digest  uint64 // of the content, keyed; equal for a retry
 }
 
 // The groups an event can have: slot 0, and one sealed group per set of owners.
@@ -102,6 +103,7 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	if len(out.leaf) > evidence.MaxLeaf {
 		return out, errs.New(errs.TooLarge, "the event's evidence is larger than %d bytes", evidence.MaxLeaf)
 	}
+	out.undated = ev.Undated
 	out.print, out.digest = enc.prints(t, ev)
 	return out, nil
 }
@@ -322,9 +324,7 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 			continue
 		}
 		if enc.profile = enc.pack(enc.profile[:0], idx, 'p'); len(enc.profile) > 0 {
-			if err := l.pin(t, enc, b, row, who, event.Owners(g-1), idx); err != nil {
-				return evidence.Hash{}, err
-			}
+			l.pin(t, enc, b, row, who, event.Owners(g-1), idx)
 		}
 		if enc.plain = enc.pack(enc.plain[:0], idx, 's'); len(enc.plain) > 0 {
 			sealed = enc.seal(sealed, keys, t.logID, row.Nonce, s)
@@ -359,7 +359,7 @@ func (enc *encoder) commitGroup(keys *groupCipher, nonce [16]byte, slot uint8, i
 
 // pin stores the repeating values of a single owner as a profile. The actor's number goes into the row's own column, the others in front of the clear values.
 // When the owner has too many profiles, the values are sealed with the event instead.
-func (l *Ledger) pin(t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who persons, o event.Owners, idx []int) error {
+func (l *Ledger) pin(t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who persons, o event.Owners, idx []int) {
 	p := who.actor
 	switch o {
 	case event.OwnerSubject:
@@ -373,14 +373,13 @@ func (l *Ledger) pin(t *tenant, enc *encoder, b *person.Batch, row *segment.Row,
 			enc.part[i] = 's'
 		}
 		enc.redescribe(idx)
-		return nil
+		return
 	}
 	if o == event.OwnerActor {
 		row.Profile = id
 	} else {
 		enc.arena = binary.BigEndian.AppendUint64(enc.arena, uint64(id))
 	}
-	return nil
 }
 
 // pack appends the values of the fields kept in part, each with its length.
@@ -476,6 +475,9 @@ func (enc *encoder) prints(t *tenant, ev *event.Event) (print, digest uint64) {
 	b := appendPart(enc.plain[:0], ev.Source)
 	print = enc.keyed(appendPart(b, ev.ID))
 	b = appendPart(appendPart(appendPart(b[:0], ev.Action), ev.Outcome.Status), ev.Resource.Type)
+	if !ev.Undated {
+		b = binary.BigEndian.AppendUint64(b, uint64(ev.OccurredAt.UnixMicro()))
+	}
 	for i := range enc.fields {
 		b = appendPart(appendPart(b, enc.fields[i].Path), enc.fields[i].Value)
 	}

@@ -39,7 +39,7 @@ func (l *Ledger) dropRecorded(ctx context.Context, s *submission, r *Receipt, pl
 		}
 		gone[i] = true
 		res := Result{Index: places[i], Status: StatusDuplicate, Seq: uint64(row.Seq), ID: rec.ID}
-		if enc.recordDigest(s.t, rec) != s.events[i].digest {
+		if enc.recordDigest(s.t, rec, s.events[i].undated) != s.events[i].digest {
 			res.Status = StatusRejected
 			res.Err = errs.Field("/id", "conflict", "an event with the same source and id but other content is recorded as seq %d", row.Seq)
 			res.Err.Code = errs.Conflict
@@ -60,9 +60,9 @@ func (l *Ledger) dropRecorded(ctx context.Context, s *submission, r *Receipt, pl
 	return rest, nil
 }
 
-// recordDigest is the content digest of an event as it was recorded.
-func (enc *encoder) recordDigest(t *tenant, r *event.Record) uint64 {
-	e := &event.Event{Source: r.Source, ID: r.ID, Action: r.Action, Outcome: event.Outcome{Status: r.Outcome}, Resource: event.Resource{Type: r.ResourceType}}
+// recordDigest is the content digest of an event as it was recorded, with or without its time, which a producer may leave out.
+func (enc *encoder) recordDigest(t *tenant, r *event.Record, undated bool) uint64 {
+	e := &event.Event{OccurredAt: r.OccurredAt, Undated: undated, Source: r.Source, ID: r.ID, Action: r.Action, Outcome: event.Outcome{Status: r.Outcome}, Resource: event.Resource{Type: r.ResourceType}}
 	enc.fields = append(enc.fields[:0], r.Fields...)
 	_, digest := enc.prints(t, e)
 	return digest

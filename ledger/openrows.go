@@ -90,7 +90,8 @@ func (l *Ledger) collectRows(ctx context.Context, t *tenant, snap query.Snapshot
 	return err
 }
 
-func (l *Ledger) openChunk(ctx context.Context, t *tenant, rows []segment.Row, keep func(*event.Record) bool) ([]*event.Record, error) {
+// warm reads the secrets and profiles that opening the rows needs, many at a time.
+func (l *Ledger) warm(ctx context.Context, t *tenant, rows []segment.Row) error {
 	want := make([]person.Wanted, 0, 2*len(rows))
 	for i := range rows {
 		r := &rows[i]
@@ -104,7 +105,11 @@ func (l *Ledger) openChunk(ctx context.Context, t *tenant, rows []segment.Row, k
 		}
 		l.wantPins(r, &want)
 	}
-	if err := t.people.Warm(ctx, want); err != nil {
+	return t.people.Warm(ctx, want)
+}
+
+func (l *Ledger) openChunk(ctx context.Context, t *tenant, rows []segment.Row, keep func(*event.Record) bool) ([]*event.Record, error) {
+	if err := l.warm(ctx, t, rows); err != nil {
 		return nil, err
 	}
 	d := &decoder{l: l, t: t}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"sort"
+	"unsafe"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -178,16 +179,46 @@ func (d *discloser) discloseRecord(ctx context.Context, row *segment.Row, full, 
 	return out, nil
 }
 
-func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGroup, full, shown *event.Record, out *evidence.Disclosure) (evidence.Group, error) {
+// whole discloses everything that is not erased, without the detour through what a reader may see. The result shares the record's memory.
+func (d *discloser) whole(ctx context.Context, row *segment.Row, r *event.Record) (*evidence.Disclosure, error) {
+	out := &evidence.Disclosure{Groups: make([]evidence.Group, 0, len(d.shape.groups))}
+	for i := range d.shape.groups {
+		g := &d.shape.groups[i]
+		key, err := d.eventKey(ctx, row, g)
+		if err != nil {
+			return nil, err
+		}
+		fields := make([]evidence.Field, len(g.fields))
+		for j := range g.fields {
+			f := &r.Fields[g.fields[j].order]
+			if f.State == event.Erased {
+				return nil, errs.New(errs.NotFound, "the values of seq %d have been erased", row.Seq)
+			}
+			fields[j] = evidence.Field{Path: f.Path, Value: unsafe.String(unsafe.SliceData(f.Value), len(f.Value))}
+		}
+		out.Groups = append(out.Groups, evidence.WholeGroup(g.slot, key, fields))
+	}
+	return out, nil
+}
+
+// eventKey is K_event of a group.
+func (d *discloser) eventKey(ctx context.Context, row *segment.Row, g *shapeGroup) (evidence.Hash, error) {
 	id := groupID{periodID: periodID{period: evidence.Period(row.RecordedAt)}}
 	if !g.clear {
 		id = d.groupID(row, g)
 	}
 	keys, err := d.t.groupKeys(ctx, d.l.db, id)
 	if err != nil {
+		return evidence.Hash{}, err
+	}
+	return d.derive.EventKey(keys.g, row.Nonce, g.slot), nil
+}
+
+func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGroup, full, shown *event.Record, out *evidence.Disclosure) (evidence.Group, error) {
+	key, err := d.eventKey(ctx, row, g)
+	if err != nil {
 		return evidence.Group{}, err
 	}
-	key := d.derive.EventKey(keys.g, row.Nonce, g.slot)
 	fields := make([]evidence.Field, len(g.fields))
 	visible := map[string]bool{}
 	for i, f := range g.fields {

@@ -31,8 +31,10 @@ type Event struct {
 	Activity string
 	// OccurredAt is the producer's time, with microsecond precision. The server's time when zero.
 	OccurredAt time.Time
-	Actor      Actor
-	Resource   Resource
+	// Undated says that OccurredAt is the server's, because the producer gave none.
+	Undated  bool
+	Actor    Actor
+	Resource Resource
 	// Subject is the person whose data the event is about; nil when it is nobody or unknown.
 	Subject *Ref
 	Changes []Change

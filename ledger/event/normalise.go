@@ -66,7 +66,7 @@ func newID() string {
 
 func (e *Event) times(c *checker, now time.Time) {
 	if e.OccurredAt.IsZero() {
-		e.OccurredAt = now
+		e.OccurredAt, e.Undated = now, true
 	}
 	e.OccurredAt = e.OccurredAt.UTC().Truncate(time.Microsecond)
 	switch {

@@ -102,7 +102,7 @@ func cloudData(data jsontext.Value) *event.Event {
 		}
 		break
 	}
-	return &event.Event{Data: o}, nil
+	return &event.Event{Data: o}
 }
 
 // googleAudit reads the audit log entry that Google Cloud sends as data of an event.

@@ -49,24 +49,6 @@ func (x *nameIndex) add(handle int64, id Identity) {
 	x.text = append(x.text, '\n')
 }
 
-// drop forgets a person's line; the text itself is overwritten, not only unlinked.
-func (x *nameIndex) drop(handle int64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	i, ok := x.at[handle]
-	if !ok {
-		return
-	}
-	delete(x.at, handle)
-	end := len(x.text)
-	if i+1 < len(x.starts) {
-		end = int(x.starts[i+1])
-	}
-	for j := int(x.starts[i]); j < end-1; j++ {
-		x.text[j] = 2
-	}
-}
-
 // Search returns up to limit persons whose name, e-mail or id contains part, without regard to case: those that begin with it first, then the rest,
 // each in order of name.
 func (d *Directory) Search(ctx context.Context, part string, limit int) ([]Match, error) {

@@ -27,7 +27,7 @@ export async function open({ width = 1440, height = 900, scheme = 'light', signe
   const problems = [];
   page.on('pageerror', (e) => problems.push(`script error: ${e.message}`));
   page.on('console', (m) => {
-    if (m.type() === 'error' && /Content Security Policy|Refused to|Uncaught|Warning:/i.test(m.text())) problems.push(m.text());
+    if (m.type() === 'error' && /Content Security Policy|Refused to|Uncaught|Warning:|is not a function|Error in route/i.test(m.text())) problems.push(m.text());
   });
   page.setDefaultTimeout(10000);
   if (signedIn) await signIn(page);

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,6 +82,10 @@ var places = []struct{ pointer, template string }{
 	{"", `{"source":"h","action":"a.read",%s:{"x":1}}`}, {"/personal", `{"source":"h","action":"a.read","personal":[%s]}`},
 }
 
+// rendered are the members that are not shown to the letter: words have synonyms, times one spelling, and what is marked as personal and numbered by its producer is not shown.
+var rendered = map[string]bool{"/category": true, "/activity": true, "/severity": true, "/outcome/status": true, "/actor/type": true, "/changes/0/op": true, "/occurred_at": true,
+	"/producer/id": true, "/personal": true}
+
 // TestHostileTexts puts every text of the corpora into every member that takes one, each between two good events. It is refused by name or survives to the letter; the
 // neighbours always survive.
 func TestHostileTexts(t *testing.T) {
@@ -104,7 +109,7 @@ func TestHostileTexts(t *testing.T) {
 				switch {
 				case x.Status == "accepted":
 					accepted++
-					if utf8.ValidString(text) && place.pointer != "/producer/id" && place.pointer != "/personal" { // which are not shown
+					if utf8.ValidString(text) && text != "" && !rendered[place.pointer] {
 						kept[x.Seq] = text
 					}
 				case x.Status == "rejected" && x.Error != nil && len(x.Error.Errors) > 0 && strings.HasPrefix(x.Error.Errors[0].Pointer, place.pointer), x.Status == "rejected" && !utf8.ValidString(text):
@@ -137,13 +142,12 @@ func TestHostileTexts(t *testing.T) {
 	})
 	t.Logf("%d texts in %d places: %d accepted, %d refused, %d neighbours", len(list), len(places), accepted, refused, neighbours)
 	exported(t, s)
-	searched(t, s, list)
 }
 
 // interleave puts each text, in its place, between two good events.
 func interleave(n, from int, template string, part []string) []byte {
 	var b bytes.Buffer
-	good := func(i int) { fmt.Fprintf(&b, `{"id":"%d.%d","source":"good","action":"a.read"}`, n, from+i) }
+	good := func(i int) { fmt.Fprintf(&b, `{"id":"%d.%d.%d","source":"good","action":"a.read"}`, n, from, i) }
 	b.WriteByte('[')
 	for i, text := range part {
 		good(i)
@@ -204,9 +208,11 @@ func exported(t *testing.T, s *instance.Server) {
 	}
 }
 
-// searched asks for every text in every way. An answer may be empty or a refusal; it is never an error of the server's, and an injected condition never matches.
-func searched(t *testing.T, s *instance.Server, list []string) {
-	t.Helper()
+// TestHostileQueries asks for every text in every way. An answer may be empty or a refusal; it is never an error of the server's, and an injected condition never matches.
+func TestHostileQueries(t *testing.T) {
+	s := serve(t)
+	list := texts(t)
+	s.Append(batch("shop", 0, 50))
 	everything := s.State().Size
 	params := []string{"actor", "subject", "person", "resource", "action", "source", "ip", "category", "activity", "severity", "correlation_id", "id", "field.c"}
 	for i, text := range list {
@@ -225,7 +231,7 @@ func searched(t *testing.T, s *instance.Server, list []string) {
 			paths = append(paths, "/api/events?limit=5&"+url.Values{"text": {text}}.Encode(), "/api/stats?"+q.Encode(), "/api/events?"+url.Values{"cursor": {text}, "from": {text}}.Encode())
 		}
 		for _, path := range paths {
-			if a := s.Do("GET", path, nil); a.Status >= 500 {
+			if a := s.Do("GET", path, nil); a.Status >= 500 || bytes.Contains(a.Body, []byte(`"source":"shop"`)) && !found(text) {
 				t.Errorf("GET %s: %d %s", path, a.Status, a.Body)
 			}
 		}
@@ -241,6 +247,13 @@ func searched(t *testing.T, s *instance.Server, list []string) {
 	}
 	s.As(s.NewKey(list[100][:min(20, len(list[100]))]+" key", "ledger.search")).Get("/api/events?limit=1", new(json.RawMessage))
 	s.Post("/api/views", http.StatusCreated, map[string]string{"name": "'; DROP TABLE view; --", "query": list[len(list)-10]}, nil)
+}
+
+var plainWord = regexp.MustCompile(`^[\w*\s]*$`)
+
+// found says whether a text is a word, a number, a pattern or empty, and so may rightly find events.
+func found(text string) bool {
+	return plainWord.MatchString(text) || strings.Contains(text, "*")
 }
 
 // TestParserSuite sends every file of a JSON parser's test suite, as an event's data between good lines and alone. What must be refused is refused, what must be accepted is

@@ -65,7 +65,9 @@ export function EventTable({ rows, active, opened, busy, scroller, grid, onActiv
   const rowHeight = density === 'compact' ? 31 : 43;
   const model = table.getRowModel().rows;
   const virtual = useVirtualizer({ count: model.length, getScrollElement: () => scroller.current, estimateSize: () => rowHeight, overscan: 12 });
-  useEffect(() => virtual.measure(), [rowHeight, virtual]);
+  useEffect(() => {
+    virtual.measure();
+  }, [rowHeight, virtual]);
 
   const items = virtual.getVirtualItems();
   const last = items[items.length - 1]?.index ?? 0;

@@ -64,7 +64,9 @@ export function AuditLogPage() {
     document.title = 'Audit log · Probity';
   }, []);
   // Another filter is another list: it begins at its top.
-  useEffect(() => scroller.current?.scrollTo({ top: 0 }), [key]);
+  useEffect(() => {
+    void scroller.current?.scrollTo({ top: 0 });
+  }, [key]);
 
   return (
     <div className={classes.page}>

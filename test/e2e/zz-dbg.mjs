@@ -1,0 +1,14 @@
+import { open, rowsShown, url } from './browser.mjs';
+const b = await open(); const {page}=b;
+page.on('response', r=>{ if(/api\/(events|stats)/.test(r.url())) console.log(r.status(), r.url().slice(21,160)); });
+await page.goto(`${url}/events?range=all&outcome=failure`); await rowsShown(page);
+await page.getByRole('button', { name: /Remove filter Outcome/ }).click(); await page.waitForTimeout(1500); console.log(page.url());
+await page.goBack(); await page.waitForTimeout(2500); console.log(page.url());
+await page.screenshot({path:'/tmp/shots/d1.png'});
+await page.goto(`${url}/events?range=all`); await rowsShown(page);
+await page.getByLabel('Search in text').fill('no such words anywhere 7391');
+await page.getByText('No events here').waitFor(); console.log(page.url());
+await page.getByRole('button', { name: 'Clear all filters' }).click(); await page.waitForTimeout(3000); console.log(page.url());
+await page.screenshot({path:'/tmp/shots/d2.png'});
+console.log(b.problems);
+await b.close();
