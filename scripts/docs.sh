@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the documents that are made from the program: configuration, command line, OpenAPI.
+# Writes the documents that are made from the program: configuration, command line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/need.sh go cc

@@ -27,7 +27,7 @@ func detect(head []byte, o Options) string {
 		return "syslog"
 	case hasRawColumn(b):
 		return "splunk-csv"
-	case o.Mapping != nil && bytes.IndexByte(b, ',') >= 0:
+	case o.Mapping != nil && severalColumns(b):
 		return "csv"
 	}
 	name := strings.ToLower(strings.TrimSuffix(path.Base(o.Name), ".gz"))
@@ -41,6 +41,12 @@ func detect(head []byte, o Options) string {
 		return "jsonl"
 	}
 	return ""
+}
+
+// severalColumns reports whether the first line could be the header of a CSV. A licence that lies beside the data has commas as well, further down.
+func severalColumns(b []byte) bool {
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	return bytes.IndexByte(line, ',') >= 0
 }
 
 func hasRawColumn(b []byte) bool {
