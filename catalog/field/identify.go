@@ -481,6 +481,19 @@ func secretPrefix(s string) bool {
 	return false
 }
 
+// accessKeyID knows the id of an AWS access key. It opens nothing by itself, but says whose key was used, whatever the field is called.
+func accessKeyID(s string) bool {
+	if len(s) < 16 || len(s) > 32 || s[1:4] != "KIA" && s[1:4] != "SIA" || s[0] != 'A' {
+		return false
+	}
+	for i := 4; i < len(s); i++ {
+		if c := s[i]; !isDigit(c) && (c < 'A' || c > 'Z') && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
 func oneWord(s string) bool { return strings.IndexByte(s, ' ') < 0 }
 
 func hasAnyPrefix(s string, prefixes ...string) bool {

@@ -123,6 +123,9 @@ func judgePlain(s string, limit int) event.Class {
 	if at || limit == maxToken && words > maxWords {
 		return identifiedOr(s, unknown)
 	}
+	if accessKeyID(s) {
+		return personal(UniqueID)
+	}
 	if digits < 4 {
 		return operational
 	}
@@ -164,6 +167,8 @@ func judgeID(s string) event.Class {
 	switch {
 	case at:
 		return identifiedOr(s, unknown)
+	case accessKeyID(s):
+		return personal(UniqueID)
 	case digits < 4 || isUUID(s):
 		return operational
 	case digits == len(s):

@@ -253,6 +253,23 @@ describe('console', { skip }, () => {
     await page.getByText('Checked in this browser').waitFor();
     await page.getByRole('button', { name: 'Verify now' }).click();
     await page.getByText('Everything verifies').waitFor({ timeout: 60000 });
+    // Signing in elsewhere makes the log grow; this browser then checks that it only grew.
+    const other = await open();
+    await other.close();
+    await page.waitForTimeout(1200);
+    await page.reload();
+    await page.getByText('It extends the head of').waitFor();
+  });
+
+  test('a log that dropped events since the last visit is found out', async () => {
+    const seen = await page.evaluate(() => Object.keys(localStorage).find((k) => k.startsWith('probity.head ')));
+    await page.evaluate((k) => {
+      const head = JSON.parse(localStorage.getItem(k));
+      localStorage.setItem(k, JSON.stringify({ ...head, size: String(Number(head.size) + 1000000) }));
+    }, seen);
+    await page.goto(`${url}/log`);
+    await page.getByText('The log’s head does not check out').waitFor();
+    await page.evaluate((k) => localStorage.removeItem(k), seen);
   });
 
   test('the first load stays under 300 kB of JavaScript', async () => {
