@@ -56,10 +56,11 @@ func (l *Ledger) WorkingCopies(ctx context.Context, tenantID string, from, to ui
 		}
 		return c.flush(ctx)
 	})
-	if err != nil {
-		return err
+	// What could be read before an error is yielded first, so that the error is known to be about what follows.
+	if flushed := c.flush(ctx); flushed != nil {
+		return flushed
 	}
-	return c.flush(ctx)
+	return err
 }
 
 // copies collects rows, so that the persons of many are read at once.

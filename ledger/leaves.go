@@ -16,38 +16,55 @@ var errStop = errors.New("stop")
 // path is the place of a segment's file.
 func (l *Ledger) path(name string) string { return filepath.Join(l.opt.Dir, name) }
 
+// errGap says that the next hot row begins after the leaf that was asked for.
+var errGap = errors.New("gap")
+
 // leaves yields the leaves of [from, to) in order, from segments and then from hot rows. The slice is valid only during the call.
 func (l *Ledger) leaves(ctx context.Context, t *tenant, from, to uint64, yield func(seq uint64, leaf []byte) error) error {
-	for attempt := 0; from < to; attempt++ {
-		_, segments := t.hot.view()
-		for _, s := range segments {
-			if s.First+s.Count <= from || s.First >= to {
-				continue
-			}
-			if s.First > from {
-				return errs.New(errs.NotFound, "the evidence of seq %d is missing", from)
-			}
-			if err := l.segmentLeaves(s, &from, to, yield); err != nil {
-				return err
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
+	for again := true; from < to; {
 		start := from
+		if err := l.sealedLeaves(ctx, t, &from, to, yield); err != nil {
+			return err
+		}
 		err := l.hotLeaves(ctx, t.logID, from, to, func(seq uint64, leaf []byte) error {
 			if seq != from {
-				return errs.New(errs.NotFound, "the evidence of seq %d is missing", from)
+				return errGap
 			}
 			from = seq + 1
 			return yield(seq, leaf)
 		})
-		if err != nil {
+		switch {
+		case err != nil && !errors.Is(err, errGap):
+			return err
+		case from > start:
+			again = true
+		case !again:
+			return errs.New(errs.NotFound, "the evidence of seq %d is missing", from)
+		default:
+			// The row has moved to a segment since the list of segments was read; once the move is over, the list has it.
+			t.moving.RLock()
+			t.moving.RUnlock() //nolint:staticcheck // waiting is all that is wanted
+			again = false
+		}
+	}
+	return nil
+}
+
+// sealedLeaves yields those leaves of [*from, to) that segments hold, and moves *from past them.
+func (l *Ledger) sealedLeaves(ctx context.Context, t *tenant, from *uint64, to uint64, yield func(seq uint64, leaf []byte) error) error {
+	_, segments := t.hot.view()
+	for _, s := range segments {
+		if s.First+s.Count <= *from || s.First >= to {
+			continue
+		}
+		if s.First > *from {
+			return errs.New(errs.NotFound, "the evidence of seq %d is missing", *from)
+		}
+		if err := l.segmentLeaves(s, from, to, yield); err != nil {
 			return err
 		}
-		// Rows may have been sealed between the two looks; then the second look at the segments has them.
-		if from < to && start == from && attempt > 0 {
-			return errs.New(errs.NotFound, "the evidence of seq %d is missing", from)
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 	return nil

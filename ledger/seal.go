@@ -113,6 +113,8 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) 
 	if err := l.sealWorking(t, &s); err != nil {
 		return err
 	}
+	t.moving.Lock()
+	defer t.moving.Unlock()
 	err = l.db.Write(ctx, func(tx *sql.Tx) error { return storeSegment(ctx, tx, t.logID, &s) })
 	if err != nil {
 		return err

@@ -50,8 +50,10 @@ type tenant struct {
 
 	stored uint64 // the log's size as the database said at the start; what a frozen log claims to hold
 
-	hot       hotWindow
-	sealMu    sync.Mutex // one sealing or compaction at a time
+	hot    hotWindow
+	sealMu sync.Mutex // one sealing or compaction at a time
+	// moving is held while rows leave the database for a segment and the list of segments does not have it yet.
+	moving    sync.RWMutex
 	published atomic.Pointer[publishedState]
 	settings  atomic.Pointer[Settings]
 }

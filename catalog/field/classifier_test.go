@@ -118,6 +118,7 @@ func TestNames(t *testing.T) {
 		{"nonsense frobnicator", `"blue"`, unk},
 		{"widget_id something_ref", `"ana.horvat"`, unk},
 		{"widget_id something_ref", `"wd_8f3k2a91"`, op},
+		{"trace_id order_id status something_ref", `"AKIAIOSFODNN7EXAMPLE"`, UniqueID},
 		{"max_age cache_age", `3600`, op},
 	} {
 		for _, n := range strings.Fields(x.names) {

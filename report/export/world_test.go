@@ -153,6 +153,9 @@ func (w *world) Seal(tenantID string, b []byte) ([]byte, error) {
 }
 
 func (w *world) Open(tenantID string, b []byte) ([]byte, error) {
+	if len(b) < 12 {
+		return nil, errors.New("nothing was sealed")
+	}
 	return w.sealer.Open(nil, b[:12], b[12:], []byte(tenantID))
 }
 

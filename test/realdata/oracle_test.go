@@ -26,6 +26,7 @@ type files struct {
 	trails []trail // in the order of ingestion, each id once
 	auth   []string
 	raw    map[string][]byte // every ingested file, decompressed, by path
+	found  *canaries
 }
 
 func readFiles(t *testing.T, root string) *files {
@@ -125,35 +126,4 @@ func (f *files) invalidUsers(from string) (n int) {
 		}
 	}
 	return n
-}
-
-// canaries are the values of the files that identify people or open doors.
-type canaries struct {
-	emails, addresses, keys, names map[string]bool
-}
-
-var (
-	emailPattern   = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}`)
-	addressPattern = regexp.MustCompile(`\b(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}\b`)
-	keyPattern     = regexp.MustCompile(`(?:AKIA|ASIA)[A-Z0-9_]{12,}`)
-	namePattern    = regexp.MustCompile(`"(?:UserDisplayName|displayName|display_name)"+:\s*"+([A-Z][a-z]+ [A-Z][a-z]+)"`)
-)
-
-func (f *files) canaries() *canaries {
-	c := &canaries{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
-	for _, b := range f.raw {
-		for _, s := range emailPattern.FindAll(b, -1) {
-			c.emails[string(s)] = true
-		}
-		for _, s := range addressPattern.FindAll(b, -1) {
-			c.addresses[string(s)] = true
-		}
-		for _, s := range keyPattern.FindAll(b, -1) {
-			c.keys[string(s)] = true
-		}
-		for _, s := range namePattern.FindAllSubmatch(b, -1) {
-			c.names[string(s[1])] = true
-		}
-	}
-	return c
 }

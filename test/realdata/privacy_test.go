@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -20,47 +20,82 @@ import (
 
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger/segment"
+	"probity.dev/test/instance"
 	"probity.dev/verify"
 )
-
-// found lists the canaries that a text holds, at most so many.
-func found(text []byte, set map[string]bool, pattern *regexp.Regexp, most int) (hits []string) {
-	for _, at := range pattern.FindAllIndex(text, -1) {
-		s := string(text[at[0]:at[1]])
-		if !set[s] || slices.Contains(hits, s) || len(hits) == most {
-			continue
-		}
-		if after := text[at[1]:]; bytes.HasPrefix(after, []byte("/")) && strings.HasSuffix(s, ".0") {
-			continue // a masked address is its network
-		}
-		hits = append(hits, s)
-	}
-	return hits
-}
 
 // clean demands that a text holds none of the canaries.
 func clean(t *testing.T, what string, text []byte, c *canaries) {
 	t.Helper()
 	for _, k := range []struct {
-		kind    string
-		set     map[string]bool
-		pattern *regexp.Regexp
-	}{{"e-mail addresses", c.emails, emailPattern}, {"network addresses", c.addresses, addressPattern}, {"access keys", c.keys, keyPattern}} {
-		for _, hit := range found(text, k.set, k.pattern, 3) {
+		kind string
+		hits []string
+	}{{"e-mail addresses", c.mail(text)}, {"network addresses", c.networks(text)}, {"access keys", c.accessKeys(text)}, {"names", c.people(text)}} {
+		for _, hit := range k.hits[:min(len(k.hits), 3)] {
 			at := bytes.Index(text, []byte(hit))
-			t.Errorf("%s holds %s: %q", what, k.kind, text[max(0, at-80):min(len(text), at+60)])
+			t.Errorf("%s holds %d %s: %q", what, len(k.hits), k.kind, text[max(0, at-80):min(len(text), at+60)])
 		}
 	}
-	shown := 0
-	for name := range c.names {
-		if at := bytes.Index(text, []byte(name)); at >= 0 && shown < 3 {
-			t.Errorf("%s holds a name: %q", what, text[max(0, at-80):min(len(text), at+60)])
-			shown++
+	for _, s := range append(credentials, personal...) {
+		if at := bytes.Index(text, []byte(s)); at >= 0 {
+			t.Errorf("%s holds %q: %q", what, s, text[max(0, at-80):min(len(text), at+60)])
 		}
 	}
 }
 
+// The files have had their credentials taken out, so an event of our own brings some, and kinds of personal value that they lack.
+var (
+	credentials = []string{"hunter2-Before", "hunter2-After", "FwoGZXIvYXdzEBYaDCanary", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARYKEY"}
+	personal    = []string{"Zdenka Canarić", "zdenka.canaric", "2001:db8:7:c::a1", "+385 91 234 5678", "DE89370400440532013000", "Wallaby Lane 42"}
+)
+
+func canaryEvent() []byte {
+	return fmt.Appendf(nil, `{"id":"canary-1","source":"canary","action":"account.update","actor":{"type":"user","id":%[6]q,"name":%[5]q},"subject":{"type":"patient","id":"p-77","name":%[5]q},`+
+		`"context":{"ip":%[7]q},"changes":[{"path":"/password","before":%[1]q,"after":%[2]q},{"path":"/phone","after":%[8]q}],"data":{"sessionToken":%[3]q,"secret_access_key":%[4]q,"iban":%[9]q,"address":%[10]q}}`,
+		credentials[0], credentials[1], credentials[2], credentials[3], personal[0], personal[1], personal[2], personal[3], personal[4], personal[5])
+}
+
 var formats = []string{"csv", "json", "ndjson", "pdf", "parquet", "ocsf", "bundle"}
+
+// answers leaves personal values wherever a server might keep them, and looks for them in what an auditor is told.
+func answers(t *testing.T, b *box) {
+	name, mail := personal[0], personal[1]+"@example.org"
+	b.Post("/api/users", 201, map[string]string{"email": mail, "name": name, "role": "auditor", "password": credentials[0] + " and more"}, nil)
+	b.Post("/api/keys", 201, map[string]any{"name": "key of " + name, "scopes": []string{"ledger.search"}}, nil)
+	b.Post("/api/views", 201, map[string]string{"name": name, "query": "actor=" + mail}, nil)
+	b.Post("/api/session", 401, map[string]string{"email": mail, "password": credentials[1]}, nil)
+	b.Post("/api/session", 200, map[string]string{"email": mail, "password": credentials[0] + " and more"}, nil)
+	b.Export("csv", map[string]any{"actor": []string{personal[1]}, "text": personal[5]})
+	for range 2 {
+		a := b.Do("POST", "/api/events", canaryEvent(), "Content-Type", "application/json", "Idempotency-Key", "canary")
+		if a.Status != 201 || !bytes.Contains(a.Body, []byte("duplicate")) {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+	for _, q := range []string{"actor=" + personal[1], "ip=" + personal[2], "text=" + personal[5], "actor=" + mail} {
+		b.Do("GET", "/api/events?"+url.PathEscape(q), nil)
+	}
+	b.Do("GET", "/api/events/"+url.PathEscape(name), nil)
+	b.Do("GET", "/"+url.PathEscape(mail)+"?token="+credentials[2], nil)
+	b.Do("POST", "/api/events", []byte(`{"id":"`+name+`","source":"`+mail+`","action":"`+credentials[3]+`"}`), "Content-Type", "application/json", "X-Request-Id", mail)
+
+	var text bytes.Buffer
+	b.auditor.Walk("", func(v *instance.View) { text.Write(v.JSON) })
+	for _, path := range []string{"/api/events/canary-1", "/api/events/canary-1/proof", "/api/persons?q=a&limit=50", "/api/persons?q=" + personal[1], "/api/stats", "/api/exports", "/api/settings", "/api/log", "/api/events?source=canary"} {
+		a := b.auditor.Do("GET", path, nil)
+		if a.Status != 200 {
+			t.Errorf("%s: %d %.200s", path, a.Status, a.Body)
+		}
+		text.Write(a.Body)
+	}
+	clean(t, "what an auditor is told", text.Bytes(), b.files.canaries())
+	for _, path := range []string{"/api/users", "/api/keys", "/metrics"} {
+		if a := b.auditor.Do("GET", path, nil); a.Status != 403 {
+			t.Errorf("an auditor gets %s: %d", path, a.Status)
+		}
+	}
+	clean(t, "the metrics", b.Do("GET", "/metrics", nil).Body, b.files.canaries())
+}
 
 // masked exports everything as an auditor gets it.
 func masked(t *testing.T, b *box) {
@@ -74,8 +109,13 @@ func masked(t *testing.T, b *box) {
 			if e.Rows < int64(b.total) {
 				t.Errorf("%d rows of %d events", e.Rows, b.total)
 			}
+			known := false
 			for name, text := range texts(t, format, body) {
 				clean(t, format+" "+name, text, c)
+				known = known || bytes.Contains(text, []byte("s3.deletebucket"))
+			}
+			if !known && format != "ocsf" || format == "ocsf" && !bytes.Contains(body, []byte("deletebucket")) {
+				t.Error("the export was not understood: it does not seem to hold what it must")
 			}
 			if format == "bundle" {
 				checkBundle(t, b, body)
@@ -93,12 +133,18 @@ func unmasked(t *testing.T, b *box) {
 		for _, text := range texts(t, format, body) {
 			all = append(all, text...)
 		}
-		if mail, ip := found(all, c.emails, emailPattern, 1000), found(all, c.addresses, addressPattern, 5000); len(mail) < 50 || len(ip) < 100 {
-			t.Errorf("%s: %d addresses of e-mail and %d of networks are there", format, len(mail), len(ip))
+		if mail, ip, names := c.mail(all), c.networks(all), c.people(all); len(mail) < 50 || len(ip) < 100 || len(names) < 5 {
+			t.Errorf("%s: %d addresses of e-mail, %d of networks and %d names are there", format, len(mail), len(ip), len(names))
 		}
-		if keys := found(all, c.keys, keyPattern, 5); len(keys) > 0 {
-			at := bytes.Index(all, []byte(keys[0]))
-			t.Errorf("%s holds credentials: %s", format, all[max(0, at-300):min(len(all), at+60)])
+		for _, s := range credentials {
+			if at := bytes.Index(all, []byte(s)); at >= 0 {
+				t.Errorf("%s holds a credential: %q", format, all[max(0, at-200):min(len(all), at+60)])
+			}
+		}
+		for _, s := range personal {
+			if !bytes.Contains(all, []byte(s)) {
+				t.Errorf("%s does not hold %q", format, s)
+			}
 		}
 	}
 }
@@ -212,6 +258,7 @@ func parquetText(t *testing.T, body []byte) (out []byte) {
 func inTheClear(t *testing.T, b *box) {
 	c := b.files.canaries()
 	seen := map[string]bool{}
+	var unpacked []byte
 	err := filepath.WalkDir(b.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -223,7 +270,9 @@ func inTheClear(t *testing.T, b *box) {
 		seen[d.Name()] = true
 		clean(t, d.Name(), body, c)
 		if strings.HasPrefix(d.Name(), "working-") {
-			clean(t, d.Name()+", unpacked,", workingText(t, path), c)
+			text := workingText(t, path)
+			unpacked = append(unpacked, text...)
+			clean(t, d.Name()+", unpacked,", text, c)
 		}
 		if strings.HasPrefix(d.Name(), "evidence-") {
 			clean(t, d.Name()+", unpacked,", evidenceText(t, path), c)
@@ -232,6 +281,9 @@ func inTheClear(t *testing.T, b *box) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !bytes.Contains(unpacked, []byte("s3.deletebucket")) {
+		t.Error("the sealed files were not understood")
 	}
 	if !seen["probity.db"] || !seen["probity.db-wal"] {
 		t.Errorf("what was looked at: %v", seen)

@@ -66,7 +66,7 @@ func searches(t *testing.T, b *box) {
 		}),
 		"action=s3.deletebucket":                           f.count(is("DeleteBucket")),
 		"action=s3.*&source=aws.*":                         f.count(func(r *trail) bool { return r.EventSource == "s3.amazonaws.com" }),
-		"action=*.deletebucket":                            f.count(is("DeleteBucket")),
+		"action=*.deletebucket&source=aws.*":               f.count(is("DeleteBucket")),
 		"action=iam.createaccesskey&action=iam.createuser": f.count(func(r *trail) bool { return r.EventName == "CreateAccessKey" || r.EventName == "CreateUser" }),
 		"source=aws.cloudtrail&outcome=denied":             f.count(refused),
 		"source=aws.cloudtrail&outcome=success": f.count(func(r *trail) bool {
