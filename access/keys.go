@@ -31,8 +31,11 @@ func (s *Service) Keys(ctx context.Context, p actor.Principal) ([]Key, error) {
 		return nil, err
 	}
 	out := make([]Key, len(rows))
-	for i, k := range rows {
-		out[i] = k.Key
+	for i := range rows {
+		if err := s.openKey(ctx, &rows[i]); err != nil {
+			return nil, err
+		}
+		out[i] = rows[i].Key
 	}
 	return out, nil
 }
@@ -53,6 +56,9 @@ func (s *Service) CreateKey(ctx context.Context, p actor.Principal, n NewKey) (K
 	if len(row.Sources) == 0 {
 		row.Sources = nil
 	}
+	if err := s.sealKey(ctx, &row); err != nil {
+		return Key{}, "", err
+	}
 	e := aboutKey(newEvent(ctx, actionKeyCreate, "access", "create", p), row.Key)
 	e.Changes = []event.Change{change("/scopes", nil, row.Scopes)}
 	if row.Sources != nil {
@@ -68,6 +74,30 @@ func (s *Service) CreateKey(ctx context.Context, p actor.Principal, n NewKey) (K
 	return row.Key, text, nil
 }
 
+// sealKey fills in the sealed name of a key: people name keys after people.
+func (s *Service) sealKey(ctx context.Context, k *keyRow) error {
+	keys, err := s.o.TenantKeys(ctx, k.TenantID)
+	if err != nil {
+		return err
+	}
+	k.name, err = keys.Seal("api_key|"+k.ID+"|name", []byte(k.Name))
+	return err
+}
+
+// openKey makes a key's name readable.
+func (s *Service) openKey(ctx context.Context, k *keyRow) error {
+	keys, err := s.o.TenantKeys(ctx, k.TenantID)
+	if err != nil {
+		return err
+	}
+	name, err := keys.Open("api_key|"+k.ID+"|name", k.name)
+	if err != nil {
+		return errs.Wrap(errs.Internal, err, "an API key cannot be read")
+	}
+	k.Name = string(name)
+	return nil
+}
+
 // RevokeKey ends an API key of the caller's tenant for good. The error is NotFound when there is no such key there or it is revoked already.
 func (s *Service) RevokeKey(ctx context.Context, p actor.Principal, id string) error {
 	if err := mayManage(p); err != nil {
@@ -79,6 +109,9 @@ func (s *Service) RevokeKey(ctx context.Context, p actor.Principal, id string) e
 	}
 	if !k.RevokedAt.IsZero() {
 		return errs.New(errs.NotFound, "This API key is revoked already.")
+	}
+	if err := s.openKey(ctx, &k); err != nil {
+		return err
 	}
 	e := aboutKey(newEvent(ctx, actionKeyRevoke, "access", "revoke", p), k.Key)
 	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
@@ -139,6 +172,9 @@ func (s *Service) keyOf(ctx context.Context, prefix string) (keyRow, error) {
 	}
 	asked := s.o.Now() // before the query: a revocation that commits during it must not be outlived
 	k, err := keyByPrefix(ctx, s.o.DB.Read(ctx), prefix)
+	if err == nil {
+		err = s.openKey(ctx, &k)
+	}
 	if err == nil {
 		s.keys.put(k, asked)
 	}

@@ -150,10 +150,11 @@ func (s scoped) deleteSessions(ctx context.Context, accountID, keep string) erro
 
 const keyColumns = `k.id, k.tenant_id, k.prefix, k.secret_hash, k.name, k.scopes, k.sources, k.created_by, k.created_at, k.expires_at, k.revoked_at, k.last_used_at`
 
-// keyRow is an API key as stored, and whether the account that made it is locked now.
+// keyRow is an API key as stored, its name sealed, and whether the account that made it is locked now.
 type keyRow struct {
 	Key
 	hash   []byte
+	name   []byte
 	locked bool
 }
 
@@ -163,7 +164,7 @@ func scanKey(row scanner, more ...any) (keyRow, error) {
 	var by sql.NullString
 	var created int64
 	var expires, revoked, used sql.NullInt64
-	dest := []any{&k.ID, &k.TenantID, &k.Prefix, &k.hash, &k.Name, &scopes, &sources, &by, &created, &expires, &revoked, &used}
+	dest := []any{&k.ID, &k.TenantID, &k.Prefix, &k.hash, &k.name, &scopes, &sources, &by, &created, &expires, &revoked, &used}
 	if err := row.Scan(append(dest, more...)...); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return k, errs.New(errs.NotFound, "There is no such API key.")
@@ -186,7 +187,7 @@ func (s scoped) keys(ctx context.Context) ([]keyRow, error) {
 
 func (s scoped) insertKey(ctx context.Context, k keyRow) error {
 	_, err := s.exec(ctx, `INSERT INTO api_key (id, prefix, secret_hash, name, scopes, sources, created_by, created_at, expires_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		k.ID, k.Prefix, k.hash, k.Name, strings.Join(k.Scopes, ","), strings.Join(k.Sources, ","), sql.NullString{String: k.CreatedBy, Valid: k.CreatedBy != ""},
+		k.ID, k.Prefix, k.hash, k.name, strings.Join(k.Scopes, ","), strings.Join(k.Sources, ","), sql.NullString{String: k.CreatedBy, Valid: k.CreatedBy != ""},
 		k.CreatedAt.UnixMicro(), micros(k.ExpiresAt))
 	return err
 }

@@ -78,7 +78,7 @@ func judgeString(m manner, s string) event.Class {
 	case asID:
 		return judgeID(s)
 	case asLooseID:
-		if machineMade(s) {
+		if machineMade(s) || accessKeyID(s) {
 			return judgeID(s)
 		}
 	case asCode:

@@ -10,36 +10,73 @@ import (
 	"probity.dev/test/instance"
 )
 
-// crash kills a server under load once a round, whenever when returns, and compares what it acknowledged with what its successor has.
-func crash(t *testing.T, writers int, pause time.Duration, when func(s *instance.Server), flags ...string) {
+// life is how many crashes one data directory goes through.
+const life = 5
+
+// figures are what a test of crashes found, over all of its rounds.
+type figures struct{ rounds, halfway, acked, late, checkpoints, segments int }
+
+// crash kills a server under load once a round, when when returns, and compares what it acknowledged with what its successor has.
+func crash(t *testing.T, writers int, pause time.Duration, when func(s *instance.Server), flags ...string) (f figures) {
+	t.Helper()
+	for f.rounds < rounds() && !t.Failed() {
+		f.live(t, min(life, rounds()-f.rounds), writers, pause, when, flags)
+	}
+	t.Logf("%d kills, %d of them beside a half-written file: %d events acknowledged and all there, %d that had no answer recorded on the second try, %d checkpoints seen, %d segments sealed",
+		f.rounds, f.halfway, f.acked, f.late, f.checkpoints, f.segments)
+	return f
+}
+
+// live takes a data directory through its crashes.
+func (f *figures) live(t *testing.T, crashes, writers int, pause time.Duration, when func(s *instance.Server), flags []string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
 	founded := instance.Init(t, dir)
 	book := instance.NewBook(t, founded.VKey)
-	var extra int
 	s := instance.Start(t, dir, founded.APIKey, flags...)
-	for round := range rounds() {
-		l := start(s, book, round, writers, pause)
+	for range crashes {
+		l := start(s, book, f.rounds, writers, pause)
 		when(s)
 		s.Kill()
 		l.end()
+		f.rounds++
+		if halfWritten(dir) {
+			f.halfway++
+		}
 		if n := l.refused.Load(); n > 0 {
 			t.Errorf("%d requests were refused before the crash", n)
 		}
 		if r := book.Verify(dir); t.Failed() {
-			t.Fatalf("round %d: %s", round, r)
+			t.Fatalf("round %d: %s", f.rounds, r)
 		}
+		f.acked += book.Acked()
 		s = instance.Start(t, dir, founded.APIKey, flags...)
 		book.Check(s)
 		recorded, missing := l.resend(s)
-		extra += missing
 		if t.Failed() {
-			t.Fatalf("round %d: of what was sent, %d were recorded, %d not", round, recorded, missing)
+			t.Fatalf("round %d: of what was sent, %d were recorded, %d not", f.rounds, recorded, missing)
+		}
+		f.late += missing
+		f.acked -= book.Acked() // what is counted next time begins here
+	}
+	f.acked += book.Acked()
+	f.checkpoints += book.Seen()
+	f.segments += s.State().Segments
+	s.Stop()
+	if left, _ := filepath.Glob(filepath.Join(dir, "segments", "*", ".tmp-*")); len(left) > 0 {
+		t.Errorf("half files of dead servers are left: %v", left)
+	}
+	book.Verify(dir)
+}
+
+// halfWritten reports whether a killed server has left a file that it had not finished.
+func halfWritten(dir string) bool {
+	for _, pattern := range []string{".tmp-*", "segments/*/.tmp-*"} {
+		if left, _ := filepath.Glob(filepath.Join(dir, pattern)); len(left) > 0 {
+			return true
 		}
 	}
-	s.Stop()
-	r := book.Verify(dir)
-	t.Logf("%d rounds: %d events acknowledged, %d more sent again, %d checkpoints seen, log of %d verified", rounds(), book.Acked(), extra, book.Seen(), r.Logs[0].Size)
+	return false
 }
 
 func sleepy(least, most time.Duration) { time.Sleep(least + rand.N(most-least)) }
@@ -60,10 +97,17 @@ func TestKillDuringCheckpoint(t *testing.T) {
 
 // TestKillDuringSealing kills the server while it writes sealed files.
 func TestKillDuringSealing(t *testing.T) {
-	crash(t, 3, 2*time.Millisecond, func(s *instance.Server) {
+	f := crash(t, 3, 2*time.Millisecond, func(s *instance.Server) {
+		if rand.IntN(2) == 0 { // let one or two be finished first
+			before := s.State().Segments
+			s.Until(20*time.Second, "something was sealed", func() bool { return s.State().Segments > before })
+		}
 		await(s, filepath.Join(s.Dir, "segments", "*", ".tmp-*"))
 		time.Sleep(rand.N(25 * time.Millisecond))
 	}, "--seal-after", "100ms", "--checkpoint-interval", "50ms")
+	if f.segments == 0 {
+		t.Errorf("no segment after %d rounds: the servers did not seal", f.rounds)
+	}
 }
 
 // await waits until a file is there whose name matches; many are there for a moment only.

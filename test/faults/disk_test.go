@@ -35,7 +35,7 @@ func smallDisk(t *testing.T, megabytes int) (dir string, done bool) {
 		instance.Missing(t, "no file system can be mounted here: %v", err)
 	}
 	c := exec.Command("unshare", "--user", "--map-root-user", "--mount", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	c.Env = append(os.Environ(), within+"=1")
+	c.Env = append(os.Environ(), within+"=1", "PROBITY_BIN="+instance.Binary())
 	out, err := c.CombinedOutput()
 	t.Logf("in a namespace of its own:\n%s", out)
 	switch {

@@ -40,6 +40,9 @@ func run(m *testing.M, after func()) int {
 	return code
 }
 
+// Binary is the path of the server that the tests of this process run.
+func Binary() string { return binary }
+
 // Missing skips a test for want of something that not every machine has. Where PROBITY_REQUIRE_DATA=1 says that the machine should have everything, it fails instead.
 func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()

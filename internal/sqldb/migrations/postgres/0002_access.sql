@@ -34,7 +34,7 @@ CREATE TABLE api_key (
   tenant_id TEXT NOT NULL REFERENCES tenant(id),
   prefix TEXT NOT NULL UNIQUE,
   secret_hash BYTEA NOT NULL,
-  name TEXT NOT NULL,
+  name BYTEA NOT NULL,
   scopes TEXT NOT NULL,
   sources TEXT NOT NULL,
   created_by TEXT,
