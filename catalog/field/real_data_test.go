@@ -64,7 +64,7 @@ func readRecords(t *testing.T, folder string) []map[string]any {
 		return nil
 	})
 	if err != nil {
-		t.Skipf("shared data absent: %v", err)
+		t.Fatalf("the shared data is there, and this part of it cannot be read: %v", err)
 	}
 	return out
 }
@@ -178,7 +178,7 @@ func leak(value string, people []string) string {
 func TestRealTables(t *testing.T) {
 	all := readRecords(t, "invoices/chinook")
 	if len(all) == 0 {
-		t.Skip("shared data absent: invoices/chinook")
+		t.Fatal("the shared data is there, and invoices/chinook has no records")
 	}
 	personalColumns := map[string]string{"FirstName": FirstName, "LastName": LastName, "Address": Address, "City": City, "Country": Country, "PostalCode": PostalCode,
 		"Phone": Phone, "Fax": Fax, "Email": Email, "BirthDate": BirthDate, "BillingAddress": Address, "BillingCity": City, "BillingCountry": Country, "BillingPostalCode": PostalCode}

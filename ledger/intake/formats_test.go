@@ -185,10 +185,7 @@ func TestSyslogYear(t *testing.T) {
 			t.Errorf("line %d: %d, want %d", i, got, want)
 		}
 	}
-	tokyo, err := time.LoadLocation("Asia/Tokyo")
-	if err != nil {
-		t.Skip(err)
-	}
+	tokyo := time.FixedZone("JST", 9*60*60) // needs no time zone database
 	e := only(t, "Jan  1 09:00:00 h x: a", Options{Format: "syslog", Location: tokyo})
 	if !e.OccurredAt.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Error(e.OccurredAt)
