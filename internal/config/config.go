@@ -20,7 +20,6 @@ type Config struct {
 	OTLPHeaders        string // secret: name=value pairs separated by commas
 	SealAfter          time.Duration
 	CheckpointInterval time.Duration
-	QueryMemory        int64 // bytes
 	QueryThreads       int
 	RateLimit          string // see api.ParseRate
 	AnonymousRateLimit string

@@ -43,7 +43,7 @@ func yamlFile(t *testing.T, content string) string {
 
 func TestDefaults(t *testing.T) {
 	c := Defaults()
-	if c.Listen != "127.0.0.1:8780" || c.SealAfter != 24*time.Hour || c.CheckpointInterval != 500*time.Millisecond || c.QueryMemory != 256<<20 ||
+	if c.Listen != "127.0.0.1:8780" || c.SealAfter != 24*time.Hour || c.CheckpointInterval != 500*time.Millisecond ||
 		c.QueryThreads != 2 || c.MaxRequestBytes != 8<<20 || c.MetricsListen != "" || c.Secure() {
 		t.Fatalf("%+v", c)
 	}
@@ -81,7 +81,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"not a mapping":    {"- a\n", "key: value"},
 		"bad duration":     {"seal_after: soon\n", "seal_after: \"soon\" is not a duration"},
 		"out of range":     {"session_idle: 1s\n", "must be between 1m and"},
-		"bad size":         {"query_memory: lots\n", "is not a size"},
+		"bad size":         {"max_request_bytes: lots\n", "is not a size"},
 		"bad level":        {"log_level: loud\n", "must be one of"},
 		"half of tls":      {"tls_cert: a.pem\n", "given together"},
 		"url with path":    {"public_url: https://a.example/x\n", "without a path"},

@@ -27,8 +27,6 @@ func storageSettings() []Setting {
 			func(c *Config) *time.Duration { return &c.SealAfter }, 100*time.Millisecond, 90*24*time.Hour),
 		duration("checkpoint-interval", "500ms", "Longest time between a change of the log and the signed checkpoint that covers it.",
 			func(c *Config) *time.Duration { return &c.CheckpointInterval }, 10*time.Millisecond, time.Minute),
-		size("query-memory", "256MiB", "Memory that searches over sealed files may use together.",
-			func(c *Config) *int64 { return &c.QueryMemory }, 64<<20, 1<<40),
 		number("query-threads", "2", "Threads that searches over sealed files may use together.",
 			func(c *Config) *int { return &c.QueryThreads }, 1, 256),
 		text("scrub-at", "time", "02:30", "Time of day (HH:MM, UTC) at which the log and its working copies are verified; \"off\" never.",
