@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ func BenchmarkAppend(b *testing.B) {
 		bodies = append(bodies, texts)
 	}
 	b.ResetTimer()
+	cpu := cpuTime(b)
 	var wg sync.WaitGroup
 	work := make(chan [][]byte)
 	for range 4 {
@@ -43,6 +45,7 @@ func BenchmarkAppend(b *testing.B) {
 	close(work)
 	wg.Wait()
 	b.ReportMetric(float64(b.N*1000)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N*1000), "cpu-µs/event")
 }
 
 func appendAll(b *testing.B, box *ledgertest.Box, texts [][]byte) {
@@ -59,4 +62,13 @@ func appendAll(b *testing.B, box *ledgertest.Box, texts [][]byte) {
 	if err != nil || r.Accepted != len(texts) {
 		b.Error(err, r)
 	}
+}
+
+// cpuTime is the processor time that the process has used.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

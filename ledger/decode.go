@@ -133,7 +133,7 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, sea
 		return nil, 0, err
 	}
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
-	plain, err := keys.aead.Open(nil, row.Nonce[:12], sealed, d.aad)
+	plain, err := keys.cipher().Open(nil, row.Nonce[:12], sealed, d.aad)
 	if err != nil {
 		return nil, 0, damaged(row)
 	}

@@ -211,7 +211,7 @@ func (d *discloser) eventKey(ctx context.Context, row *segment.Row, g *shapeGrou
 	if err != nil {
 		return evidence.Hash{}, err
 	}
-	return d.derive.EventKey(keys.g, row.Nonce, g.slot), nil
+	return d.derive.EventKey(keys.keys.G, row.Nonce, g.slot), nil
 }
 
 func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGroup, full, shown *event.Record, out *evidence.Disclosure) (evidence.Group, error) {
@@ -244,7 +244,7 @@ func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGro
 func (d *discloser) groupRoot(slot uint8, key evidence.Hash, fields []evidence.Field) evidence.Hash {
 	hashes := make([]evidence.Hash, len(fields))
 	for i := range fields {
-		hashes[i] = evidence.Commit(d.derive.Salt(key, fields[i].Path), fields[i].Path, []byte(fields[i].Value))
+		hashes[i] = d.derive.Commit(key, fields[i].Path, []byte(fields[i].Value))
 	}
 	return evidence.GroupRoot(slot, hashes)
 }
