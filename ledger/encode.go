@@ -37,8 +37,7 @@ type encoder struct {
 	part    []byte  // of each field
 	group   []uint8 // of each field
 	order   [maxGroups][]int
-	hashes  []evidence.Hash
-	roots   []evidence.Hash
+	tree    evidence.Tree
 	derive  evidence.Deriver
 	shape   []byte
 	plain   []byte
@@ -107,18 +106,19 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	if who.resource.Handle == 0 {
 		row.ResourceID = l.searchableID(ev)
 	}
-	root, err := l.groups(ctx, t, enc, b, row, who, period)
-	if err != nil {
+	if err := l.groups(ctx, t, enc, b, row, who, period); err != nil {
 		return out, err
 	}
 	leaf := evidence.Leaf{Nonce: nonce, RecordedAt: 1 << 40, OccurredAt: row.OccurredAt, Source: ev.Source, Action: ev.Action, Category: ev.Category,
-		Activity: ev.Activity, Outcome: ev.Outcome.Status, ResourceType: ev.Resource.Type, FieldsRoot: root, Class: period.class}
+		Activity: ev.Activity, Outcome: ev.Outcome.Status, ResourceType: ev.Resource.Type, Class: period.class}
 	if p := ev.Producer; p != nil {
 		leaf.Producer = &evidence.Producer{ID: p.ID, Boot: p.Boot, Seq: p.Seq}
 	}
 	if err := l.tags(ctx, t, enc, &leaf, ev, who, period); err != nil {
 		return out, err
 	}
+	leaf.FieldsRoot = enc.tree.Root()
+	enc.tree.Tags(&leaf.Tags)
 	start := len(enc.arena)
 	enc.arena = leaf.Append(enc.arena)
 	out.leaf = enc.arena[start:len(enc.arena):len(enc.arena)]

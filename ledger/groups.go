@@ -10,9 +10,10 @@ import (
 	"probity.dev/ledger/segment"
 )
 
-// groups commits to every field, seals the personal ones, fills the row's shape and values, and returns fields_root.
-func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who persons, period periodID) (evidence.Hash, error) {
-	enc.roots, enc.shape = enc.roots[:0], enc.shape[:0]
+// groups adds every field to the event's tree, seals the personal ones, and fills the row's shape and values.
+func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who persons, period periodID) error {
+	enc.shape = enc.shape[:0]
+	enc.tree.Reset(row.Nonce)
 	start := len(enc.arena)
 	enc.sealed = enc.sealed[:0]
 	slot := uint8(1)
@@ -28,11 +29,14 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 			if o := who.handles(event.Owners(g - 1)); o[0] != 0 {
 				var err error
 				if keys, err = t.groupKeys(ctx, l.db, groupID{periodID: period, owners: o}); err != nil {
-					return evidence.Hash{}, err
+					return err
 				}
 			}
 		}
-		enc.commitGroup(keys, row.Nonce, s, idx)
+		enc.tree.Derived(s, &keys.keys.G)
+		for _, i := range idx {
+			enc.tree.Field(enc.fields[i].Path, enc.fields[i].Value)
+		}
 		enc.describe(g, idx)
 		if g == 0 {
 			continue
@@ -50,7 +54,7 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 	enc.arena = append(enc.arena, enc.sealed...)
 	row.Sealed = enc.arena[start:len(enc.arena):len(enc.arena)]
 	row.Shape = enc.intern()
-	return evidence.FieldsRoot(enc.roots), nil
+	return nil
 }
 
 func (who *persons) handles(o event.Owners) [3]int64 {
@@ -61,16 +65,6 @@ func (who *persons) handles(o event.Owners) [3]int64 {
 		}
 	}
 	return owners(h[:]...)
-}
-
-func (enc *encoder) commitGroup(keys *groupCipher, nonce [16]byte, slot uint8, idx []int) {
-	key := enc.derive.EventKey(keys.keys.G, nonce, slot)
-	enc.hashes = enc.hashes[:0]
-	for _, i := range idx {
-		f := &enc.fields[i]
-		enc.hashes = append(enc.hashes, enc.derive.Commit(key, f.Path, f.Value))
-	}
-	enc.roots = append(enc.roots, evidence.GroupRoot(slot, enc.hashes))
 }
 
 // pin stores the repeating values of a single owner as a profile. The actor's number goes into the row's own column, the others in front of the clear values.

@@ -244,7 +244,7 @@ func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGro
 func (d *discloser) groupRoot(slot uint8, key evidence.Hash, fields []evidence.Field) evidence.Hash {
 	hashes := make([]evidence.Hash, len(fields))
 	for i := range fields {
-		hashes[i] = d.derive.Commit(key, fields[i].Path, []byte(fields[i].Value))
+		hashes[i] = evidence.Commit(d.derive.Salt(key, fields[i].Path), fields[i].Path, []byte(fields[i].Value))
 	}
 	return evidence.GroupRoot(slot, hashes)
 }

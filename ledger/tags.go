@@ -11,7 +11,7 @@ import (
 	"probity.dev/ledger/event"
 )
 
-// tags fills the leaf's search tags.
+// tags asks the event's tree for the search tags of the roles that somebody fills, and gives the others random ones.
 func (l *Ledger) tags(ctx context.Context, t *tenant, enc *encoder, leaf *evidence.Leaf, ev *event.Event, who persons, period periodID) error {
 	for role, h := range [...]int64{who.actor.Handle, who.subject.Handle, who.resource.Handle} {
 		var key evidence.Hash
@@ -28,7 +28,7 @@ func (l *Ledger) tags(ctx context.Context, t *tenant, enc *encoder, leaf *eviden
 		if err != nil {
 			return err
 		}
-		leaf.Tags[role] = enc.derive.Tag(key, leaf.Nonce, uint8(role))
+		enc.tree.Tag(uint8(role), &key)
 	}
 	return nil
 }

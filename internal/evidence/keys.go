@@ -119,13 +119,6 @@ func (d *Deriver) start(domain byte, key *Hash) {
 	d.buf = append(append(d.buf[:0], domain), key[:]...)
 }
 
-// Commit is [Commit] under the salt of the path.
-func (d *Deriver) Commit(event Hash, path string, value []byte) Hash {
-	salt := d.Salt(event, path)
-	d.buf = appendCommit(d.buf[:0], &salt, path, value)
-	return sha256.Sum256(d.buf)
-}
-
 // AAD returns the additional data of a group's ciphertext: log id, nonce, slot.
 func AAD(dst []byte, logID string, nonce [16]byte, slot uint8) []byte {
 	dst = binary.BigEndian.AppendUint16(dst[:0], uint16(len(logID)))
