@@ -302,6 +302,7 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 	start := len(enc.arena)
 	var sealed []byte
 	slot := uint8(1)
+	enc.spare(row)
 	for g := range enc.order {
 		idx := enc.order[g]
 		if len(idx) == 0 {
@@ -379,6 +380,16 @@ func (l *Ledger) pin(t *tenant, enc *encoder, b *person.Batch, row *segment.Row,
 		row.Profile = id
 	} else {
 		enc.arena = binary.BigEndian.AppendUint64(enc.arena, uint64(id))
+	}
+}
+
+// spare leaves out the clear values that a column of the row holds already.
+func (enc *encoder) spare(row *segment.Row) {
+	for _, i := range enc.order[0] {
+		s, v := columnText(row, enc.fields[i].Path), enc.fields[i].Value
+		if s != "" && len(v) == len(s)+2 && v[0] == '"' && string(v[1:len(v)-1]) == s {
+			enc.part[i] = 'r'
+		}
 	}
 }
 
