@@ -171,6 +171,16 @@ func columnText(row *segment.Row, path string) string {
 	return ""
 }
 
+// spare leaves out the clear values that a column of the row holds already.
+func (enc *encoder) spare(row *segment.Row) {
+	for _, i := range enc.order[0] {
+		s, v := columnText(row, enc.fields[i].Path), enc.fields[i].Value
+		if s != "" && len(v) == len(s)+2 && v[0] == '"' && string(v[1:len(v)-1]) == s {
+			enc.part[i] = 'r'
+		}
+	}
+}
+
 // repeat fills in the values that are a column's text in quotes. They share one stretch of memory.
 func repeat(row *segment.Row, g *shapeGroup, out []event.Field) {
 	size := 0

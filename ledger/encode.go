@@ -383,16 +383,6 @@ func (l *Ledger) pin(t *tenant, enc *encoder, b *person.Batch, row *segment.Row,
 	}
 }
 
-// spare leaves out the clear values that a column of the row holds already.
-func (enc *encoder) spare(row *segment.Row) {
-	for _, i := range enc.order[0] {
-		s, v := columnText(row, enc.fields[i].Path), enc.fields[i].Value
-		if s != "" && len(v) == len(s)+2 && v[0] == '"' && string(v[1:len(v)-1]) == s {
-			enc.part[i] = 'r'
-		}
-	}
-}
-
 // pack appends the values of the fields kept in part, each with its length.
 func (enc *encoder) pack(dst []byte, idx []int, part byte) []byte {
 	for _, i := range idx {
