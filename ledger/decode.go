@@ -95,6 +95,7 @@ func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, v 
 		}
 	}
 	if g.clear {
+		repeat(row, g, out)
 		return fill(row, g, 'c', &v.clear, event.Clear, out)
 	}
 	opened, state, err := d.open(ctx, row, g, sealed)
@@ -153,6 +154,55 @@ func rowHandles(row *segment.Row, o event.Owners) [3]int64 {
 		}
 	}
 	return owners(h[:]...)
+}
+
+// columnText is the text of the row's column that may stand for the field at a path, "" when there is none.
+func columnText(row *segment.Row, path string) string {
+	switch path {
+	case "/id":
+		return row.EventID
+	case "/correlation_id":
+		return row.CorrelationID
+	case "/resource/id":
+		return row.ResourceID
+	case "/severity":
+		return row.Severity
+	}
+	return ""
+}
+
+// spare leaves out the clear values that a column of the row holds already.
+func (enc *encoder) spare(row *segment.Row) {
+	for _, i := range enc.order[0] {
+		s, v := columnText(row, enc.fields[i].Path), enc.fields[i].Value
+		if s != "" && len(v) == len(s)+2 && v[0] == '"' && string(v[1:len(v)-1]) == s {
+			enc.part[i] = 'r'
+		}
+	}
+}
+
+// repeat fills in the values that are a column's text in quotes. They share one stretch of memory.
+func repeat(row *segment.Row, g *shapeGroup, out []event.Field) {
+	size := 0
+	for i := range g.fields {
+		if f := &g.fields[i]; f.part == 'r' {
+			size += len(columnText(row, f.path)) + 2
+		}
+	}
+	if size == 0 {
+		return
+	}
+	b := make([]byte, 0, size)
+	for i := range g.fields {
+		f := &g.fields[i]
+		if f.part != 'r' {
+			continue
+		}
+		from := len(b)
+		b = append(append(append(b, '"'), columnText(row, f.path)...), '"')
+		o := &out[f.order]
+		o.Path, o.Category, o.Owners, o.State, o.Value = f.path, f.category, g.owners, event.Clear, b[from:len(b):len(b)]
+	}
 }
 
 // fill puts the values of one part of a group into their places.

@@ -17,6 +17,7 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 	start := len(enc.arena)
 	enc.sealed = enc.sealed[:0]
 	slot := uint8(1)
+	enc.spare(row)
 	for g := range enc.order {
 		idx := enc.order[g]
 		if len(idx) == 0 {
