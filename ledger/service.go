@@ -68,7 +68,7 @@ type AppendOptions struct {
 }
 
 // Append records events. Each is judged by itself unless opt.Atomic: a bad event among good ones is rejected with its reason. The returned error is about the request as a whole;
-// nothing was recorded then.
+// nothing was recorded then. The events are the caller's again when Append returns; strings and values taken from them must not change.
 func (l *Ledger) Append(ctx context.Context, tenantID string, items []Item, opt AppendOptions) (*Receipt, error) {
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {

@@ -37,6 +37,9 @@ func New(catalogue *Catalogue) *Classifier {
 // Classify says what the value at a JSON pointer of an event holds. Use [Classifier.ClassifyChange] for the values in
 // /changes/N/before and /changes/N/after, whose own path does not name them.
 func (c *Classifier) Classify(action, path string, value []byte) event.Class {
+	if strings.HasPrefix(path, "/data/") { // what most fields are, and the envelope has none of
+		return c.judge(c.decide(action, path, ""), action, path, value)
+	}
 	name := normalise(path)
 	d, ok := c.envelope[name]
 	if !ok {

@@ -2,9 +2,12 @@ package field
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"probity.dev/ledger/event"
+	"probity.dev/test/bench/load"
 )
 
 // typical are the fields of an ordinary event.
@@ -45,6 +48,53 @@ func BenchmarkClassifyField(b *testing.B) {
 	for b.Loop() {
 		n := i % len(typical)
 		c.Classify(actions[i/len(typical)%len(actions)], typical[n].path, values[n])
+		i++
+	}
+}
+
+// BenchmarkClassifyEvent is everything that the ledger asks about an event, for events of which most actions and paths have been seen and most values have not.
+func BenchmarkClassifyEvent(b *testing.B) {
+	type asked struct {
+		action, path string
+		value        []byte
+		change       bool
+	}
+	var all [][]asked
+	g := load.New(load.Config{Seed: 1, Events: 4000})
+	var batch load.Batch
+	for n := range g.Batches() {
+		g.Batch(n, &batch)
+		for _, x := range batch.Events {
+			e, err := event.Parse(x.JSON)
+			if err == nil {
+				err = e.Normalise(time.Now())
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			var list []asked
+			for _, f := range e.Flatten(nil) {
+				q := asked{action: e.Action, path: f.Path, value: f.Value}
+				if strings.HasPrefix(f.Path, "/changes/") && (strings.HasSuffix(f.Path, "/before") || strings.HasSuffix(f.Path, "/after")) {
+					q.path, q.change = e.Changes[f.Path[len("/changes/")]-'0'].Path, true
+				}
+				list = append(list, q)
+			}
+			all = append(all, list)
+		}
+	}
+	c := New(nil)
+	i := 0
+	for b.Loop() {
+		list := all[i%len(all)]
+		for k := range list {
+			if q := &list[k]; q.change {
+				c.ClassifyChange(q.action, q.path, q.value)
+			} else {
+				c.Classify(q.action, q.path, q.value)
+			}
+		}
+		c.Suspicious(list[0].action)
 		i++
 	}
 }

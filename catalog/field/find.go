@@ -36,6 +36,9 @@ func Each(text string, yield func(start, end int, category string)) {
 
 // personalIn returns the category of the first personal identifier inside a short text, or "". It allocates nothing.
 func personalIn(s string) string {
+	if plainID(s) {
+		return ""
+	}
 	if secretPrefix(s) {
 		return Credentials
 	}

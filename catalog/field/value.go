@@ -1,6 +1,7 @@
 package field
 
 import (
+	"strings"
 	"unsafe"
 
 	"probity.dev/ledger/event"
@@ -151,13 +152,14 @@ func judgeID(s string) event.Class {
 	if len(s) > event.MaxID {
 		return unknown
 	}
-	digits, letters, at := 0, 0, false
+	if isUUID(s) {
+		return operational
+	}
+	digits, at := 0, false
 	for i := range len(s) {
 		switch c := s[i]; {
 		case isDigit(c):
 			digits++
-		case isLetter(c):
-			letters++
 		case c == '@':
 			at = true
 		case c <= ' ' || c == '\\' || c >= 0x7f:
@@ -169,7 +171,7 @@ func judgeID(s string) event.Class {
 		return identifiedOr(s, unknown)
 	case accessKeyID(s):
 		return personal(UniqueID)
-	case digits < 4 || isUUID(s):
+	case digits < 4:
 		return operational
 	case digits == len(s):
 		if isCard(s) {
@@ -257,12 +259,20 @@ func isUUID(s string) bool {
 		return false
 	}
 	for i := range 36 {
-		if !isHex(s[i]) && i != 8 && i != 13 && i != 18 && i != 23 {
+		if !inUUID[s[i]] {
 			return false
 		}
 	}
-	return true
+	return strings.Count(s, "-") == 4
 }
+
+// inUUID are the bytes of a UUID's text.
+var inUUID = func() (t [256]bool) {
+	for c := range t {
+		t[c] = isHex(byte(c)) || c == '-'
+	}
+	return t
+}()
 
 // isSemver: an optional v, two or three numbers of up to six digits, and a pre-release of lower-case words and digits.
 func isSemver(s string) bool {

@@ -11,17 +11,27 @@ import (
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; " +
 	"connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
+// secureHeaders are the headers that every response carries. Their values are shared, so they must have no spare capacity: whoever adds to one gets a copy.
+var secureHeaders = [...]struct {
+	name   string
+	values []string
+}{
+	{"Content-Security-Policy", []string{contentSecurityPolicy}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"X-Frame-Options", []string{"DENY"}},
+	{"Referrer-Policy", []string{"same-origin"}},
+	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+	{"Permissions-Policy", []string{"camera=(), geolocation=(), microphone=(), payment=(), usb=()"}},
+	{"Cache-Control", []string{"no-store"}},
+}
+
 // secure sets the headers that every response carries. An operation may replace Cache-Control.
 func (a *API) secure(h http.Header, id string) {
-	h.Set("X-Request-Id", id)
-	h.Set("Content-Security-Policy", contentSecurityPolicy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-	h.Set("Cache-Control", "no-store")
+	h["X-Request-Id"] = []string{id}
+	for i := range secureHeaders {
+		h[secureHeaders[i].name] = secureHeaders[i].values
+	}
 	if a.options.HSTS {
 		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	}

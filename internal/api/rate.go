@@ -52,9 +52,9 @@ const (
 // limiter keeps one token bucket per key. Buckets that have filled up again are indistinguishable from new ones, so they are forgotten; memory is
 // bounded by limiterShards × shardCap however many addresses an attacker has.
 type limiter struct {
-	name   string
+	quoted string // its name
 	rate   Rate
-	policy string
+	policy []string
 	seed   maphash.Seed
 	now    func() time.Time
 	shards [limiterShards]shard
@@ -74,11 +74,11 @@ func newLimiter(name string, rate Rate) *limiter {
 	if rate.PerSecond > 0 && rate.Burst < 1 {
 		rate.Burst = max(1, int(math.Ceil(rate.PerSecond)))
 	}
-	l := &limiter{name: name, rate: rate, seed: maphash.MakeSeed(), now: time.Now}
+	l := &limiter{quoted: strconv.Quote(name), rate: rate, seed: maphash.MakeSeed(), now: time.Now}
 	if rate.PerSecond > 0 {
 		// The window is the time in which an empty bucket fills up.
 		window := max(1, int(math.Ceil(float64(rate.Burst)/rate.PerSecond)))
-		l.policy = fmt.Sprintf("%q;q=%d;w=%d", name, rate.Burst, window)
+		l.policy = []string{fmt.Sprintf("%s;q=%d;w=%d", l.quoted, rate.Burst, window)}
 	}
 	return l
 }
@@ -89,9 +89,12 @@ func (l *limiter) take(h http.Header, key string) error {
 		return nil
 	}
 	left := l.spend(key)
-	h.Set("RateLimit-Policy", l.policy)
+	h["Ratelimit-Policy"] = l.policy
 	full := int(math.Ceil((float64(l.rate.Burst) - math.Max(left, 0)) / l.rate.PerSecond))
-	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", l.name, max(0, int(left)), full))
+	b := append(make([]byte, 0, 48), l.quoted...)
+	b = strconv.AppendInt(append(b, ";r="...), int64(max(0, int(left))), 10)
+	b = strconv.AppendInt(append(b, ";t="...), int64(full), 10)
+	h["Ratelimit"] = []string{string(b)}
 	if left >= 0 {
 		return nil
 	}

@@ -33,8 +33,10 @@ func Scrub(s string) string {
 	if strings.Contains(s, "eyJ") {
 		s = jwtPattern.ReplaceAllString(s, "[token]")
 	}
-	if t.word {
+	if t.scheme {
 		s = schemePattern.ReplaceAllString(s, "$1 "+Withheld)
+	}
+	if t.word && (t.colons > 0 || t.equals) {
 		s = pairPattern.ReplaceAllString(s, "$1$2"+Withheld)
 	}
 	if t.longestNumber >= 13 {
@@ -58,7 +60,9 @@ type traits struct {
 	longestNumber        int  // digits of the longest number, spaces and hyphens within it not counted
 	at                   bool // @ or %40
 	iban                 bool // two capitals and two digits in a row
-	word                 bool // one of the words of schemePattern or pairPattern
+	scheme               bool // one of the words of schemePattern
+	word                 bool // one of the words of pairPattern
+	equals               bool
 }
 
 func traitsOf(s string) traits {
@@ -91,7 +95,11 @@ func traitsOf(s string) traits {
 			t.colons++
 		case '@':
 			t.at = true
-		case 'b', 'B', 'p', 'P', 's', 'S', 't', 'T', 'a', 'A', 'c', 'C':
+		case '=':
+			t.equals = true
+		case 'b', 'B':
+			t.scheme = t.scheme || startsWith(s[i:], "bearer") || startsWith(s[i:], "basic")
+		case 'p', 'P', 's', 'S', 't', 'T', 'a', 'A', 'c', 'C':
 			t.word = t.word || anyWord(s[i:])
 		}
 		run = 0
@@ -102,15 +110,17 @@ func traitsOf(s string) traits {
 func digit(c byte) bool   { return c >= '0' && c <= '9' }
 func capital(c byte) bool { return c >= 'A' && c <= 'Z' }
 
-// anyWord reports whether one of the words that announce a credential begins here.
+// anyWord reports whether one of the words that stand before a credential and a sign begins here.
 func anyWord(s string) bool {
-	for _, w := range [...]string{"bearer", "basic", "passw", "secret", "token", "apikey", "api_key", "api-key", "cookie", "probity_session"} {
-		if len(s) >= len(w) && strings.EqualFold(s[:len(w)], w) {
+	for _, w := range [...]string{"passw", "secret", "token", "apikey", "api_key", "api-key", "cookie", "probity_session"} {
+		if startsWith(s, w) {
 			return true
 		}
 	}
 	return false
 }
+
+func startsWith(s, w string) bool { return len(s) >= len(w) && strings.EqualFold(s[:len(w)], w) }
 
 // scrubCard hides digit runs that pass the Luhn check; sequence numbers and sizes rarely do.
 func scrubCard(s string) string {

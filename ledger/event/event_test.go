@@ -339,3 +339,15 @@ func compactJSON(s string) string {
 	}
 	return string(v)
 }
+
+func BenchmarkSplit(b *testing.B) {
+	one := compactJSON(sample)
+	body := []byte("[" + one + strings.Repeat(","+one, 999) + "]")
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if l, err := Split(body); err != nil || len(l) != 1000 {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/event")
+}

@@ -131,12 +131,13 @@ func explain(b []byte) error {
 	return errs.Field("", "syntax", "The text is not valid JSON.") // a test shows that nothing comes here
 }
 
+// reset empties e in place and keeps the memory of its slices.
 func (e *Event) reset() {
-	*e = Event{
-		Actor:   Actor{Roles: e.Actor.Roles[:0], OnBehalfOf: e.Actor.OnBehalfOf[:0]},
-		Changes: e.Changes[:0], Context: Context{ForwardedFor: e.Context.ForwardedFor[:0]},
-		Custom: e.Custom[:0], Data: e.Data[:0], Personal: e.Personal[:0],
-	}
+	roles, behalf, changes, forwarded := e.Actor.Roles[:0], e.Actor.OnBehalfOf[:0], e.Changes[:0], e.Context.ForwardedFor[:0]
+	custom, data, personal := e.Custom[:0], e.Data[:0], e.Personal[:0]
+	*e = Event{}
+	e.Actor.Roles, e.Actor.OnBehalfOf, e.Changes, e.Context.ForwardedFor = roles, behalf, changes, forwarded
+	e.Custom, e.Data, e.Personal = custom, data, personal
 }
 
 // syntaxError explains why b is not valid JSON without repeating any of it.

@@ -32,9 +32,12 @@ type nameRef struct {
 const fewNames = 32
 
 // load readies d for text, of which it makes a copy.
-func (d *reader) load(text []byte) {
-	d.b = make([]byte, len(text)+1)
-	d.n = copy(d.b, text)
+func (d *reader) load(text []byte) { d.use(make([]byte, len(text)+1), text) }
+
+// use is load with memory for the copy, at least a byte more than text.
+func (d *reader) use(b, text []byte) {
+	d.b, d.n = b, copy(b, text)
+	d.b[d.n] = 0
 	d.r, d.w, d.depth, d.bad = 0, 0, 0, false
 	d.names, d.decoded = d.names[:0], d.decoded[:0]
 }

@@ -2,6 +2,8 @@ package event
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -11,23 +13,23 @@ import (
 
 // skipString returns the index after the string that starts at b[i], and whether it holds an escape.
 func skipString(b []byte, i int) (end int, escaped bool) {
-	near := min(len(b), i+40) // most strings are short, where a plain loop beats a vector search
-	for j := i + 1; j < near; j++ {
-		switch b[j] {
-		case '"':
-			return j + 1, false
-		case '\\':
-			return skipEscaped(b, j)
+	for i++; i+8 <= len(b); i += 8 { // eight bytes together, see plainRun
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := x^ones*'"', x^ones*'\\'
+		if m := ((quote-ones)&^quote | (slash-ones)&^slash) & highs; m != 0 {
+			i += bits.TrailingZeros64(m) / 8
+			break
 		}
 	}
-	n := bytes.IndexByte(b[near:], '"')
-	if n < 0 {
-		return len(b), false
+	for ; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			return i + 1, false
+		case '\\':
+			return skipEscaped(b, i)
+		}
 	}
-	if e := bytes.IndexByte(b[near:near+n], '\\'); e >= 0 {
-		return skipEscaped(b, near+e)
-	}
-	return near + n + 1, false
+	return len(b), false
 }
 
 func skipEscaped(b []byte, j int) (end int, escaped bool) {

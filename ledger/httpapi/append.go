@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,14 +33,15 @@ type appendInput struct {
 	Results string `query:"results" enum:"all,problems" default:"all" doc:"Which per-event results to give: all, or only of events that were not accepted."`
 
 	body        io.Reader
+	length      int64 // of the body, -1 when it is not known
 	contentType string
 	w           http.ResponseWriter
 }
 
 // Resolve implements huma.Resolver.
 func (in *appendInput) Resolve(ctx huma.Context) []error {
-	in.body, in.contentType = ctx.BodyReader(), ctx.Header("Content-Type")
-	_, in.w = humago.Unwrap(ctx)
+	r, w := humago.Unwrap(ctx)
+	in.body, in.length, in.contentType, in.w = ctx.BodyReader(), r.ContentLength, ctx.Header("Content-Type"), w
 	return nil
 }
 
@@ -71,7 +73,9 @@ func (h *Handlers) append(ctx context.Context, in *appendInput) (*huma.StreamRes
 	if media == "application/x-ndjson" || media == "application/jsonl" {
 		return h.appendStream(ctx, p, in, opt)
 	}
-	items, err := readItems(in, media)
+	w := workspaces.Get().(*workspace)
+	defer w.release()
+	items, err := w.items(in, media)
 	if err != nil {
 		return nil, err
 	}
@@ -107,53 +111,12 @@ func raw(status int, contentType string, body []byte) *huma.StreamResponse {
 	}}
 }
 
-func readItems(in *appendInput, media string) ([]ledger.Item, error) {
-	body, err := io.ReadAll(io.LimitReader(in.body, MaxBody+1))
-	if err != nil {
-		return nil, bodyError(err)
-	}
-	if len(body) > MaxBody {
-		return nil, errs.New(errs.TooLarge, "the request is larger than 8 MiB; send fewer events at once, or newline-delimited JSON")
-	}
-	switch media {
-	case "", "application/json", "text/json":
-	case "application/cloudevents+json", "application/cloudevents-batch+json":
-		return foreign(bytes.NewReader(body), "cloudevents")
-	default:
-		return nil, errs.New(errs.Unsupported, "send application/json, application/x-ndjson or application/cloudevents+json")
-	}
-	texts, err := event.Split(body)
-	if err != nil {
-		return nil, err
-	}
-	if len(texts) > MaxEvents {
-		return nil, errs.New(errs.TooLarge, "%d events are more than the %d that one request may hold; send newline-delimited JSON for more", len(texts), MaxEvents)
-	}
-	items := make([]ledger.Item, len(texts))
-	for i, t := range texts {
-		items[i] = parse(t)
-	}
-	return items, nil
-}
-
 func bodyError(err error) error {
 	var known *errs.Error
 	if errors.As(err, &known) {
 		return known
 	}
 	return errs.Wrap(errs.Invalid, err, "the body could not be read to its end")
-}
-
-func parse(b []byte) ledger.Item {
-	e, err := event.Parse(b)
-	if err == nil {
-		return ledger.Item{Event: e}
-	}
-	var bad *errs.Error
-	if !errors.As(err, &bad) {
-		bad = errs.Wrap(errs.Invalid, err, "the event is not valid")
-	}
-	return ledger.Item{Err: bad}
 }
 
 func foreign(r io.Reader, format string) ([]ledger.Item, error) {
@@ -176,13 +139,15 @@ func foreign(r io.Reader, format string) ([]ledger.Item, error) {
 	}
 }
 
-func item(it *intake.Item) ledger.Item {
-	if it.Err == nil {
-		return ledger.Item{Event: it.Event}
+func item(it *intake.Item) ledger.Item { return itemOf(it.Event, it.Err) }
+
+func itemOf(e *event.Event, err error) ledger.Item {
+	if err == nil {
+		return ledger.Item{Event: e}
 	}
 	var bad *errs.Error
-	if !errors.As(it.Err, &bad) {
-		bad = errs.Wrap(errs.Invalid, it.Err, "the record could not be read")
+	if !errors.As(err, &bad) {
+		bad = errs.Wrap(errs.Invalid, err, "the record could not be read")
 	}
 	return ledger.Item{Err: bad}
 }
@@ -312,7 +277,8 @@ func readLines(body io.Reader, yield func(ledger.Item) bool) error {
 		if len(line) == 0 {
 			continue
 		}
-		if !yield(parse(bytes.Clone(line))) {
+		e, err := event.Parse(line)
+		if !yield(itemOf(e, err)) {
 			return nil
 		}
 	}
@@ -377,6 +343,11 @@ func appendCounts(b []byte, r *ledger.Receipt) []byte {
 
 // appendReceipt writes a receipt as JSON. A batch of a thousand events has a thousand results, so this does without reflection.
 func (h *Handlers) appendReceipt(b []byte, _ string, r *ledger.Receipt, all bool, offset int) []byte {
+	size := 512 + len(r.Promise) + len(r.Promise)/8
+	if all {
+		size += len(r.Results) * 160
+	}
+	b = slices.Grow(b, size)
 	b = append(b, `{"first_index":`...)
 	b = strconv.AppendInt(b, int64(offset), 10)
 	b = appendCounts(b, r)
@@ -416,7 +387,7 @@ func appendResult(b []byte, x *ledger.Result, offset int) []byte {
 		b = append(b, `,"seq":`...)
 		b = strconv.AppendUint(b, x.Seq, 10)
 		b = append(b, `,"id":`...)
-		b, _ = jsontext.AppendQuote(b, x.ID)
+		b = appendQuoted(b, x.ID)
 	}
 	if x.Status == ledger.StatusAccepted {
 		b = append(b, `,"leaf_hash":"`...)
@@ -428,6 +399,17 @@ func appendResult(b []byte, x *ledger.Result, offset int) []byte {
 		b = appendError(b, x.Err)
 	}
 	return append(b, '}')
+}
+
+// appendQuoted quotes s as JSON. An id is hardly ever anything but letters, digits and hyphens, for which the library is slow.
+func appendQuoted(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			b, _ = jsontext.AppendQuote(b, s)
+			return b
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 func appendError(b []byte, e *errs.Error) []byte {
