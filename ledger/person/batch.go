@@ -20,6 +20,7 @@ type Batch struct {
 		list  []newProfile
 		block block
 	}
+	fetched  fetched
 	added    map[uint64]int64 // numbers of the new profiles, by digest
 	displays []*display
 	changed  map[*entry]*display
@@ -81,7 +82,7 @@ func (b *Batch) addDisplay(e *entry, id Identity) {
 func (d *Directory) Prepare(b *Batch) error {
 	d.newPersons.giveBack(&b.persons.block)
 	d.newProfiles.giveBack(&b.profiles.block)
-	b.rows, b.body = journalRows{}, nil
+	b.rows, b.body, b.fetched = journalRows{}, nil, fetched{}
 	if b.Empty() {
 		return nil
 	}
@@ -126,7 +127,7 @@ func (d *Directory) preparePersons(b *Batch, s *sealer) error {
 		}
 		u.mu.Lock()
 		if u.record == nil {
-			r := record{handle: e.handle, scope: d.scope(&u.identity), generation: e.generation, created: now}
+			r := record{handle: e.handle, scope: u.scope, generation: e.generation, created: now}
 			l := d.lookup("id", fold(u.identity.ID))
 			s.lookups = append(s.lookups[:0], l[:]...)
 			if hasAlias(&u.identity) {

@@ -98,17 +98,12 @@ func (d *Directory) sealer() *sealer { return d.sealers.Get().(*sealer) }
 // Resolve returns the person with this identity, making one if there is none. What must be stored is added to b, whose Persist MUST run in the
 // transaction that stores the event.
 func (d *Directory) Resolve(ctx context.Context, b *Batch, id Identity) (Person, error) {
-	digest := d.digest(&id)
-	e, ok := d.byKey.Get(digest)
-	if !ok || !e.is(&id) {
-		m := []missing{{id: &id, digest: digest, scope: d.scope(&id)}}
-		if err := d.load(ctx, b, m); err != nil {
+	e := b.fetched.next(&id)
+	if e == nil {
+		var err error
+		if e, err = d.find(ctx, b, &id); err != nil {
 			return Person{}, err
 		}
-		if m[0].err != nil {
-			return Person{}, m[0].err
-		}
-		e = m[0].entry
 	}
 	if !e.persisted.Load() {
 		b.addPerson(e)
@@ -120,26 +115,67 @@ func (d *Directory) Resolve(ctx context.Context, b *Batch, id Identity) (Person,
 	return e.person(), nil
 }
 
+// find returns the entry of an identity, making one if there is none.
+func (d *Directory) find(ctx context.Context, b *Batch, id *Identity) (*entry, error) {
+	digest := d.digest(id)
+	if e, ok := d.byKey.Get(digest); ok && e.is(id) {
+		return e, nil
+	}
+	own := id.clone() // so that id need not be on the heap in all other cases
+	m := []missing{{id: &own, digest: digest, scope: d.scope(&own)}}
+	if err := d.load(ctx, b, m); err != nil {
+		return nil, err
+	}
+	return m[0].entry, m[0].err
+}
+
 // Prefetch reads into the caches those of the persons who are stored, many with one statement, and prepares entries for those who are new, so that Resolve, which must be
-// called all the same, finds all of them in memory. A person who cannot be read is left for Resolve to report.
+// called all the same, finds all of them in memory, the soonest when it is called in the same order. A person who cannot be read is left for Resolve to report.
+// The batch keeps ids until it is prepared; they must not be changed.
 func (d *Directory) Prefetch(ctx context.Context, b *Batch, ids []Identity) error {
+	b.fetched = fetched{ids: ids, entries: make([]*entry, len(ids))}
 	var miss []missing
-	var seen map[uint64]bool
+	var seen [256]uint64 // keeps most of the repetitions out; the others cost a look-up
 	for i := range ids {
 		digest := d.digest(&ids[i])
-		if e, ok := d.byKey.Get(digest); ok && e.is(&ids[i]) || seen[digest] {
+		if e, ok := d.byKey.Get(digest); ok && e.is(&ids[i]) {
+			b.fetched.entries[i] = e
 			continue
 		}
-		if seen == nil {
-			seen = make(map[uint64]bool, len(ids))
+		if s := &seen[digest%uint64(len(seen))]; *s != digest {
+			*s = digest
+			if miss == nil {
+				miss = make([]missing, 0, len(ids)-i)
+			}
+			miss = append(miss, missing{id: &ids[i], at: i, digest: digest, scope: d.scope(&ids[i])})
 		}
-		seen[digest] = true
-		miss = append(miss, missing{id: &ids[i], digest: digest, scope: d.scope(&ids[i])})
 	}
 	if len(miss) == 0 {
 		return nil
 	}
-	return d.load(ctx, b, miss)
+	err := d.load(ctx, b, miss)
+	for i := range miss {
+		b.fetched.entries[miss[i].at] = miss[i].entry
+	}
+	return err
+}
+
+// fetched is what Prefetch found, in the order in which it was asked.
+type fetched struct {
+	ids     []Identity
+	entries []*entry
+	pos     int
+}
+
+// next returns the entry of id if it is the next that was asked for, or one soon after: events that turn out to be malformed are left out.
+func (f *fetched) next(id *Identity) *entry {
+	for i := f.pos; i < min(f.pos+4, len(f.ids)); i++ {
+		if f.ids[i] == *id {
+			f.pos = i + 1
+			return f.entries[i]
+		}
+	}
+	return nil
 }
 
 // digest is where an identity stands in the cache. A slip would only mean a look-up more: entries are compared in full.
@@ -184,6 +220,7 @@ func (i Identity) clone() Identity {
 // missing is an identity that the cache does not have, and what became of it.
 type missing struct {
 	id     *Identity
+	at     int // in the list of Prefetch
 	digest uint64
 	scope  [8]byte
 	entry  *entry
@@ -285,7 +322,7 @@ func (d *Directory) create(s *sealer, b *Batch, m *missing) (*entry, error) {
 	if b.id == 0 {
 		b.id = d.batches.Add(1)
 	}
-	u := &unsaved{owner: b.id}
+	u := &unsaved{owner: b.id, scope: m.scope}
 	u.identity = e.name(m.id)
 	e.display.Store(d.displayDigest(m.id.Name, m.id.Email))
 	e.unsaved.Store(u)
