@@ -18,7 +18,7 @@ import (
 
 // Cache sizes. An entry takes some 250 bytes, an opened profile as many, an address 60, the number of a profile 40.
 const (
-	cachedPersons   = 250_000
+	cachedPersons   = 160_000
 	cachedProfiles  = 60_000
 	cachedAddresses = 50_000
 	cachedNumbers   = 100_000
@@ -49,6 +49,7 @@ type Directory struct {
 	index                   index
 	fresh                   fresh
 	names                   nameIndex
+	resident                resident
 	mergeMu                 sync.Mutex
 	batches                 atomic.Uint64
 }
@@ -208,6 +209,7 @@ func (d *Directory) renamed(ctx context.Context, b *Batch, e *entry, id *Identit
 		b.addDisplay(e, now.clone())
 	} else {
 		e.display.Store(d.displayDigest(id.Name, id.Email))
+		d.resident.display(e.number, d.displayDigest(id.Name, id.Email))
 	}
 	return nil
 }
@@ -222,7 +224,7 @@ type missing struct {
 	id     *Identity
 	at     int // in the list of Prefetch
 	digest uint64
-	scope  [8]byte
+	scope  [lookupSize]byte // what is stored of it is its beginning
 	entry  *entry
 	err    error
 }
@@ -259,11 +261,20 @@ func (d *Directory) load(ctx context.Context, b *Batch, miss []missing) error {
 func (d *Directory) loadStored(ctx context.Context, s *sealer, miss []missing) error {
 	var numbers []int64
 	at := map[int64][]*missing{}
+	var found []int64
 	for i := range miss {
-		from := len(numbers)
-		numbers = d.index.byScope(miss[i].scope, numbers)
-		for _, n := range numbers[from:] {
-			at[n] = append(at[n], &miss[i])
+		m := &miss[i]
+		found = d.index.byScope([8]byte(m.scope[:]), found[:0])
+		for _, n := range found {
+			if s, ok := d.resident.get(n); ok && s.scope == m.scope {
+				m.entry = s.entry()
+				m.entry.name(&Identity{Namespace: m.id.Namespace, Type: m.id.Type, ID: m.id.ID})
+			}
+		}
+		if m.entry == nil {
+			for _, n := range found {
+				numbers, at[n] = append(numbers, n), append(at[n], m)
+			}
 		}
 	}
 	if len(numbers) == 0 {
@@ -271,8 +282,11 @@ func (d *Directory) loadStored(ctx context.Context, s *sealer, miss []missing) e
 	}
 	return d.records(ctx, numbers, func(number int64, r *record) error {
 		for _, m := range at[number] {
-			if r.scope == m.scope && m.entry == nil {
-				m.entry, m.err = d.reload(s, number, r, m.id)
+			if r.scope != [8]byte(m.scope[:]) || m.entry != nil {
+				continue
+			}
+			if m.entry, m.err = d.reload(s, number, r, m.id); m.entry != nil {
+				d.resident.keep(m.entry, m.scope)
 			}
 		}
 		return nil
@@ -405,6 +419,11 @@ func (d *Directory) entry(ctx context.Context, handle int64) (e *entry, err erro
 	if !ok {
 		return nil, errs.New(errs.NotFound, "there is no person with this handle")
 	}
+	if s, ok := d.resident.get(number); ok && s.handle == handle {
+		e = s.entry()
+		d.byHandle.Add(handle, e)
+		return e, nil
+	}
 	err = d.record(ctx, number, func(r *record) error {
 		if r.handle != handle {
 			return errs.New(errs.NotFound, "there is no person with this handle")
@@ -426,6 +445,7 @@ func (d *Directory) entryOf(s *sealer, number int64, r *record) (*entry, error) 
 	e := &entry{handle: r.handle, number: number, generation: r.generation, secret: secret}
 	e.persisted.Store(true)
 	d.byHandle.Add(e.handle, e)
+	d.resident.keep(e, [lookupSize]byte{})
 	return e, nil
 }
 
@@ -463,12 +483,11 @@ func appendPart(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
-// scope is the blind index of a whole identifier. It is never zero.
-func (d *Directory) scope(id *Identity) (out [8]byte) {
+// scope is the blind index of a whole identifier. The first half is stored; it is never zero.
+func (d *Directory) scope(id *Identity) [lookupSize]byte {
 	l := d.lookup("scope", id.Namespace, id.Type, id.ID)
-	copy(out[:], l[:])
-	out[7] |= 1
-	return out
+	l[7] |= 1
+	return l
 }
 
 // Address returns the handle of a network address: a keyed hash instead of a random number, because addresses are many, have no secret of their own (their

@@ -254,7 +254,7 @@ func BenchmarkTypeAheadMillion(b *testing.B) {
 	if _, err := d.Search(ctx, "family81", 10); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(time.Since(start).Milliseconds()), "first-ms")
+	first := time.Since(start)
 	i := 0
 	for b.Loop() {
 		part := []string{"family81", "given12", "c-07", "@example.com", "nobody at all"}[i%5]
@@ -263,6 +263,7 @@ func BenchmarkTypeAheadMillion(b *testing.B) {
 		}
 		i++
 	}
+	b.ReportMetric(float64(first.Milliseconds()), "first-ms")
 }
 
 func BenchmarkFindMillion(b *testing.B) {

@@ -432,8 +432,8 @@ func number(t *testing.T, d *Directory, handle int64) int64 {
 func storedRecord(t *testing.T, d *Directory, id Identity, handle int64) []byte {
 	t.Helper()
 	s := d.sealer()
-	l := d.lookup("id", fold(id.ID))
-	b, err := s.sealPerson(nil, &entry{handle: handle, secret: evidence.Hash{9}}, &unsaved{identity: id}, &record{handle: handle, scope: d.scope(&id), generation: 1, lookups: l[:]})
+	l, scope := d.lookup("id", fold(id.ID)), d.scope(&id)
+	b, err := s.sealPerson(nil, &entry{handle: handle, secret: evidence.Hash{9}}, &unsaved{identity: id}, &record{handle: handle, scope: [8]byte(scope[:]), generation: 1, lookups: l[:]})
 	if err != nil {
 		t.Fatal(err)
 	}
