@@ -20,6 +20,7 @@ type Batch struct {
 		list  []newProfile
 		block block
 	}
+	fetched  fetched
 	added    map[uint64]int64 // numbers of the new profiles, by digest
 	displays []*display
 	changed  map[*entry]*display
@@ -81,7 +82,7 @@ func (b *Batch) addDisplay(e *entry, id Identity) {
 func (d *Directory) Prepare(b *Batch) error {
 	d.newPersons.giveBack(&b.persons.block)
 	d.newProfiles.giveBack(&b.profiles.block)
-	b.rows, b.body = journalRows{}, nil
+	b.rows, b.body, b.fetched = journalRows{}, nil, fetched{}
 	if b.Empty() {
 		return nil
 	}
@@ -126,7 +127,7 @@ func (d *Directory) preparePersons(b *Batch, s *sealer) error {
 		}
 		u.mu.Lock()
 		if u.record == nil {
-			r := record{handle: e.handle, scope: d.scope(&u.identity), generation: e.generation, created: now}
+			r := record{handle: e.handle, scope: [8]byte(u.scope[:]), generation: e.generation, created: now}
 			l := d.lookup("id", fold(u.identity.ID))
 			s.lookups = append(s.lookups[:0], l[:]...)
 			if hasAlias(&u.identity) {
@@ -190,16 +191,19 @@ func (d *Directory) Committed(b *Batch) {
 		}
 		d.names.put(e.handle, &u.identity, false)
 		e.unsaved.Store(nil)
+		d.resident.keep(e, u.scope)
 	}
 	for i, u := range b.displays {
 		if alias := b.rows.displays[i].alias; alias != ([lookupSize]byte{}) {
 			d.index.addAlias(u.entry.number, alias)
 		}
-		u.entry.display.Store(d.displayDigest(u.Name, u.Email))
+		digest := d.displayDigest(u.Name, u.Email)
+		u.entry.display.Store(digest)
+		d.resident.display(u.entry.number, digest)
 		d.names.put(u.entry.handle, &u.Identity, true)
 	}
 	for _, p := range b.profiles.list {
 		d.numbers.Add(p.digest, p.number)
-		p.entry.use(p.digest, p.number)
+		d.use(p.entry, p.digest, p.number)
 	}
 }

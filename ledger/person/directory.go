@@ -18,7 +18,7 @@ import (
 
 // Cache sizes. An entry takes some 250 bytes, an opened profile as many, an address 60, the number of a profile 40.
 const (
-	cachedPersons   = 250_000
+	cachedPersons   = 160_000
 	cachedProfiles  = 60_000
 	cachedAddresses = 50_000
 	cachedNumbers   = 100_000
@@ -49,6 +49,7 @@ type Directory struct {
 	index                   index
 	fresh                   fresh
 	names                   nameIndex
+	resident                resident
 	mergeMu                 sync.Mutex
 	batches                 atomic.Uint64
 }
@@ -98,17 +99,12 @@ func (d *Directory) sealer() *sealer { return d.sealers.Get().(*sealer) }
 // Resolve returns the person with this identity, making one if there is none. What must be stored is added to b, whose Persist MUST run in the
 // transaction that stores the event.
 func (d *Directory) Resolve(ctx context.Context, b *Batch, id Identity) (Person, error) {
-	digest := d.digest(&id)
-	e, ok := d.byKey.Get(digest)
-	if !ok || !e.is(&id) {
-		m := []missing{{id: &id, digest: digest, scope: d.scope(&id)}}
-		if err := d.load(ctx, b, m); err != nil {
+	e := b.fetched.next(&id)
+	if e == nil {
+		var err error
+		if e, err = d.find(ctx, b, &id); err != nil {
 			return Person{}, err
 		}
-		if m[0].err != nil {
-			return Person{}, m[0].err
-		}
-		e = m[0].entry
 	}
 	if !e.persisted.Load() {
 		b.addPerson(e)
@@ -120,26 +116,67 @@ func (d *Directory) Resolve(ctx context.Context, b *Batch, id Identity) (Person,
 	return e.person(), nil
 }
 
+// find returns the entry of an identity, making one if there is none.
+func (d *Directory) find(ctx context.Context, b *Batch, id *Identity) (*entry, error) {
+	digest := d.digest(id)
+	if e, ok := d.byKey.Get(digest); ok && e.is(id) {
+		return e, nil
+	}
+	own := id.clone() // so that id need not be on the heap in all other cases
+	m := []missing{{id: &own, digest: digest, scope: d.scope(&own)}}
+	if err := d.load(ctx, b, m); err != nil {
+		return nil, err
+	}
+	return m[0].entry, m[0].err
+}
+
 // Prefetch reads into the caches those of the persons who are stored, many with one statement, and prepares entries for those who are new, so that Resolve, which must be
-// called all the same, finds all of them in memory. A person who cannot be read is left for Resolve to report.
+// called all the same, finds all of them in memory, the soonest when it is called in the same order. A person who cannot be read is left for Resolve to report.
+// The batch keeps ids until it is prepared; they must not be changed.
 func (d *Directory) Prefetch(ctx context.Context, b *Batch, ids []Identity) error {
+	b.fetched = fetched{ids: ids, entries: make([]*entry, len(ids))}
 	var miss []missing
-	var seen map[uint64]bool
+	var seen [256]uint64 // keeps most of the repetitions out; the others cost a look-up
 	for i := range ids {
 		digest := d.digest(&ids[i])
-		if e, ok := d.byKey.Get(digest); ok && e.is(&ids[i]) || seen[digest] {
+		if e, ok := d.byKey.Get(digest); ok && e.is(&ids[i]) {
+			b.fetched.entries[i] = e
 			continue
 		}
-		if seen == nil {
-			seen = make(map[uint64]bool, len(ids))
+		if s := &seen[digest%uint64(len(seen))]; *s != digest {
+			*s = digest
+			if miss == nil {
+				miss = make([]missing, 0, len(ids)-i)
+			}
+			miss = append(miss, missing{id: &ids[i], at: i, digest: digest, scope: d.scope(&ids[i])})
 		}
-		seen[digest] = true
-		miss = append(miss, missing{id: &ids[i], digest: digest, scope: d.scope(&ids[i])})
 	}
 	if len(miss) == 0 {
 		return nil
 	}
-	return d.load(ctx, b, miss)
+	err := d.load(ctx, b, miss)
+	for i := range miss {
+		b.fetched.entries[miss[i].at] = miss[i].entry
+	}
+	return err
+}
+
+// fetched is what Prefetch found, in the order in which it was asked.
+type fetched struct {
+	ids     []Identity
+	entries []*entry
+	pos     int
+}
+
+// next returns the entry of id if it is the next that was asked for, or one soon after: events that turn out to be malformed are left out.
+func (f *fetched) next(id *Identity) *entry {
+	for i := f.pos; i < min(f.pos+4, len(f.ids)); i++ {
+		if f.ids[i] == *id {
+			f.pos = i + 1
+			return f.entries[i]
+		}
+	}
+	return nil
 }
 
 // digest is where an identity stands in the cache. A slip would only mean a look-up more: entries are compared in full.
@@ -172,6 +209,7 @@ func (d *Directory) renamed(ctx context.Context, b *Batch, e *entry, id *Identit
 		b.addDisplay(e, now.clone())
 	} else {
 		e.display.Store(d.displayDigest(id.Name, id.Email))
+		d.resident.display(e.number, d.displayDigest(id.Name, id.Email))
 	}
 	return nil
 }
@@ -184,8 +222,9 @@ func (i Identity) clone() Identity {
 // missing is an identity that the cache does not have, and what became of it.
 type missing struct {
 	id     *Identity
+	at     int // in the list of Prefetch
 	digest uint64
-	scope  [8]byte
+	scope  [lookupSize]byte // what is stored of it is its beginning
 	entry  *entry
 	err    error
 }
@@ -222,11 +261,20 @@ func (d *Directory) load(ctx context.Context, b *Batch, miss []missing) error {
 func (d *Directory) loadStored(ctx context.Context, s *sealer, miss []missing) error {
 	var numbers []int64
 	at := map[int64][]*missing{}
+	var found []int64
 	for i := range miss {
-		from := len(numbers)
-		numbers = d.index.byScope(miss[i].scope, numbers)
-		for _, n := range numbers[from:] {
-			at[n] = append(at[n], &miss[i])
+		m := &miss[i]
+		found = d.index.byScope([8]byte(m.scope[:]), found[:0])
+		for _, n := range found {
+			if s, ok := d.resident.get(n); ok && s.scope == m.scope {
+				m.entry = s.entry()
+				m.entry.name(&Identity{Namespace: m.id.Namespace, Type: m.id.Type, ID: m.id.ID})
+			}
+		}
+		if m.entry == nil {
+			for _, n := range found {
+				numbers, at[n] = append(numbers, n), append(at[n], m)
+			}
 		}
 	}
 	if len(numbers) == 0 {
@@ -234,8 +282,11 @@ func (d *Directory) loadStored(ctx context.Context, s *sealer, miss []missing) e
 	}
 	return d.records(ctx, numbers, func(number int64, r *record) error {
 		for _, m := range at[number] {
-			if r.scope == m.scope && m.entry == nil {
-				m.entry, m.err = d.reload(s, number, r, m.id)
+			if r.scope != [8]byte(m.scope[:]) || m.entry != nil {
+				continue
+			}
+			if m.entry, m.err = d.reload(s, number, r, m.id); m.entry != nil {
+				d.resident.keep(m.entry, m.scope)
 			}
 		}
 		return nil
@@ -285,7 +336,7 @@ func (d *Directory) create(s *sealer, b *Batch, m *missing) (*entry, error) {
 	if b.id == 0 {
 		b.id = d.batches.Add(1)
 	}
-	u := &unsaved{owner: b.id}
+	u := &unsaved{owner: b.id, scope: m.scope}
 	u.identity = e.name(m.id)
 	e.display.Store(d.displayDigest(m.id.Name, m.id.Email))
 	e.unsaved.Store(u)
@@ -368,6 +419,11 @@ func (d *Directory) entry(ctx context.Context, handle int64) (e *entry, err erro
 	if !ok {
 		return nil, errs.New(errs.NotFound, "there is no person with this handle")
 	}
+	if s, ok := d.resident.get(number); ok && s.handle == handle {
+		e = s.entry()
+		d.byHandle.Add(handle, e)
+		return e, nil
+	}
 	err = d.record(ctx, number, func(r *record) error {
 		if r.handle != handle {
 			return errs.New(errs.NotFound, "there is no person with this handle")
@@ -389,6 +445,7 @@ func (d *Directory) entryOf(s *sealer, number int64, r *record) (*entry, error) 
 	e := &entry{handle: r.handle, number: number, generation: r.generation, secret: secret}
 	e.persisted.Store(true)
 	d.byHandle.Add(e.handle, e)
+	d.resident.keep(e, [lookupSize]byte{})
 	return e, nil
 }
 
@@ -426,12 +483,11 @@ func appendPart(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
-// scope is the blind index of a whole identifier. It is never zero.
-func (d *Directory) scope(id *Identity) (out [8]byte) {
+// scope is the blind index of a whole identifier. The first half is stored; it is never zero.
+func (d *Directory) scope(id *Identity) [lookupSize]byte {
 	l := d.lookup("scope", id.Namespace, id.Type, id.ID)
-	copy(out[:], l[:])
-	out[7] |= 1
-	return out
+	l[7] |= 1
+	return l
 }
 
 // Address returns the handle of a network address: a keyed hash instead of a random number, because addresses are many, have no secret of their own (their

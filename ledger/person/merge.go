@@ -137,7 +137,7 @@ func (t *pageTable) file(ctx context.Context, tx *sql.Tx, tenant int64, work []p
 		if err != nil {
 			return err
 		}
-		if body == nil {
+		if len(body) == 0 {
 			continue
 		}
 		if _, err := put.ExecContext(ctx, tenant, work[i].page, body); err != nil {
@@ -158,6 +158,11 @@ func (t *pageTable) filed(work []pageWork) {
 // since. item returns what to write of each.
 func (t *pageTable) compose(w *pageWork, item func(n numbered, isNew bool) []byte) (out []byte, err error) {
 	fresh := w.items
+	size := len(w.old) + 1
+	for i := range fresh {
+		size += len(fresh[i].body) + 4
+	}
+	out = make([]byte, 0, size)
 	put := func(n numbered, isNew bool) {
 		out = appendItem(out, byte(n.number%t.width), item(n, isNew))
 	}

@@ -51,6 +51,7 @@ type entry struct {
 // unsaved is what is known of a person who is not stored yet.
 type unsaved struct {
 	identity Identity
+	scope    [lookupSize]byte
 	// owner is the batch that made the entry, and listed whether that batch has it among its persons; both are for the goroutine of the batch.
 	owner  uint64
 	listed bool

@@ -29,7 +29,7 @@ func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
 		return firstProfile
 	}
 	if n, ok := d.numbers.Get(digest); ok {
-		e.use(digest, n)
+		d.use(e, digest, n)
 		return n
 	}
 	if n, ok := b.added[digest]; ok {
@@ -48,6 +48,12 @@ func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
 	b.added[digest] = n
 	b.profiles.list = append(b.profiles.list, newProfile{e, n, digest, append([]byte(nil), body...)})
 	return n
+}
+
+// use makes a stored profile the one used last.
+func (d *Directory) use(e *entry, digest uint64, profile int64) {
+	e.use(digest, profile)
+	d.resident.used(e.number, digest, uint64(profile))
 }
 
 // first makes body the person's first profile, if there is none yet, and reports whether it is.

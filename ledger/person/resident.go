@@ -1,0 +1,103 @@
+package person
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"probity.dev/internal/evidence"
+)
+
+// resident keeps what entries of stored persons are made of, without pointers, for many more persons than there are entries: making one again takes a
+// microsecond, reading and opening the record ten. A person's place follows from the number; who comes later takes it over. A million persons take some 90 MB.
+type resident struct {
+	parts [residentParts]atomic.Pointer[residentPart]
+}
+
+const (
+	residentParts = 1024
+	residentSlots = 1024
+)
+
+type residentPart struct {
+	mu    sync.Mutex
+	slots [residentSlots]residentSlot
+}
+
+type residentSlot struct {
+	number     uint32 // 0 is nobody
+	generation uint32
+	handle     int64
+	// scope identifies a person who was read by identity. It is zero for others, who are found by handle only.
+	scope          [lookupSize]byte
+	secret         evidence.Hash
+	display        uint64
+	recent, digest uint64
+}
+
+// part returns the part with the place of a number, nil if nothing is there and none is to be made.
+func (t *resident) part(number int64, add bool) *residentPart {
+	p := &t.parts[uint64(number)/residentSlots%residentParts]
+	if x := p.Load(); x != nil || !add {
+		return x
+	}
+	p.CompareAndSwap(nil, &residentPart{})
+	return p.Load()
+}
+
+// keep takes up a stored person.
+func (t *resident) keep(e *entry, scope [lookupSize]byte) {
+	p := t.part(e.number, true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.slots[e.number%residentSlots]
+	if s.number == uint32(e.number) && scope == ([lookupSize]byte{}) {
+		return // more is known already
+	}
+	recent := e.recent.Load()
+	*s = residentSlot{number: uint32(e.number), generation: uint32(e.generation), handle: e.handle, scope: scope, secret: e.secret, display: e.display.Load(),
+		recent: recent, digest: mixed(e.check.Load(), recent)}
+}
+
+// used notes the profile used last, and display the name and e-mail last stored.
+func (t *resident) used(number int64, digest, profile uint64) {
+	t.change(number, func(s *residentSlot) { s.recent, s.digest = profile, digest })
+}
+
+func (t *resident) display(number int64, digest uint64) {
+	t.change(number, func(s *residentSlot) { s.display = digest })
+}
+
+func (t *resident) change(number int64, fn func(*residentSlot)) {
+	p := t.part(number, false)
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := &p.slots[number%residentSlots]; s.number == uint32(number) {
+		fn(s)
+	}
+}
+
+// get returns what is kept of a person.
+func (t *resident) get(number int64) (s residentSlot, ok bool) {
+	p := t.part(number, false)
+	if p == nil {
+		return s, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s = p.slots[number%residentSlots]
+	return s, s.number == uint32(number)
+}
+
+// entry makes an entry.
+func (s *residentSlot) entry() *entry {
+	e := &entry{handle: s.handle, number: int64(s.number), generation: int64(s.generation), secret: s.secret}
+	e.display.Store(s.display)
+	if s.recent != 0 {
+		e.use(s.digest, int64(s.recent))
+	}
+	e.persisted.Store(true)
+	return e
+}
