@@ -125,11 +125,15 @@ func (c *committer) commit(group []*submission) {
 	start := time.Now()
 	ctx := context.Background() // whoever asked may be gone; what is under way is finished
 	logs := map[*tenant]*logAppend{}
+	events := 0
+	for _, s := range group {
+		events += len(s.events)
+	}
 	err := c.l.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, s := range group {
 			a := logs[s.t]
 			if a == nil {
-				a = newLogAppend(s.t)
+				a = newLogAppend(s.t, events)
 				logs[s.t] = a
 			}
 			if s.err = s.t.usable(); s.err != nil {
@@ -178,8 +182,8 @@ func (c *committer) one(ctx context.Context, tx *sql.Tx, a *logAppend, s *submis
 		a.reset(mark)
 		return nil
 	}
-	if s.people.Empty() && s.effect == nil {
-		return nil
+	if s.effect == nil { // nothing of the submission can fail but the database, which is everybody's trouble
+		return s.t.people.Persist(ctx, tx, &s.people)
 	}
 	var failed error
 	err := sqldb.Savepoint(ctx, tx, "submission", func() error {
@@ -255,9 +259,10 @@ type logAppend struct {
 	batches    []HotBatch
 }
 
-func newLogAppend(t *tenant) *logAppend {
+func newLogAppend(t *tenant, events int) *logAppend {
 	from := t.committed.Load()
-	return &logAppend{t: t, from: from, recordedAt: from.recordedAt, recent: map[uint64]int{}}
+	return &logAppend{t: t, from: from, recordedAt: from.recordedAt, recent: make(map[uint64]int, events), leaves: make([][]byte, 0, events), hashes: make([]tlog.Hash, 0, events),
+		rows: make([]segment.Row, 0, events), prints: make([]uint64, 0, events), digests: make([]uint64, 0, events)}
 }
 
 // stamp fixes the group's recorded_at: the server's time, never before that of an earlier event.
@@ -352,12 +357,21 @@ func (a *logAppend) store(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (a *logAppend) storeRows(ctx context.Context, tx *sql.Tx, first uint64, i, j int) error {
-	var leaves []byte
+	size := 0
+	for _, leaf := range a.leaves[i:j] {
+		size += 2 + len(leaf)
+	}
+	leaves := make([]byte, 0, size)
 	for _, leaf := range a.leaves[i:j] {
 		leaves = binary.BigEndian.AppendUint16(leaves, uint16(len(leaf)))
 		leaves = append(leaves, leaf...)
 	}
-	working := segment.AppendBatch(nil, a.rows[i:j])
+	size = 4096
+	for k := i; k < j; k++ {
+		r := &a.rows[k]
+		size += 128 + len(r.ResourceID) + len(r.EventID) + len(r.CorrelationID) + len(r.Clear) + len(r.Sealed)
+	}
+	working := segment.AppendBatch(make([]byte, 0, size), a.rows[i:j])
 	prints := make([]byte, 0, (j-i)*dedupeBytes)
 	for k := i; k < j; k++ {
 		prints = binary.BigEndian.AppendUint64(prints, a.prints[k])
