@@ -191,7 +191,7 @@ func (d *Directory) Committed(b *Batch) {
 		}
 		d.names.put(e.handle, &u.identity, false)
 		e.unsaved.Store(nil)
-		d.resident.keep(e, u.scope)
+		d.resident.keep(e, u.scope, false)
 	}
 	for i, u := range b.displays {
 		if alias := b.rows.displays[i].alias; alias != ([lookupSize]byte{}) {

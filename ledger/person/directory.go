@@ -2,7 +2,6 @@ package person
 
 import (
 	"context"
-	"encoding/binary"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -16,13 +15,12 @@ import (
 	"probity.dev/internal/sqldb"
 )
 
-// Cache sizes. An entry takes some 250 bytes, an opened profile as many, an address 60, the number of a profile 40.
+// Cache sizes. An entry takes some 230 bytes, an opened profile as many, the number of a profile 40.
 const (
-	cachedPersons   = 160_000
-	cachedProfiles  = 60_000
-	cachedAddresses = 50_000
-	cachedNumbers   = 100_000
-	maxProfiles     = 64 // per person; whoever changes more often has their values stored with each event
+	cachedPersons  = 160_000
+	cachedProfiles = 60_000
+	cachedNumbers  = 100_000
+	maxProfiles    = 64 // per person; whoever changes more often has their values stored with each event
 )
 
 // Directory is one tenant's directory. It is safe for concurrent use.
@@ -35,13 +33,12 @@ type Directory struct {
 	handles handles
 	sealers sync.Pool
 
-	mu        sync.Mutex // guards creation, so that one identifier never gets two entries in this process
-	seed      maphash.Seed
-	byKey     *cache.Cache[uint64, *entry]
-	byHandle  *cache.Cache[int64, *entry]
-	profiles  *cache.Cache[profileKey, []byte]
-	numbers   *cache.Cache[uint64, int64] // of profiles, by the digest of person and body
-	addresses *cache.Cache[string, int64]
+	mu       sync.Mutex // guards creation, so that one identifier never gets two entries in this process
+	seed     maphash.Seed
+	byKey    *cache.Cache[uint64, *entry]
+	resident resident
+	profiles *cache.Cache[profileKey, []byte]
+	numbers  *cache.Cache[uint64, int64] // of profiles, by the digest of person and body
 
 	newPersons, newProfiles sequence
 	personTable             pageTable
@@ -49,7 +46,6 @@ type Directory struct {
 	index                   index
 	fresh                   fresh
 	names                   nameIndex
-	resident                resident
 	mergeMu                 sync.Mutex
 	batches                 atomic.Uint64
 }
@@ -72,21 +68,14 @@ func Open(ctx context.Context, tenantID string, no int64, db *sqldb.DB, keys *cr
 	}
 	d.sealers.New = func() any { return &sealer{tenant: tenantID, keys: keys.Sealer()} }
 	d.seed = maphash.MakeSeed()
-	d.byKey, d.byHandle = cache.New[uint64, *entry](cachedPersons), cache.New[int64, *entry](cachedPersons)
-	d.profiles, d.addresses = cache.New[profileKey, []byte](cachedProfiles), cache.New[string, int64](cachedAddresses)
+	d.byKey, d.profiles = cache.New[uint64, *entry](cachedPersons), cache.New[profileKey, []byte](cachedProfiles)
 	d.numbers = cache.New[uint64, int64](cachedNumbers)
-	d.newPersons.width, d.newProfiles.width = personsPerPage, profilesPerPage
-	for t, s := range map[*pageTable]*sequence{&d.personTable: &d.newPersons, &d.profileTable: &d.newProfiles} {
-		t.name, t.width = "person", s.width
-		if s == &d.newProfiles {
-			t.name = "person_profile"
-		}
-		last, err := t.last(ctx, db.Read(ctx), no)
-		if err != nil {
-			return nil, err
-		}
-		t.end = last + 1
-		s.above(t.end * t.width) // page 0 stays empty: a number is never 0, nor a profile's 1
+	d.personTable, d.profileTable = pageTable{name: "person", width: personsPerPage}, pageTable{name: "person_profile", width: profilesPerPage}
+	if err := d.newPersons.after(ctx, db.Read(ctx), no, &d.personTable); err != nil {
+		return nil, err
+	}
+	if err := d.newProfiles.after(ctx, db.Read(ctx), no, &d.profileTable); err != nil {
+		return nil, err
 	}
 	if err := d.index.load(ctx, db, no); err != nil {
 		return nil, err
@@ -219,130 +208,6 @@ func (i Identity) clone() Identity {
 	return Identity{strings.Clone(i.Namespace), strings.Clone(i.Type), strings.Clone(i.ID), strings.Clone(i.Name), strings.Clone(i.Email)}
 }
 
-// missing is an identity that the cache does not have, and what became of it.
-type missing struct {
-	id     *Identity
-	at     int // in the list of Prefetch
-	digest uint64
-	scope  [lookupSize]byte // what is stored of it is its beginning
-	entry  *entry
-	err    error
-}
-
-// load finds the entries of identities that the cache does not have, or makes them.
-func (d *Directory) load(ctx context.Context, b *Batch, miss []missing) error {
-	s := d.sealer()
-	defer d.sealers.Put(s)
-	if err := d.loadStored(ctx, s, miss); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range miss {
-		m := &miss[i]
-		if e, ok := d.byKey.Get(m.digest); ok && e.is(m.id) {
-			m.entry, m.err = e, nil
-		}
-		if m.err != nil {
-			continue
-		}
-		if m.entry == nil {
-			if m.entry, m.err = d.create(s, b, m); m.err != nil {
-				return m.err
-			}
-		}
-		d.byKey.Add(m.digest, m.entry)
-		d.byHandle.Add(m.entry.handle, m.entry)
-	}
-	return nil
-}
-
-// loadStored finds those of the missing that are stored.
-func (d *Directory) loadStored(ctx context.Context, s *sealer, miss []missing) error {
-	var numbers []int64
-	at := map[int64][]*missing{}
-	var found []int64
-	for i := range miss {
-		m := &miss[i]
-		found = d.index.byScope([8]byte(m.scope[:]), found[:0])
-		for _, n := range found {
-			if s, ok := d.resident.get(n); ok && s.scope == m.scope {
-				m.entry = s.entry()
-				m.entry.name(&Identity{Namespace: m.id.Namespace, Type: m.id.Type, ID: m.id.ID})
-			}
-		}
-		if m.entry == nil {
-			for _, n := range found {
-				numbers, at[n] = append(numbers, n), append(at[n], m)
-			}
-		}
-	}
-	if len(numbers) == 0 {
-		return nil
-	}
-	return d.records(ctx, numbers, func(number int64, r *record) error {
-		for _, m := range at[number] {
-			if r.scope != [8]byte(m.scope[:]) || m.entry != nil {
-				continue
-			}
-			if m.entry, m.err = d.reload(s, number, r, m.id); m.entry != nil {
-				d.resident.keep(m.entry, m.scope)
-			}
-		}
-		return nil
-	})
-}
-
-// reload makes the entry of a record, nil when it is not that of id after all.
-func (d *Directory) reload(s *sealer, number int64, r *record, id *Identity) (*entry, error) {
-	secret, err := s.openSecret(r)
-	if err != nil {
-		return nil, err
-	}
-	c, err := personCipher(&secret)
-	if err != nil {
-		return nil, err
-	}
-	who, err := s.openBase(r, c)
-	if err != nil || string(who.typ) != id.Type || string(who.id) != id.ID {
-		return nil, err
-	}
-	e := &entry{handle: r.handle, number: number, generation: r.generation, secret: secret}
-	if who.profile != nil {
-		e.use(d.bodyDigest(e.number, who.profile), firstProfile)
-	}
-	if len(r.display) > 0 {
-		if who, err = s.openShown(r, c); err != nil {
-			return nil, err
-		}
-	}
-	e.display.Store(d.displayDigest(string(who.name), string(who.email)))
-	e.name(&Identity{Namespace: id.Namespace, Type: id.Type, ID: id.ID})
-	e.persisted.Store(true)
-	return e, nil
-}
-
-// create makes an entry. The caller holds d.mu.
-func (d *Directory) create(s *sealer, b *Batch, m *missing) (*entry, error) {
-	e := &entry{generation: 1}
-	for e.handle == 0 {
-		var err error
-		if e.number, err = d.newPersons.take(&b.persons.block); err != nil {
-			return nil, err
-		}
-		e.handle = d.handles.of(e.number)
-	}
-	s.keys.Random.Read(e.secret[:])
-	if b.id == 0 {
-		b.id = d.batches.Add(1)
-	}
-	u := &unsaved{owner: b.id, scope: m.scope}
-	u.identity = e.name(m.id)
-	e.display.Store(d.displayDigest(m.id.Name, m.id.Email))
-	e.unsaved.Store(u)
-	return e, nil
-}
-
 // record calls fn with what is stored of one person.
 func (d *Directory) record(ctx context.Context, number int64, fn func(*record) error) error {
 	found := false
@@ -410,19 +275,14 @@ func (d *Directory) who(ctx context.Context, number, handle int64) (who Identity
 	return who, err
 }
 
-// entry returns the stored entry of a handle. A person whose secret was destroyed is an error with code NotFound.
-func (d *Directory) entry(ctx context.Context, handle int64) (e *entry, err error) {
-	if e, ok := d.byHandle.Get(handle); ok {
-		return e, nil
-	}
+// Secret returns the secret of the person with this handle. NotFound means erased or never there.
+func (d *Directory) Secret(ctx context.Context, handle int64) (secret evidence.Hash, err error) {
 	number, ok := d.handles.number(handle)
 	if !ok {
-		return nil, errs.New(errs.NotFound, "there is no person with this handle")
+		return secret, errs.New(errs.NotFound, "there is no person with this handle")
 	}
-	if s, ok := d.resident.get(number); ok && s.handle == handle {
-		e = s.entry()
-		d.byHandle.Add(handle, e)
-		return e, nil
+	if secret, ok = d.resident.secret(number, handle); ok {
+		return secret, nil
 	}
 	err = d.record(ctx, number, func(r *record) error {
 		if r.handle != handle {
@@ -430,32 +290,19 @@ func (d *Directory) entry(ctx context.Context, handle int64) (e *entry, err erro
 		}
 		s := d.sealer()
 		defer d.sealers.Put(s)
-		e, err = d.entryOf(s, number, r)
+		secret, err = d.opened(s, number, r)
 		return err
 	})
-	return e, err
+	return secret, err
 }
 
-// entryOf caches the entry of a record as far as reading needs it.
-func (d *Directory) entryOf(s *sealer, number int64, r *record) (*entry, error) {
+// opened returns the secret of a record and keeps it at hand.
+func (d *Directory) opened(s *sealer, number int64, r *record) (evidence.Hash, error) {
 	secret, err := s.openSecret(r)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		d.resident.keep(&entry{handle: r.handle, number: number, generation: r.generation, secret: secret}, [lookupSize]byte{}, false)
 	}
-	e := &entry{handle: r.handle, number: number, generation: r.generation, secret: secret}
-	e.persisted.Store(true)
-	d.byHandle.Add(e.handle, e)
-	d.resident.keep(e, [lookupSize]byte{})
-	return e, nil
-}
-
-// Secret returns the secret of the person with this handle. NotFound means erased or never there.
-func (d *Directory) Secret(ctx context.Context, handle int64) (evidence.Hash, error) {
-	e, err := d.entry(ctx, handle)
-	if err != nil {
-		return evidence.Hash{}, err
-	}
-	return e.secret, nil
+	return secret, err
 }
 
 // Describe returns what the directory knows of the person with this handle.
@@ -465,55 +312,4 @@ func (d *Directory) Describe(ctx context.Context, handle int64) (Identity, error
 		return Identity{}, errs.New(errs.NotFound, "there is no person with this handle")
 	}
 	return d.who(ctx, number, handle)
-}
-
-// lookup is the blind index of an identifier or alias under the tenant's directory key.
-func (d *Directory) lookup(kind string, parts ...string) (out [lookupSize]byte) {
-	var stack [192]byte
-	b := appendPart(stack[:0], kind)
-	for _, p := range parts {
-		b = appendPart(b, p)
-	}
-	h := evidence.HMAC(&d.key, b)
-	copy(out[:], h[:])
-	return out
-}
-
-func appendPart(b []byte, s string) []byte {
-	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
-}
-
-// scope is the blind index of a whole identifier. The first half is stored; it is never zero.
-func (d *Directory) scope(id *Identity) [lookupSize]byte {
-	l := d.lookup("scope", id.Namespace, id.Type, id.ID)
-	l[7] |= 1
-	return l
-}
-
-// Address returns the handle of a network address: a keyed hash instead of a random number, because addresses are many, have no secret of their own (their
-// value belongs to whoever used them) and need nothing stored. A collision, of 62 bits, would only show an event too many.
-func (d *Directory) Address(ip string) int64 {
-	if h, ok := d.addresses.Get(ip); ok {
-		return h
-	}
-	l := d.lookup("address", fold(ip))
-	h := int64(binary.BigEndian.Uint64(l[:])>>2) | 1
-	d.addresses.Add(strings.Clone(ip), h)
-	return h
-}
-
-// maxFound bounds the persons that one identifier or e-mail stands for.
-const maxFound = 1000
-
-// Find returns the handles that an identifier or e-mail stands for, in any namespace.
-func (d *Directory) Find(ctx context.Context, term string) (out []int64, err error) {
-	id, email := d.lookup("id", fold(term)), d.lookup("email", fold(term))
-	err = d.records(ctx, d.index.byLookup(id, email, maxFound), func(_ int64, r *record) error {
-		if r.has(id) || r.has(email) {
-			out = append(out, r.handle)
-		}
-		return nil
-	})
-	slices.Sort(out)
-	return out, err
 }

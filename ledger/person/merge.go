@@ -38,6 +38,7 @@ type pageWork struct {
 	items   []numbered
 	changes []displayRow
 	old     []byte
+	body    []byte // what becomes of it; memory that the next page uses again
 }
 
 func (d *Directory) merge(ctx context.Context, waiting []pending) error {
@@ -132,8 +133,11 @@ func (t *pageTable) file(ctx context.Context, tx *sql.Tx, tenant int64, work []p
 		return sqldb.Translate(err)
 	}
 	defer put.Close()
+	var body []byte
 	for i := range work {
-		body, err := compose(&work[i])
+		work[i].body = body[:0]
+		var err error
+		body, err = compose(&work[i])
 		if err != nil {
 			return err
 		}
@@ -158,11 +162,7 @@ func (t *pageTable) filed(work []pageWork) {
 // since. item returns what to write of each.
 func (t *pageTable) compose(w *pageWork, item func(n numbered, isNew bool) []byte) (out []byte, err error) {
 	fresh := w.items
-	size := len(w.old) + 1
-	for i := range fresh {
-		size += len(fresh[i].body) + 4
-	}
-	out = make([]byte, 0, size)
+	out = w.body
 	put := func(n numbered, isNew bool) {
 		out = appendItem(out, byte(n.number%t.width), item(n, isNew))
 	}

@@ -1,6 +1,7 @@
 package person
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -112,6 +113,14 @@ func (s *sequence) giveBack(b *block) {
 		s.mu.Unlock()
 	}
 	*b = block{}
+}
+
+// after makes a sequence of the numbers that a table does not have yet. The first page stays empty: a number is never 0, nor that of a later profile 1.
+func (s *sequence) after(ctx context.Context, q queryer, tenant int64, t *pageTable) error {
+	last, err := t.last(ctx, q, tenant)
+	t.end, s.width = last+1, t.width
+	s.above(t.end * t.width)
+	return err
 }
 
 // above makes all further numbers larger than n and begin a page.

@@ -221,9 +221,14 @@ func knownPersons(b *testing.B, d *Directory, persons int) {
 func BenchmarkKnownPersonCached(b *testing.B) {
 	d := newBench(b).open(b)
 	b.StopTimer()
-	addPersons(b, d, 0, 100_000, &cpuTime{})
+	addPersons(b, d, 0, 50_000, &cpuTime{})
 	mergeNow(b, d)
-	knownPersons(b, d, 100_000)
+	knownPersons(b, d, 50_000)
+}
+
+func BenchmarkKnownPersonResident(b *testing.B) {
+	_, d, n := million(b)
+	knownPersons(b, d, n)
 }
 
 func BenchmarkKnownPersonStored(b *testing.B) {

@@ -25,7 +25,8 @@ type residentPart struct {
 
 type residentSlot struct {
 	number     uint32 // 0 is nobody
-	generation uint32
+	unsaved    bool   // the place is not to be taken over: nothing else leads from the handle to the secret
+	generation int16
 	handle     int64
 	// scope identifies a person who was read by identity. It is zero for others, who are found by handle only.
 	scope          [lookupSize]byte
@@ -44,17 +45,17 @@ func (t *resident) part(number int64, add bool) *residentPart {
 	return p.Load()
 }
 
-// keep takes up a stored person.
-func (t *resident) keep(e *entry, scope [lookupSize]byte) {
+// keep takes up a person, with the scope if it is known.
+func (t *resident) keep(e *entry, scope [lookupSize]byte, unsaved bool) {
 	p := t.part(e.number, true)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := &p.slots[e.number%residentSlots]
-	if s.number == uint32(e.number) && scope == ([lookupSize]byte{}) {
-		return // more is known already
+	if same := s.number == uint32(e.number); !same && s.unsaved || same && scope == ([lookupSize]byte{}) {
+		return // of the same person more is known already
 	}
 	recent := e.recent.Load()
-	*s = residentSlot{number: uint32(e.number), generation: uint32(e.generation), handle: e.handle, scope: scope, secret: e.secret, display: e.display.Load(),
+	*s = residentSlot{number: uint32(e.number), unsaved: unsaved, generation: int16(e.generation), handle: e.handle, scope: scope, secret: e.secret, display: e.display.Load(),
 		recent: recent, digest: mixed(e.check.Load(), recent)}
 }
 
@@ -89,6 +90,21 @@ func (t *resident) get(number int64) (s residentSlot, ok bool) {
 	defer p.mu.Unlock()
 	s = p.slots[number%residentSlots]
 	return s, s.number == uint32(number)
+}
+
+// secret returns the secret of the person with this number and handle.
+func (t *resident) secret(number, handle int64) (secret evidence.Hash, ok bool) {
+	p := t.part(number, false)
+	if p == nil {
+		return secret, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.slots[number%residentSlots]
+	if s.number != uint32(number) || s.handle != handle {
+		return secret, false
+	}
+	return s.secret, true
 }
 
 // entry makes an entry.

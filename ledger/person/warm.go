@@ -18,22 +18,18 @@ func (d *Directory) Warm(ctx context.Context, want []Wanted) error {
 	persons := map[int64]warmPerson{} // by number
 	profiles := map[int64]int64{}     // number → handle
 	for _, w := range want {
-		switch {
-		case w.Profile == 0:
-			if _, ok := d.byHandle.Get(w.Handle); ok {
-				continue
-			}
-		case w.Profile == firstProfile:
+		if w.Profile != 0 {
 			if _, ok := d.profiles.Get(profileKey{w.Handle, w.Profile}); ok {
 				continue
 			}
-		default:
-			if _, ok := d.profiles.Get(profileKey{w.Handle, w.Profile}); !ok {
-				profiles[w.Profile] = w.Handle
-			}
+		}
+		n, ok := d.handles.number(w.Handle)
+		if !ok {
 			continue
 		}
-		if n, ok := d.handles.number(w.Handle); ok {
+		if w.Profile > firstProfile {
+			profiles[w.Profile] = w.Handle
+		} else if _, ok := d.resident.secret(n, w.Handle); !ok || w.Profile == firstProfile {
 			persons[n] = warmPerson{w.Handle, w.Profile == firstProfile || persons[n].profile}
 		}
 	}
@@ -59,14 +55,14 @@ func (d *Directory) warmPersons(ctx context.Context, persons map[int64]warmPerso
 		if r.handle != w.handle {
 			return nil
 		}
-		e, err := d.entryOf(s, number, r)
+		secret, err := d.opened(s, number, r)
 		if errs.CodeOf(err) == errs.NotFound {
 			return nil
 		}
 		if err != nil || !w.profile {
 			return err
 		}
-		c, err := personCipher(&e.secret)
+		c, err := personCipher(&secret)
 		if err != nil {
 			return err
 		}

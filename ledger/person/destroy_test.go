@@ -1,0 +1,142 @@
+package person
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
+)
+
+// destroy does what erasing a person must do to the directory's tables.
+func destroy(t *testing.T, d *Directory, handle int64) {
+	t.Helper()
+	ctx := context.Background()
+	number, ok := d.handles.number(handle)
+	if !ok {
+		t.Fatal("no such handle")
+	}
+	var out []byte
+	page := number / personsPerPage
+	err := d.personTable.read(ctx, d.db.Read(ctx), d.no, []int64{page}, func(page int64, body []byte) error {
+		return d.personTable.items(page, body, func(n numbered) error {
+			r, err := parseRecord(n.body)
+			if n.number == number {
+				r.secret = nil
+			}
+			out = appendItem(out, byte(n.number%personsPerPage), r.append(nil))
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.db.Write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.Exec(`UPDATE person SET body = $1 WHERE tenant_no = $2 AND page = $3`, out, d.no, page)
+		if n, _ := res.RowsAffected(); n != 1 {
+			t.Fatal("the person is not filed")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDestroyedSecretStaysDestroyed(t *testing.T) {
+	s := newBench(t)
+	d := s.open(t)
+	ctx := context.Background()
+	var late Batch // names the person before it is stored, and commits after it is destroyed
+	if _, err := d.Resolve(ctx, &late, user(1)); err != nil {
+		t.Fatal(err)
+	}
+	h, first := bring(t, d, user(1), "first")
+	neighbour, _ := bring(t, d, user(2), "neighbour")
+	_, second := bring(t, d, user(1), "second")
+	if err := d.Prepare(&late); err != nil {
+		t.Fatal(err)
+	}
+	late.persons.list = nil
+	late = Batch{}
+	mergeNow(t, d)
+	renamed := user(1)
+	renamed.Name = "Later"
+	bring(t, d, renamed, "second") // waits in the journal
+	destroy(t, d, h)
+	gone := func(when string, d *Directory) {
+		t.Helper()
+		if _, err := d.Secret(ctx, h); errs.CodeOf(err) != errs.NotFound {
+			t.Errorf("%s: secret: %v", when, err)
+		}
+		if who, err := d.Describe(ctx, h); errs.CodeOf(err) != errs.NotFound {
+			t.Errorf("%s: %+v, %v", when, who, err)
+		}
+		for _, p := range []int64{first, second} {
+			if b, err := d.ReadProfile(ctx, h, p); errs.CodeOf(err) != errs.NotFound {
+				t.Errorf("%s: profile %d: %q, %v", when, p, b, err)
+			}
+		}
+		if m, err := d.Search(ctx, "", 10); err != nil || len(m) != 0 {
+			t.Errorf("%s: %v, %v", when, m, err)
+		}
+		if m, err := d.Search(ctx, "name", 10); err != nil || len(m) != 1 || m[0].Handle != neighbour {
+			t.Errorf("%s: %v, %v", when, m, err)
+		}
+		if m, err := d.Search(ctx, "later", 10); err != nil || len(m) != 0 {
+			t.Errorf("%s: %v, %v", when, m, err)
+		}
+		var b Batch
+		if err := d.Prefetch(ctx, &b, []Identity{user(1), user(2)}); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+		if _, err := d.Resolve(ctx, &b, user(1)); errs.CodeOf(err) != errs.NotFound || !b.Empty() {
+			t.Errorf("%s: %v", when, err)
+		}
+		if p, err := d.Resolve(ctx, &b, user(2)); err != nil || p.Handle != neighbour {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	gone("with a name in the journal", s.open(t))
+	again := s.open(t)
+	mergeNow(t, again)
+	gone("with the name merged", again)
+	gone("with the name merged, reopened", s.open(t))
+
+	// A row of the journal that holds the whole person once more, as of a batch that named them too.
+	row := journalRows{persons: []numbered{{number(t, d, h), storedRecord(t, d, renamed, h)}}}
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`INSERT INTO person_journal (tenant_no, id, body) VALUES ($1, $2, $3)`, d.no, 1000, row.encode())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone("with the person in the journal", s.open(t))
+	again = s.open(t)
+	mergeNow(t, again)
+	gone("with the person merged again", again)
+	gone("with the person merged again, reopened", s.open(t))
+}
+
+func number(t *testing.T, d *Directory, handle int64) int64 {
+	n, ok := d.handles.number(handle)
+	if !ok {
+		t.Fatal("no such handle")
+	}
+	return n
+}
+
+// storedRecord makes a record with a secret that opens.
+func storedRecord(t *testing.T, d *Directory, id Identity, handle int64) []byte {
+	t.Helper()
+	s := d.sealer()
+	l, scope := d.lookup("id", fold(id.ID)), d.scope(&id)
+	b, err := s.sealPerson(nil, &entry{handle: handle, secret: evidence.Hash{9}}, &unsaved{identity: id}, &record{handle: handle, scope: [8]byte(scope[:]), generation: 1, lookups: l[:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
