@@ -131,7 +131,7 @@ func (e *ocsfEncoder) event() {
 	e.int("time", r.OccurredAt.UnixMilli())
 	e.outcome(r)
 	e.key("message")
-	e.row.scratch = append(e.row.scratch[:0], r.Sentence()...)
+	e.row.scratch = r.AppendSentence(e.row.scratch[:0])
 	e.b = appendQuoted(e.b, e.row.scratch)
 	e.metadata(r)
 	e.actor(r)
