@@ -26,15 +26,19 @@ func (d *Directory) Warm(ctx context.Context, want []Wanted) error {
 			continue
 		}
 		seen[w] = true
-		if w.Profile == 0 {
-			if _, ok := d.byHandle.Get(w.Handle); !ok && d.fresh.handle(w.Handle) == nil {
-				persons = append(persons, w.Handle)
+		if w.Profile != 0 {
+			k := profileKey{w.Handle, w.Profile}
+			if _, ok := d.profiles.Get(k); ok || d.fresh.profile(k) != nil {
+				continue
 			}
-			continue
-		}
-		k := profileKey{w.Handle, w.Profile}
-		if _, ok := d.profiles.Get(k); !ok && d.fresh.profile(k) == nil {
 			owners = append(owners, w.Handle)
+			if w.Profile = 0; seen[w] {
+				continue
+			}
+			seen[w] = true // opening a profile takes the secret
+		}
+		if _, ok := d.byHandle.Get(w.Handle); !ok && d.fresh.handle(w.Handle) == nil {
+			persons = append(persons, w.Handle)
 		}
 	}
 	for ; len(persons) > 0; persons = persons[min(warmRows, len(persons)):] {

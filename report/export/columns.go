@@ -39,6 +39,15 @@ type row struct {
 	scratch    []byte
 }
 
+// row returns the state for rendering the rows of one goroutine.
+func (o *Options) row() row {
+	x := row{clock: clock{loc: o.Location}}
+	if o.Pseudonym != nil {
+		x.pseudonyms = NewPseudonyms(o.Pseudonym.key)
+	}
+	return x
+}
+
 // ComplianceColumns are the columns of a compliance log (mission row A6).
 var ComplianceColumns = []string{"timestamp", "user_id", "action", "resource"}
 
