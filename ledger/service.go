@@ -216,6 +216,9 @@ func (l *Ledger) prepare(ctx context.Context, s *submission, r *Receipt, at []in
 	enc.arena = make([]byte, 0, len(events)*384)
 	s.events = make([]encoded, 0, len(events))
 	places := make([]int, 0, len(events))
+	if err := l.prefetch(ctx, s.t, &s.people, events); err != nil {
+		return nil, err
+	}
 	for i, e := range events {
 		x, err := l.encode(ctx, s.t, enc, &s.people, e, s.period)
 		if err != nil {

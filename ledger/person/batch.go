@@ -3,64 +3,158 @@ package person
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
-	"encoding/json"
-	"strconv"
-	"strings"
 
-	"probity.dev/internal/evidence"
 	"probity.dev/internal/sqldb"
 )
 
 // Batch collects what the directory must store together with a group of events. The zero value is empty. It is not safe for
-// concurrent use.
+// concurrent use, and must not be copied.
 type Batch struct {
-	persons  []*entry
-	seen     map[*entry]bool
-	displays []display
-	profiles []newProfile
+	id      uint64 // given when it makes its first person
+	persons struct {
+		list  []*entry
+		seen  map[*entry]bool // those of list that another batch made
+		block block
+	}
+	profiles struct {
+		list  []newProfile
+		block block
+	}
+	added    map[uint64]int64 // numbers of the new profiles, by digest
+	displays []*display
+	changed  map[*entry]*display
 
-	rows    journalRows // set by Persist
-	journal int64
+	rows    journalRows // set by Prepare
+	body    []byte      // rows, encoded
+	journal int64       // set by Persist
 }
 
 type display struct {
-	entry    *entry
-	identity Identity
+	Identity
+	entry *entry
 }
 
 type newProfile struct {
-	key    profileKey
 	entry  *entry
-	secret evidence.Hash
+	number int64
+	digest uint64
 	body   []byte
 }
 
 // Empty reports whether there is nothing to store.
-func (b *Batch) Empty() bool { return len(b.persons)+len(b.displays)+len(b.profiles) == 0 }
+func (b *Batch) Empty() bool {
+	return len(b.persons.list)+len(b.displays)+len(b.profiles.list) == 0
+}
 
 func (b *Batch) addPerson(e *entry) {
-	if b.seen == nil {
-		b.seen = map[*entry]bool{}
+	p := &b.persons
+	if u := e.unsaved.Load(); u != nil && u.owner == b.id {
+		if !u.listed {
+			u.listed = true
+			p.list = append(p.list, e)
+		}
+		return
 	}
-	if !b.seen[e] {
-		b.seen[e] = true
-		b.persons = append(b.persons, e)
+	if p.seen == nil {
+		p.seen = map[*entry]bool{}
+	}
+	if !p.seen[e] {
+		p.seen[e] = true
+		p.list = append(p.list, e)
 	}
 }
 
 func (b *Batch) addDisplay(e *entry, id Identity) {
-	for i := range b.displays {
-		if b.displays[i].entry == e {
-			b.displays[i].identity = id
-			return
-		}
+	if c := b.changed[e]; c != nil {
+		c.Identity = id
+		return
 	}
-	b.displays = append(b.displays, display{e, id})
+	if b.changed == nil {
+		b.changed = map[*entry]*display{}
+	}
+	c := &display{id, e}
+	b.changed[e] = c
+	b.displays = append(b.displays, c)
 }
 
-// Persist writes the batch in tx, as one row of the journal: the directory's tables are in random order, and a page written for each new person
-// would cost more than the events. Merge files the rows later.
+// Prepare seals what the batch will store. It is the expensive part and needs no transaction. Nothing may be added to the batch afterwards.
+func (d *Directory) Prepare(b *Batch) error {
+	d.newPersons.giveBack(&b.persons.block)
+	d.newProfiles.giveBack(&b.profiles.block)
+	b.rows, b.body = journalRows{}, nil
+	if b.Empty() {
+		return nil
+	}
+	s := d.sealer()
+	defer d.sealers.Put(s)
+	if err := d.preparePersons(b, s); err != nil {
+		return err
+	}
+	for _, u := range b.displays {
+		c, err := personCipher(&u.entry.secret)
+		if err != nil {
+			return err
+		}
+		s.plain = appendIdentity(s.plain[:0], &u.Identity)
+		row := displayRow{number: u.entry.number, display: s.seal(nil, c, sealedDisplay, u.entry.handle, 0, s.plain)}
+		if hasAlias(&u.Identity) {
+			row.alias = d.lookup("email", fold(u.Email))
+		}
+		b.rows.displays = append(b.rows.displays, row)
+	}
+	for _, p := range b.profiles.list {
+		c, err := personCipher(&p.entry.secret)
+		if err != nil {
+			return err
+		}
+		b.rows.profiles = append(b.rows.profiles, numbered{p.number, s.seal(nil, c, sealedProfile, p.entry.handle, p.number, p.body)})
+	}
+	b.body = b.rows.encode()
+	return nil
+}
+
+// preparePersons seals the records of new persons, unless another batch has done so.
+func (d *Directory) preparePersons(b *Batch, s *sealer) error {
+	var slab []byte
+	now := sqldb.Now()
+	list := b.persons.list
+	b.persons.list, b.rows.persons = list[:0], make([]numbered, 0, len(list))
+	for _, e := range list {
+		u := e.unsaved.Load()
+		if u == nil {
+			continue // another batch has stored it meanwhile
+		}
+		u.mu.Lock()
+		if u.record == nil {
+			r := record{handle: e.handle, scope: d.scope(&u.identity), generation: e.generation, created: now}
+			l := d.lookup("id", fold(u.identity.ID))
+			s.lookups = append(s.lookups[:0], l[:]...)
+			if hasAlias(&u.identity) {
+				l = d.lookup("email", fold(u.identity.Email))
+				s.lookups = append(s.lookups, l[:]...)
+			}
+			r.lookups = s.lookups
+			if cap(slab)-len(slab) < 2048 {
+				slab = make([]byte, 0, max(128*len(list), 2048))
+			}
+			from := len(slab)
+			var err error
+			if slab, err = s.sealPerson(slab, e, u, &r); err != nil {
+				u.mu.Unlock()
+				return err
+			}
+			u.record = slab[from:len(slab):len(slab)]
+		}
+		b.persons.list, b.rows.persons = append(b.persons.list, e), append(b.rows.persons, numbered{e.number, u.record})
+		u.mu.Unlock()
+	}
+	return nil
+}
+
+// hasAlias reports whether a person is to be found by e-mail: when that says more than the id.
+func hasAlias(id *Identity) bool { return id.Email != "" && fold(id.Email) != fold(id.ID) }
+
+// Persist writes the batch in tx, as one row of the journal. Merge files it later.
 //
 // Prepare MUST have been called before.
 func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, b *Batch) error {
@@ -68,72 +162,8 @@ func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, b *Batch) error {
 		return nil
 	}
 	b.journal = d.fresh.nextJournal()
-	_, err := tx.ExecContext(ctx, `INSERT INTO person_journal (tenant_no, id, body) VALUES ($1, $2, $3)`, d.no, b.journal, b.rows.encode())
+	_, err := tx.ExecContext(ctx, `INSERT INTO person_journal (tenant_no, id, body) VALUES ($1, $2, $3)`, d.no, b.journal, b.body)
 	return sqldb.Translate(err)
-}
-
-// Prepare seals what the batch will store. It is the expensive part and needs no transaction.
-func (d *Directory) Prepare(b *Batch) error {
-	b.rows = journalRows{}
-	for _, e := range b.persons {
-		if err := d.personRows(&b.rows, e); err != nil {
-			return err
-		}
-	}
-	for _, u := range b.displays {
-		shown, err := d.sealDisplay(u.entry, u.identity)
-		if err != nil {
-			return err
-		}
-		b.rows.displays = append(b.rows.displays, displayRow{u.entry.handle, shown})
-		d.addAlias(&b.rows, u.entry.handle, u.identity)
-	}
-	for _, p := range b.profiles {
-		sealed, err := seal(p.secret, "profile", d.tenant, p.key.handle, p.key.profile, p.body)
-		if err != nil {
-			return err
-		}
-		b.rows.profiles = append(b.rows.profiles, profileRow{p.key, sealed})
-	}
-	return nil
-}
-
-func (d *Directory) personRows(rows *journalRows, e *entry) error {
-	who := e.fresh.Load()
-	if who == nil {
-		return nil // another batch has stored it meanwhile
-	}
-	secret, err := d.keys.Seal(secretLabel(e.handle), e.secret[:])
-	if err != nil {
-		return err
-	}
-	shown, err := d.sealDisplay(e, *who)
-	if err != nil {
-		return err
-	}
-	rows.identifiers = append(rows.identifiers, identifierRow{e.at, e.handle})
-	rows.persons = append(rows.persons, personRow{e.handle, e.generation, sqldb.Now(), secret, shown})
-	d.addAlias(rows, e.handle, *who)
-	return nil
-}
-
-// addAlias adds the row by which a person is found by e-mail, if that says more than the id.
-func (d *Directory) addAlias(rows *journalRows, handle int64, id Identity) {
-	if id.Email == "" || fold(id.Email) == fold(id.ID) {
-		return
-	}
-	r := identifierRow{handle: handle}
-	copy(r.lookup[:], d.lookup("email", fold(id.Email)))
-	binary.BigEndian.PutUint64(r.scope[:], uint64(handle))
-	rows.identifiers = append(rows.identifiers, r)
-}
-
-func (d *Directory) sealDisplay(e *entry, id Identity) ([]byte, error) {
-	plain, err := json.Marshal([4]string{id.Type, id.ID, id.Name, id.Email})
-	if err != nil {
-		return nil, err
-	}
-	return seal(e.secret, "display", d.tenant, e.handle, 0, plain)
 }
 
 // Committed tells the directory that the transaction in which b was persisted has committed.
@@ -141,61 +171,35 @@ func (d *Directory) Committed(b *Batch) {
 	if b.Empty() {
 		return
 	}
-	for _, e := range b.persons {
-		e.persisted.Store(true)
-		if who := e.fresh.Load(); who != nil {
-			d.names.put(e.handle, *who)
+	b.body = nil
+	rows := b.rows
+	rows.persons = make([]numbered, 0, len(b.rows.persons))
+	for i, e := range b.persons.list {
+		if !e.persisted.Load() { // another batch may have stored it, and more may have become of it since
+			rows.persons = append(rows.persons, b.rows.persons[i])
 		}
 	}
-	for _, u := range b.displays {
-		if u.entry.fresh.Load() != nil {
-			u.entry.fresh.Store(&u.identity)
+	d.fresh.add(b.journal, rows)
+	for _, e := range b.persons.list {
+		if e.persisted.Swap(true) {
+			continue
 		}
-		u.entry.display.Store(displayDigest(u.identity))
-		d.names.put(u.entry.handle, u.identity)
-	}
-	for _, p := range b.profiles {
-		d.profiles.Add(p.key, p.body)
-		p.entry.recent.Store(p.key.profile)
-	}
-	d.fresh.committed(b)
-}
-
-// writer inserts many rows with few statements: a batch may hold thousands, and each statement costs more than a row.
-type writer struct {
-	ctx context.Context
-	tx  *sql.Tx
-}
-
-// rowsPerInsert keeps a statement's parameters below every database's limit.
-const rowsPerInsert = 100
-
-// insert adds rows of width values each, leaving alone what is there.
-func (w *writer) insert(into string, width int, values []any) error {
-	for len(values) > 0 {
-		rows := min(rowsPerInsert, len(values)/width)
-		if _, err := w.tx.ExecContext(w.ctx, insertText(into, width, rows), values[:rows*width]...); err != nil {
-			return sqldb.Translate(err)
+		u := e.unsaved.Load()
+		if r, err := parseRecord(u.record); err == nil { // it was made by this process
+			d.index.addRecord(e.number, &r)
 		}
-		values = values[rows*width:]
+		d.names.put(e.handle, &u.identity, false)
+		e.unsaved.Store(nil)
 	}
-	return nil
-}
-
-func insertText(into string, width, rows int) string {
-	var b strings.Builder
-	b.WriteString("INSERT INTO " + into + " VALUES ")
-	for i := range rows * width {
-		switch {
-		case i%width > 0:
-			b.WriteString(", $")
-		case i > 0:
-			b.WriteString("), ($")
-		default:
-			b.WriteString("($")
+	for i, u := range b.displays {
+		if alias := b.rows.displays[i].alias; alias != ([lookupSize]byte{}) {
+			d.index.addAlias(u.entry.number, alias)
 		}
-		b.WriteString(strconv.Itoa(i + 1))
+		u.entry.display.Store(d.displayDigest(u.Name, u.Email))
+		d.names.put(u.entry.handle, &u.Identity, true)
 	}
-	b.WriteString(") ON CONFLICT DO NOTHING")
-	return b.String()
+	for _, p := range b.profiles.list {
+		d.numbers.Add(p.digest, p.number)
+		p.entry.use(p.digest, p.number)
+	}
 }

@@ -2,8 +2,8 @@ package person
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"sync"
 
@@ -13,131 +13,63 @@ import (
 
 // journalRows are new rows of the directory's tables. They are sealed already: the journal reveals no more than the tables do.
 type journalRows struct {
-	identifiers []identifierRow
-	persons     []personRow
-	profiles    []profileRow
-	displays    []displayRow
+	persons  []numbered
+	profiles []numbered
+	displays []displayRow
 }
 
-type identifierRow struct {
-	scopeID
-	handle int64
-}
-
-type personRow struct {
-	handle, generation, createdAt int64
-	secret, display               []byte
-}
-
-type profileRow struct {
-	key  profileKey
-	body []byte
-}
-
+// displayRow is a person's newer identity, and the look-up of the e-mail in it, zero when there is none.
 type displayRow struct {
-	handle  int64
+	number  int64
+	alias   [lookupSize]byte
 	display []byte
 }
 
-const journalFormat = 1
+func (r *journalRows) len() int { return len(r.persons) + len(r.profiles) + len(r.displays) }
 
-// encode writes the rows as one blob: format, then for each of the four kinds a count and the rows, numbers as uvarints, blobs after their length.
+const journalFormat = 2
+
+// encode writes the rows as one blob: format, then for each of the three kinds a count and the rows: the number, for a display the look-up of its e-mail (16), the body after its length. Numbers,
+// counts and lengths are uvarints.
 func (r *journalRows) encode() []byte {
-	b := []byte{journalFormat}
-	num := func(n int64) { b = binary.AppendUvarint(b, uint64(n)) }
-	blob := func(x []byte) {
-		num(int64(len(x)))
-		b = append(b, x...)
+	size := 64
+	for _, list := range [...][]numbered{r.persons, r.profiles} {
+		for _, n := range list {
+			size += len(n.body) + 8
+		}
 	}
-	num(int64(len(r.identifiers)))
-	for i := range r.identifiers {
-		b = append(append(b, r.identifiers[i].lookup[:]...), r.identifiers[i].scope[:]...)
-		num(r.identifiers[i].handle)
+	b := append(make([]byte, 0, size), journalFormat)
+	for _, list := range [...][]numbered{r.persons, r.profiles} {
+		b = binary.AppendUvarint(b, uint64(len(list)))
+		for _, n := range list {
+			b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(n.number)), uint64(len(n.body)))
+			b = append(b, n.body...)
+		}
 	}
-	num(int64(len(r.persons)))
-	for i := range r.persons {
-		p := &r.persons[i]
-		num(p.handle)
-		num(p.generation)
-		num(p.createdAt)
-		blob(p.secret)
-		blob(p.display)
-	}
-	num(int64(len(r.profiles)))
-	for i := range r.profiles {
-		num(r.profiles[i].key.handle)
-		num(r.profiles[i].key.profile)
-		blob(r.profiles[i].body)
-	}
-	num(int64(len(r.displays)))
-	for i := range r.displays {
-		num(r.displays[i].handle)
-		blob(r.displays[i].display)
+	b = binary.AppendUvarint(b, uint64(len(r.displays)))
+	for _, x := range r.displays {
+		b = append(binary.AppendUvarint(b, uint64(x.number)), x.alias[:]...)
+		b = append(binary.AppendUvarint(b, uint64(len(x.display))), x.display...)
 	}
 	return b
 }
 
-var errJournal = errors.New("the journal of persons is damaged")
-
-type journalReader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *journalReader) num() int64 {
-	n, k := binary.Uvarint(r.b)
-	if k <= 0 || n > 1<<63-1 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[k:]
-	return int64(n)
-}
-
-func (r *journalReader) bytes(n int64) []byte {
-	if r.bad || n < 0 || n > int64(len(r.b)) {
-		r.bad = true
-		return nil
-	}
-	out := r.b[:n:n]
-	r.b = r.b[n:]
-	return out
-}
-
-func (r *journalReader) count() int64 {
-	if n := r.num(); n <= int64(len(r.b)) {
-		return n
-	}
-	r.bad = true
-	return 0
-}
+var errJournal = errs.New(errs.Internal, "the journal of persons is damaged")
 
 func decodeJournal(b []byte) (rows journalRows, err error) {
 	if len(b) == 0 || b[0] != journalFormat {
 		return rows, errJournal
 	}
-	r := &journalReader{b: b[1:]}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		var x identifierRow
-		copy(x.lookup[:], r.bytes(16))
-		copy(x.scope[:], r.bytes(8))
-		x.handle = r.num()
-		rows.identifiers = append(rows.identifiers, x)
+	r := &reader{b: b[1:]}
+	for _, list := range [...]*[]numbered{&rows.persons, &rows.profiles} {
+		for n := r.count(); n > 0 && !r.bad; n-- {
+			*list = append(*list, numbered{r.num(), r.blob()})
+		}
 	}
 	for n := r.count(); n > 0 && !r.bad; n-- {
-		x := personRow{handle: r.num(), generation: r.num(), createdAt: r.num()}
-		x.secret = r.bytes(r.num())
-		x.display = r.bytes(r.num())
-		rows.persons = append(rows.persons, x)
-	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		x := profileRow{key: profileKey{r.num(), r.num()}}
-		x.body = r.bytes(r.num())
-		rows.profiles = append(rows.profiles, x)
-	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		x := displayRow{handle: r.num()}
-		x.display = r.bytes(r.num())
+		x := displayRow{number: r.num()}
+		copy(x.alias[:], r.bytes(lookupSize))
+		x.display = r.blob()
 		rows.displays = append(rows.displays, x)
 	}
 	if r.bad || len(r.b) > 0 {
@@ -146,69 +78,58 @@ func decodeJournal(b []byte) (rows journalRows, err error) {
 	return rows, nil
 }
 
-// fresh holds what is in the journal, or about to be, and not yet in the tables. It is never evicted: until the merge, the tables do not know these persons.
+// pending is a committed row of the journal.
+type pending struct {
+	id   int64
+	rows journalRows
+}
+
+// fresh holds what is in the journal and not yet in the tables, sealed as there. It is never evicted: until the merge, the tables do not know it.
 type fresh struct {
-	mu       sync.RWMutex
-	entries  map[int64]*entry
-	scopes   map[scopeID]*entry
-	lookups  map[[16]byte][]int64
-	profiles map[profileKey][]byte
-	rows     journalRows
-	journal  int64 // newest id given
-	durable  int64 // newest id whose transaction has committed
-	since    int64 // when the oldest row came, microseconds; 0 when there is none
+	mu      sync.RWMutex
+	people  map[int64][]byte
+	bodies  map[int64][]byte       // of profiles
+	changes map[int64][]displayRow // newer identities of persons, oldest first
+	waiting []pending
+	items   int   // in waiting
+	journal int64 // newest id given
+	since   int64 // when the oldest row came, microseconds; 0 when there is none
 }
 
-func (f *fresh) add(e *entry) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.entries == nil {
-		f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[scopeID]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
-	}
-	f.entries[e.handle] = e
-	f.scopes[e.at] = e
+// newer is what fresh has of a person.
+type newer struct {
+	body    []byte
+	changes []displayRow
 }
 
-func (f *fresh) byScope(at scopeID) *entry {
+// persons returns what there is of each of the numbers.
+func (f *fresh) persons(numbers []int64) []newer {
+	out := make([]newer, len(numbers))
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.scopes[at]
-}
-
-func (f *fresh) handle(h int64) *entry {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.entries[h]
-}
-
-func (f *fresh) profile(k profileKey) []byte {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.profiles[k]
-}
-
-// find returns the handles of stored identifiers.
-func (f *fresh) find(lookups ...[]byte) []int64 {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	var out []int64
-	for _, l := range lookups {
-		out = append(out, f.lookups[[16]byte(l)]...)
+	for i, n := range numbers {
+		out[i] = newer{f.people[n], f.changes[n]}
 	}
 	return out
 }
 
-// stored returns the entries that are durable.
-func (f *fresh) stored() []*entry {
+// everyone returns the numbers of all persons who are new or have changed.
+func (f *fresh) everyone() []int64 {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	var out []*entry
-	for _, e := range f.entries {
-		if e.persisted.Load() {
-			out = append(out, e)
+	out := keysOf(f.people)
+	for n := range f.changes {
+		if f.people[n] == nil {
+			out = append(out, n)
 		}
 	}
 	return out
+}
+
+func (f *fresh) profile(number int64) []byte {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.bodies[number]
 }
 
 func (f *fresh) nextJournal() int64 {
@@ -218,31 +139,79 @@ func (f *fresh) nextJournal() int64 {
 	return f.journal
 }
 
-func (f *fresh) committed(b *Batch) {
+// add takes up a row of the journal that is durable.
+func (f *fresh) add(id int64, rows journalRows) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.entries == nil {
-		f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[scopeID]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
+	if f.people == nil {
+		f.people, f.bodies, f.changes = map[int64][]byte{}, map[int64][]byte{}, map[int64][]displayRow{}
 	}
-	for _, p := range b.profiles {
-		f.profiles[p.key] = p.body
+	for _, n := range rows.persons {
+		f.people[n.number] = n.body
 	}
-	f.durable = max(f.durable, b.journal)
-	f.append(b.rows)
-}
-
-func (f *fresh) append(rows journalRows) {
-	for _, r := range rows.identifiers {
-		if !slices.Contains(f.lookups[r.lookup], r.handle) {
-			f.lookups[r.lookup] = append(f.lookups[r.lookup], r.handle)
-		}
+	for _, n := range rows.profiles {
+		f.bodies[n.number] = n.body
 	}
-	f.rows.identifiers = append(f.rows.identifiers, rows.identifiers...)
-	f.rows.persons = append(f.rows.persons, rows.persons...)
-	f.rows.profiles = append(f.rows.profiles, rows.profiles...)
-	f.rows.displays = append(f.rows.displays, rows.displays...)
+	for _, x := range rows.displays {
+		f.changes[x.number] = append(f.changes[x.number], x)
+	}
+	f.waiting = append(f.waiting, pending{id, rows})
+	f.items += rows.len()
 	if f.since == 0 {
 		f.since = sqldb.Now()
+	}
+}
+
+// take returns the oldest waiting rows, some mergeChunk of them, when there are enough or they are old enough.
+func (f *fresh) take() []pending {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.items == 0 || f.items < mergeChunk && sqldb.Now()-f.since < mergeAfter {
+		return nil
+	}
+	n, items := 0, 0
+	for n < len(f.waiting) && items < mergeChunk {
+		items += f.waiting[n].rows.len()
+		n++
+	}
+	out := f.waiting[:n:n]
+	f.waiting = f.waiting[n:]
+	f.items -= items
+	if len(f.waiting) == 0 {
+		f.since = 0
+	}
+	return out
+}
+
+// putBack undoes take.
+func (f *fresh) putBack(p []pending) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting = append(p, f.waiting...)
+	for i := range p {
+		f.items += p[i].rows.len()
+	}
+	f.since = 1
+}
+
+// forget drops what the tables now have.
+func (f *fresh) forget(p []pending) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range p {
+		for _, n := range p[i].rows.persons {
+			delete(f.people, n.number)
+		}
+		for _, n := range p[i].rows.profiles {
+			delete(f.bodies, n.number)
+		}
+		for _, x := range p[i].rows.displays {
+			if left := f.changes[x.number][1:]; len(left) > 0 {
+				f.changes[x.number] = left
+			} else {
+				delete(f.changes, x.number)
+			}
+		}
 	}
 }
 
@@ -253,64 +222,65 @@ func (d *Directory) loadJournal(ctx context.Context) error {
 		return sqldb.Translate(err)
 	}
 	defer rows.Close()
-	f := &d.fresh
-	f.entries, f.scopes, f.lookups, f.profiles = map[int64]*entry{}, map[scopeID]*entry{}, map[[16]byte][]int64{}, map[profileKey][]byte{}
 	for rows.Next() {
-		var body []byte
-		if err := rows.Scan(&f.journal, &body); err != nil {
-			return err
+		var id int64
+		var body sql.RawBytes
+		if err := rows.Scan(&id, &body); err != nil {
+			return sqldb.Translate(err)
 		}
 		r, err := decodeJournal(append([]byte(nil), body...))
 		if err == nil {
-			err = d.reopen(r)
+			err = d.reopen(&r)
 		}
 		if err != nil {
-			return errs.Wrap(errs.Internal, err, "the directory of persons cannot be read")
+			return err
 		}
+		d.fresh.journal = id
+		d.fresh.add(id, r)
 	}
-	return sqldb.Translate(rows.Err())
+	if err := rows.Err(); err != nil {
+		return sqldb.Translate(err)
+	}
+	return d.dropStored(ctx)
 }
 
-func (d *Directory) reopen(r journalRows) error {
-	f := &d.fresh
-	for _, p := range r.persons {
-		e := &entry{handle: p.handle, generation: p.generation}
-		id, err := d.openEntry(e, p.secret, p.display)
+// dropStored forgets rows of the journal for persons who are in the tables already: another batch named them too, and was merged. What has been done to the stored
+// one since, up to destroying the secret, counts.
+func (d *Directory) dropStored(ctx context.Context) error {
+	var pages []int64
+	for n := range d.fresh.people {
+		if p := n / personsPerPage; p < d.personTable.end {
+			pages = append(pages, p)
+		}
+	}
+	slices.Sort(pages)
+	return d.personTable.read(ctx, d.db.Read(ctx), d.no, slices.Compact(pages), func(page int64, body []byte) error {
+		return d.personTable.items(page, body, func(n numbered) error {
+			delete(d.fresh.people, n.number)
+			return nil
+		})
+	})
+}
+
+// reopen makes rows of the journal findable.
+func (d *Directory) reopen(rows *journalRows) error {
+	for _, n := range rows.persons {
+		r, err := parseRecord(n.body)
 		if err != nil {
 			return err
 		}
-		e.fresh.Store(&id)
-		e.persisted.Store(true)
-		f.entries[p.handle] = e
+		if d.fresh.people[n.number] == nil { // another batch may have named the person too
+			d.index.addRecord(n.number, &r)
+		}
+		d.newPersons.above(n.number)
 	}
-	for _, i := range r.identifiers {
-		// An alias has its handle as scope, and is no way to the entry by identity.
-		if e := f.entries[i.handle]; e != nil && binary.BigEndian.Uint64(i.scope[:]) != uint64(i.handle) {
-			e.at = i.scopeID
-			f.scopes[e.at] = e
-			d.known.add(e.at)
+	for _, n := range rows.profiles {
+		d.newProfiles.above(n.number)
+	}
+	for _, x := range rows.displays {
+		if x.alias != ([lookupSize]byte{}) {
+			d.index.addAlias(x.number, x.alias)
 		}
 	}
-	for _, x := range r.displays {
-		if e := f.entries[x.handle]; e != nil {
-			id, err := d.openDisplay(e.handle, e.secret, x.display)
-			if err != nil {
-				return err
-			}
-			e.fresh.Store(&id)
-			e.display.Store(displayDigest(id))
-		}
-	}
-	for _, p := range r.profiles {
-		secret, err := d.Secret(context.Background(), p.key.handle)
-		if err != nil {
-			continue // erased meanwhile; its rows go nowhere
-		}
-		if f.profiles[p.key], err = open(secret, "profile", d.tenant, p.key.handle, p.key.profile, p.body); err != nil {
-			return err
-		}
-	}
-	f.append(r)
-	f.durable = f.journal
 	return nil
 }

@@ -3,11 +3,13 @@ package person
 import (
 	"bytes"
 	"context"
+	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
 
-	"probity.dev/internal/sqldb"
+	"probity.dev/internal/errs"
 )
 
 // Match is a person found by part of a name, e-mail or id.
@@ -16,37 +18,73 @@ type Match struct {
 	Identity Identity
 }
 
-// nameIndex finds people by part of a name. It is an in-memory copy of the directory's decrypted display values, one case-folded text with a line for
-// each person, because a stored index of names would be personal data outside the persons' keys. A million persons take some 60 MB and
+// nameIndex finds people by part of a name. It is an in-memory copy of the directory's decrypted display values, case-folded text with a line for
+// each person, because a stored index of names would be personal data outside the persons' keys. It is made when first asked for. A million persons take some 60 MB and
 // a search some 30 ms.
 type nameIndex struct {
+	loading sync.Mutex // one goroutine makes the index
+
 	mu     sync.RWMutex
-	loaded bool
+	state  nameState
+	blocks []*nameBlock // the last one grows
+	moved  map[int64]nameLine
+}
+
+type nameState int
+
+const (
+	namesUnknown nameState = iota
+	namesLoading           // lines are added already, and count more than what is being read
+	namesReady
+)
+
+// nameBlock is a run of lines.
+type nameBlock struct {
 	text   []byte // folded "name\x01email\x01id\n" ...
 	starts []int32
 	handle []int64
-	at     map[int64]int // handle → index in starts of its current line
 }
 
-func (x *nameIndex) put(handle int64, id Identity) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.loaded {
-		x.add(handle, id)
-	}
-}
+const nameBlockBytes = 1 << 20
 
-func (x *nameIndex) add(handle int64, id Identity) {
-	x.at[handle] = len(x.starts)
+// nameLine is where a line stands. A person has one who was seen under several names, or while the index was being made: only that line counts.
+type nameLine struct{ block, line int }
+
+var oneLine = strings.NewReplacer("\n", " ", "\x01", " ")
+
+func (x *nameBlock) add(handle int64, id *Identity) {
 	x.starts = append(x.starts, int32(len(x.text)))
 	x.handle = append(x.handle, handle)
 	for i, s := range [...]string{id.Name, id.Email, id.ID} {
 		if i > 0 {
 			x.text = append(x.text, 1)
 		}
-		x.text = append(x.text, strings.ToLower(strings.NewReplacer("\n", " ", "\x01", " ").Replace(s))...)
+		x.text = append(x.text, strings.ToLower(oneLine.Replace(s))...)
 	}
 	x.text = append(x.text, '\n')
+}
+
+// put adds a person, or with again one who may be there already.
+func (x *nameIndex) put(handle int64, id *Identity, again bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.state == namesUnknown {
+		return
+	}
+	x.add(handle, id, again || x.state == namesLoading)
+}
+
+func (x *nameIndex) add(handle int64, id *Identity, again bool) {
+	n := len(x.blocks)
+	if n == 0 || len(x.blocks[n-1].text) >= nameBlockBytes {
+		x.blocks = append(x.blocks, &nameBlock{})
+		n++
+	}
+	b := x.blocks[n-1]
+	b.add(handle, id)
+	if again {
+		x.moved[handle] = nameLine{n - 1, len(b.starts) - 1}
+	}
 }
 
 // Search returns up to limit persons whose name, e-mail or id contains part, without regard to case: those that begin with it first, then the rest,
@@ -55,25 +93,29 @@ func (d *Directory) Search(ctx context.Context, part string, limit int) ([]Match
 	if err := d.loadNames(ctx); err != nil {
 		return nil, err
 	}
-	needle := []byte(fold(part))
-	if len(needle) == 0 {
+	needle := fold(part)
+	if needle == "" {
 		return nil, nil
 	}
-	handles := d.names.search(needle, 20*limit)
-	out := make([]Match, 0, len(handles))
-	for _, h := range handles {
-		e, err := d.entry(ctx, h)
-		if err != nil {
-			continue // erased between the two look-ups
+	var out []Match
+	var numbers []int64
+	for _, h := range d.names.search([]byte(needle), 20*limit) {
+		if n, ok := d.handles.number(h); ok {
+			numbers = append(numbers, n)
 		}
-		who, err := d.who(ctx, e)
-		if err != nil {
-			continue
-		}
-		out = append(out, Match{h, who})
 	}
+	s := d.sealer()
+	defer d.sealers.Put(s)
+	err := d.records(ctx, numbers, func(_ int64, r *record) error {
+		who, err := s.openIdentity(r)
+		if errs.CodeOf(err) == errs.NotFound {
+			return nil // erased between the two look-ups
+		}
+		out = append(out, Match{r.handle, who})
+		return err
+	})
 	prefix := func(m Match) bool {
-		return strings.HasPrefix(strings.ToLower(m.Identity.Name), string(needle)) || strings.HasPrefix(strings.ToLower(m.Identity.Email), string(needle))
+		return strings.HasPrefix(strings.ToLower(m.Identity.Name), needle) || strings.HasPrefix(strings.ToLower(m.Identity.Email), needle)
 	}
 	sort.SliceStable(out, func(i, j int) bool {
 		if pi, pj := prefix(out[i]), prefix(out[j]); pi != pj {
@@ -81,60 +123,152 @@ func (d *Directory) Search(ctx context.Context, part string, limit int) ([]Match
 		}
 		return out[i].Identity.Name < out[j].Identity.Name
 	})
-	return out[:min(limit, len(out))], nil
+	return out[:min(limit, len(out))], err
 }
 
 func (x *nameIndex) search(needle []byte, limit int) []int64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	var out []int64
-	for pos := 0; pos < len(x.text) && len(out) < limit; {
-		i := bytes.Index(x.text[pos:], needle)
-		if i < 0 {
-			break
+	for n, b := range x.blocks {
+		for pos := 0; pos < len(b.text) && len(out) < limit; {
+			i := bytes.Index(b.text[pos:], needle)
+			if i < 0 {
+				break
+			}
+			line := sort.Search(len(b.starts), func(k int) bool { return int(b.starts[k]) > pos+i }) - 1
+			if at, ok := x.moved[b.handle[line]]; !ok || at == (nameLine{n, line}) {
+				out = append(out, b.handle[line])
+			}
+			if line+1 >= len(b.starts) {
+				break
+			}
+			pos = int(b.starts[line+1])
 		}
-		line := sort.Search(len(x.starts), func(k int) bool { return int(x.starts[k]) > pos+i }) - 1
-		if h := x.handle[line]; x.at[h] == line {
-			out = append(out, h)
-		}
-		if line+1 >= len(x.starts) {
-			break
-		}
-		pos = int(x.starts[line+1])
 	}
 	return out
 }
 
+// loadNames makes the index, on all processors. Appends go on meanwhile.
 func (d *Directory) loadNames(ctx context.Context) error {
 	x := &d.names
+	x.loading.Lock()
+	defer x.loading.Unlock()
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.loaded {
+	ready := x.state == namesReady
+	if !ready {
+		x.state, x.blocks, x.moved = namesLoading, nil, map[int64]nameLine{}
+	}
+	x.mu.Unlock()
+	if ready {
 		return nil
 	}
-	x.text, x.starts, x.handle, x.at = nil, nil, nil, map[int64]int{}
-	rows, err := d.db.Read(ctx).QueryContext(ctx, `SELECT handle, secret, display FROM person WHERE tenant_no = $1 AND secret IS NOT NULL`, d.no)
-	if err != nil {
-		return sqldb.Translate(err)
+	// Whoever is in none of the tables is taken first: between the two looks persons go from there into the tables, and not the other way.
+	if err := d.nameFresh(ctx); err != nil {
+		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var e entry
-		var secret, display []byte
-		if err := rows.Scan(&e.handle, &secret, &display); err != nil {
-			return err
+	blocks, err := d.nameStored(ctx)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	// Lines keep their places; so those that were read go behind, and new ones into a block of their own.
+	x.blocks = append(append(x.blocks, blocks...), &nameBlock{})
+	x.state = namesReady
+	return nil
+}
+
+func (d *Directory) nameFresh(ctx context.Context) error {
+	s := d.sealer()
+	defer d.sealers.Put(s)
+	return d.records(ctx, d.fresh.everyone(), func(_ int64, r *record) error {
+		who, err := s.openIdentity(r)
+		if errs.CodeOf(err) == errs.NotFound {
+			return nil
 		}
-		id, err := d.openEntry(&e, secret, display)
 		if err != nil {
 			return err
 		}
-		x.add(e.handle, id)
+		d.names.mu.Lock()
+		defer d.names.mu.Unlock()
+		if _, newer := d.names.moved[r.handle]; !newer {
+			d.names.add(r.handle, &who, true)
+		}
+		return nil
+	})
+}
+
+// namePages is how many pages are opened at a time, and make a block: some megabyte of text.
+const namePages = 1024
+
+// nameStored reads all pages and opens them on all processors.
+func (d *Directory) nameStored(ctx context.Context) ([]*nameBlock, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var blocks []*nameBlock
+	work := make(chan []numbered, runtime.GOMAXPROCS(0))
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			s := d.sealer()
+			defer d.sealers.Put(s)
+			for pages := range work {
+				b := &nameBlock{}
+				if err := d.namePages(s, pages, b); err != nil {
+					stop(err)
+				}
+				mu.Lock()
+				blocks = append(blocks, b)
+				mu.Unlock()
+			}
+		})
 	}
-	for _, e := range d.fresh.stored() {
-		if who := e.fresh.Load(); who != nil {
-			x.add(e.handle, *who)
+	var pages []numbered
+	send := func() error {
+		select {
+		case work <- pages:
+			pages = nil
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
-	x.loaded = rows.Err() == nil
-	return sqldb.Translate(rows.Err())
+	err := d.personTable.all(ctx, d.db.Read(ctx), d.no, func(page int64, body []byte) error {
+		if pages = append(pages, numbered{page, slices.Clone(body)}); len(pages) < namePages {
+			return nil
+		}
+		return send()
+	})
+	if err == nil {
+		err = send()
+	}
+	close(work)
+	wg.Wait()
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return blocks, err
+}
+
+func (d *Directory) namePages(s *sealer, pages []numbered, b *nameBlock) error {
+	for _, p := range pages {
+		err := d.personTable.items(p.number, p.body, func(n numbered) error {
+			r, err := parseRecord(n.body)
+			if err != nil {
+				return err
+			}
+			who, err := s.openIdentity(&r)
+			if errs.CodeOf(err) == errs.NotFound {
+				return nil
+			}
+			b.add(r.handle, &who)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

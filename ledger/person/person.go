@@ -1,11 +1,8 @@
 package person
 
 import (
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"probity.dev/internal/evidence"
@@ -20,11 +17,6 @@ type Identity struct {
 	Email     string
 }
 
-// key is the identifying part of an Identity.
-type key struct{ namespace, typ, id string }
-
-func (i Identity) key() key { return key{i.Namespace, i.Type, i.ID} }
-
 // Person is a directory entry as encoding needs it.
 type Person struct {
 	Handle     int64
@@ -34,65 +26,79 @@ type Person struct {
 }
 
 // entry is the cached state of a directory entry. It is shared by all submissions that name the person. There may be a quarter of a million of
-// them, so it holds no more than encoding needs.
+// them, so it holds no more than encoding needs, and few pointers.
 type entry struct {
 	handle     int64
-	secret     evidence.Hash
+	number     int64
 	generation int64
-	key        key
-	at         scopeID
-	// fresh is the identity of an entry that the tables do not have yet; nil later, when it is read from there.
-	fresh atomic.Pointer[Identity]
+	secret     evidence.Hash
+	// text is namespace, type and id without a gap, and typeAt and idAt where the latter two begin. It is empty when the entry was read by its handle.
+	text         string
+	typeAt, idAt uint32
+	// unsaved is set until the entry is persisted.
+	unsaved atomic.Pointer[unsaved]
 	// persisted is false until a transaction that inserted the entry has committed.
 	persisted atomic.Bool
-	// display is a digest of the identity stored last, so that a changed name or e-mail is noticed.
+	// added counts the profiles beyond the first that were added since the entry was read.
+	added atomic.Int32
+	// display is a digest of name and e-mail as last stored, so that a changed one is noticed.
 	display atomic.Uint64
-	// profiles counts the stored profiles; recent is the one used last, which most events of a person have again.
-	profiles atomic.Int32
-	recent   atomic.Int64
+	// recent is the number of the profile used last, which most events of a person have again, and check the digest of its body, mixed with the number:
+	// the two are not written at once.
+	recent, check atomic.Uint64
 }
 
-// scopeID is where an entry stands in the table of identifiers: the look-up of its id and its scope.
-type scopeID struct {
-	lookup [16]byte
-	scope  [8]byte
+// unsaved is what is known of a person who is not stored yet.
+type unsaved struct {
+	identity Identity
+	// owner is the batch that made the entry, and listed whether that batch has it among its persons; both are for the goroutine of the batch.
+	owner  uint64
+	listed bool
+
+	mu sync.Mutex
+	// profile is the body of the person's first profile, if any. It is fixed, like all the rest, when record has been made.
+	profile []byte
+	// record is what is stored, the same for all batches that name the person before one of them has committed.
+	record []byte
 }
 
 func (e *entry) person() Person {
 	return Person{Handle: e.handle, Secret: e.secret, Generation: e.generation, entry: e}
 }
 
-func newHandle() int64 {
-	var b [8]byte
-	for {
-		rand.Read(b[:]) //nolint:errcheck // never fails
-		// 53 bits: every JSON reader keeps such a number exact.
-		if h := int64(binary.BigEndian.Uint64(b[:]) >> 11); h > 0 {
-			return h
-		}
-	}
+// is reports whether the entry has this namespace, type and id.
+func (e *entry) is(id *Identity) bool {
+	t := e.text
+	return len(t) == len(id.Namespace)+len(id.Type)+len(id.ID) && int(e.typeAt) == len(id.Namespace) && int(e.idAt) == len(id.Namespace)+len(id.Type) &&
+		t[:e.typeAt] == id.Namespace && t[e.typeAt:e.idAt] == id.Type && t[e.idAt:] == id.ID
 }
 
-// lookup is the blind index of an identifier or alias under the tenant's directory key.
-func (d *Directory) lookup(kind string, parts ...string) []byte {
-	m := hmac.New(sha256.New, d.key[:])
-	var n [4]byte
-	for _, p := range append([]string{kind}, parts...) {
-		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
-		m.Write(n[:])
-		m.Write([]byte(p))
+// name copies the identity out of the event that it was read from, which must not stay in memory for its sake, and makes the entry answer to it.
+func (e *entry) name(id *Identity) Identity {
+	all := strings.Join([]string{id.Namespace, id.Type, id.ID, id.Name, id.Email}, "")
+	a := len(id.Namespace)
+	b := a + len(id.Type)
+	c := b + len(id.ID)
+	d := c + len(id.Name)
+	e.text, e.typeAt, e.idAt = all[:c], uint32(a), uint32(b)
+	return Identity{Namespace: all[:a], Type: all[a:b], ID: all[b:c], Name: all[c:d], Email: all[d:]}
+}
+
+// mixed ties a body's digest to a profile's number.
+func mixed(digest, number uint64) uint64 { return digest ^ number*0x9e3779b97f4a7c15 }
+
+func (e *entry) use(digest uint64, number int64) {
+	e.check.Store(mixed(digest, uint64(number)))
+	e.recent.Store(uint64(number))
+}
+
+// used returns the number of the profile used last if its body has this digest, 0 otherwise.
+func (e *entry) used(digest uint64) int64 {
+	if n := e.recent.Load(); n != 0 && e.check.Load() == mixed(digest, n) {
+		return int64(n)
 	}
-	return m.Sum(nil)[:16]
+	return 0
 }
 
 // fold is how identifiers and e-mails are compared by people: without regard to case and surrounding space.
 func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
-
-func displayDigest(i Identity) uint64 {
-	h := sha256.New()
-	for _, p := range []string{i.Type, i.ID, i.Name, i.Email} {
-		h.Write([]byte(p))
-		h.Write([]byte{0})
-	}
-	return binary.BigEndian.Uint64(h.Sum(nil))
-}

@@ -168,11 +168,33 @@ func TestNobodyIsFoundAcrossTenants(t *testing.T) {
 }
 
 func FuzzJournal(f *testing.F) {
-	r := journalRows{identifiers: []identifierRow{{handle: 3}}, persons: []personRow{{1, 2, 3, []byte("s"), []byte("d")}}, profiles: []profileRow{{profileKey{1, 2}, []byte("b")}}, displays: []displayRow{{1, []byte("x")}}}
+	r := journalRows{persons: []numbered{{1, []byte("p")}}, profiles: []numbered{{2, []byte("b")}}, displays: []displayRow{{1, [16]byte{7}, []byte("x")}}}
 	f.Add(r.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := decodeJournal(b); err == nil {
 			if _, err := decodeJournal(r.encode()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func FuzzPage(f *testing.F) {
+	r := record{handle: 5, scope: [8]byte{1}, generation: 1, created: 2, lookups: make([]byte, 32), secret: []byte("s"), base: []byte("b"), display: []byte("d")}
+	f.Add(appendItem(nil, 3, r.append(nil)))
+	table := pageTable{width: 8}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var again []byte
+		err := table.items(1, b, func(n numbered) error {
+			r, err := parseRecord(n.body)
+			if err != nil {
+				return err
+			}
+			again = appendItem(again, byte(n.number%8), r.append(nil))
+			return nil
+		})
+		if err == nil && len(again) > 0 {
+			if err := table.items(1, again, func(n numbered) error { _, err := parseRecord(n.body); return err }); err != nil {
 				t.Fatal(err)
 			}
 		}

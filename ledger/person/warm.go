@@ -2,11 +2,10 @@ package person
 
 import (
 	"context"
-	"strconv"
-	"strings"
+	"slices"
 
 	"probity.dev/internal/errs"
-	"probity.dev/internal/sqldb"
+	"probity.dev/internal/evidence"
 )
 
 // Wanted names a person whose secret will be asked for, or, with Profile, one of their profiles.
@@ -14,104 +13,131 @@ type Wanted struct {
 	Handle, Profile int64
 }
 
-// warmRows is how many are read by one statement.
-const warmRows = 200
-
 // Warm reads into the caches what is wanted and not there, many rows at a time. What does not exist stays away.
 func (d *Directory) Warm(ctx context.Context, want []Wanted) error {
-	var persons, owners []int64
-	seen := map[Wanted]bool{}
+	persons := map[int64]warmPerson{} // by number
+	profiles := map[int64]int64{}     // number → handle
 	for _, w := range want {
-		if seen[w] {
+		switch {
+		case w.Profile == 0:
+			if _, ok := d.byHandle.Get(w.Handle); ok {
+				continue
+			}
+		case w.Profile == firstProfile:
+			if _, ok := d.profiles.Get(profileKey{w.Handle, w.Profile}); ok {
+				continue
+			}
+		default:
+			if _, ok := d.profiles.Get(profileKey{w.Handle, w.Profile}); !ok {
+				profiles[w.Profile] = w.Handle
+			}
 			continue
 		}
-		seen[w] = true
-		if w.Profile != 0 {
-			k := profileKey{w.Handle, w.Profile}
-			if _, ok := d.profiles.Get(k); ok || d.fresh.profile(k) != nil {
-				continue
-			}
-			owners = append(owners, w.Handle)
-			if w.Profile = 0; seen[w] {
-				continue
-			}
-			seen[w] = true // opening a profile takes the secret
-		}
-		if _, ok := d.byHandle.Get(w.Handle); !ok && d.fresh.handle(w.Handle) == nil {
-			persons = append(persons, w.Handle)
+		if n, ok := d.handles.number(w.Handle); ok {
+			persons[n] = warmPerson{w.Handle, w.Profile == firstProfile || persons[n].profile}
 		}
 	}
-	for ; len(persons) > 0; persons = persons[min(warmRows, len(persons)):] {
-		if err := d.warmPersons(ctx, persons[:min(warmRows, len(persons))]); err != nil {
+	if err := d.warmPersons(ctx, persons); err != nil {
+		return err
+	}
+	return d.warmProfiles(ctx, profiles)
+}
+
+type warmPerson struct {
+	handle  int64
+	profile bool // the first profile is wanted too
+}
+
+func (d *Directory) warmPersons(ctx context.Context, persons map[int64]warmPerson) error {
+	if len(persons) == 0 {
+		return nil
+	}
+	s := d.sealer()
+	defer d.sealers.Put(s)
+	return d.records(ctx, keysOf(persons), func(number int64, r *record) error {
+		w := persons[number]
+		if r.handle != w.handle {
+			return nil
+		}
+		e, err := d.entryOf(s, number, r)
+		if errs.CodeOf(err) == errs.NotFound {
+			return nil
+		}
+		if err != nil || !w.profile {
 			return err
 		}
+		c, err := personCipher(&e.secret)
+		if err != nil {
+			return err
+		}
+		base, err := s.openBase(r, c)
+		if err == nil && base.profile != nil {
+			d.profiles.Add(profileKey{r.handle, firstProfile}, slices.Clone(base.profile))
+		}
+		return err
+	})
+}
+
+// warmProfiles opens profiles of persons. One whose person is erased, or is not the one it was made for, stays away.
+func (d *Directory) warmProfiles(ctx context.Context, profiles map[int64]int64) error {
+	if len(profiles) == 0 {
+		return nil
 	}
-	for ; len(owners) > 0; owners = owners[min(warmRows, len(owners)):] {
-		if err := d.warmProfiles(ctx, owners[:min(warmRows, len(owners))]); err != nil {
+	s := d.sealer()
+	defer d.sealers.Put(s)
+	var pages []int64
+	sealed := map[int64][]byte{}
+	for n := range profiles {
+		if b := d.fresh.profile(n); b != nil {
+			sealed[n] = b
+		} else {
+			pages = append(pages, n/profilesPerPage)
+		}
+	}
+	slices.Sort(pages)
+	err := d.profileTable.read(ctx, d.db.Read(ctx), d.no, slices.Compact(pages), func(page int64, body []byte) error {
+		return d.profileTable.items(page, body, func(n numbered) error {
+			if profiles[n.number] != 0 {
+				sealed[n.number] = slices.Clone(n.body)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for n, body := range sealed {
+		secret, err := d.Secret(ctx, profiles[n])
+		if errs.CodeOf(err) == errs.NotFound {
+			continue
+		}
+		if err == nil {
+			err = d.openProfile(s, secret, profileKey{profiles[n], n}, body)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func inList(handles []int64) (text string, args []any) {
-	var b strings.Builder
-	for i, h := range handles {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("$" + strconv.Itoa(i+2))
-		args = append(args, h)
+func (d *Directory) openProfile(s *sealer, secret evidence.Hash, k profileKey, sealed []byte) error {
+	c, err := personCipher(&secret)
+	if err != nil {
+		return err
 	}
-	return b.String(), args
+	b, err := s.open(nil, c, sealedProfile, k.handle, k.profile, sealed)
+	if err != nil {
+		return errs.Wrap(errs.Internal, err, "stored values of a person do not open")
+	}
+	d.profiles.Add(k, b)
+	return nil
 }
 
-func (d *Directory) warmPersons(ctx context.Context, handles []int64) error {
-	list, args := inList(handles)
-	rows, err := d.db.Read(ctx).QueryContext(ctx, `SELECT handle, secret, generation FROM person WHERE tenant_no = $1 AND handle IN (`+list+`)`, append([]any{d.no}, args...)...) //nolint:gosec // placeholders only
-	if err != nil {
-		return sqldb.Translate(err)
+func keysOf[V any](m map[int64]V) []int64 {
+	out := make([]int64, 0, len(m))
+	for k := range m {
+		out = append(out, k)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		e := &entry{}
-		var secret []byte
-		if err := rows.Scan(&e.handle, &secret, &e.generation); err != nil {
-			return err
-		}
-		if err := d.openSecret(e, secret); errs.CodeOf(err) == errs.NotFound {
-			continue
-		} else if err != nil {
-			return err
-		}
-		e.persisted.Store(true)
-		d.byHandle.Add(e.handle, e)
-	}
-	return sqldb.Translate(rows.Err())
-}
-
-func (d *Directory) warmProfiles(ctx context.Context, handles []int64) error {
-	list, args := inList(handles)
-	rows, err := d.db.Read(ctx).QueryContext(ctx, `SELECT handle, profile, body FROM person_profile WHERE tenant_no = $1 AND handle IN (`+list+`)`, append([]any{d.no}, args...)...) //nolint:gosec // placeholders only
-	if err != nil {
-		return sqldb.Translate(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var k profileKey
-		var sealed []byte
-		if err := rows.Scan(&k.handle, &k.profile, &sealed); err != nil {
-			return err
-		}
-		secret, err := d.Secret(ctx, k.handle)
-		if err != nil {
-			continue
-		}
-		b, err := open(secret, "profile", d.tenant, k.handle, k.profile, sealed)
-		if err != nil {
-			return errs.Wrap(errs.Internal, err, "stored values of a person do not open")
-		}
-		d.profiles.Add(k, b)
-	}
-	return sqldb.Translate(rows.Err())
+	return out
 }

@@ -89,29 +89,25 @@ CREATE TABLE tenant_secret (
   destroyed_at BIGINT,
   PRIMARY KEY (tenant_id, kind, period, class)
 );
--- Tables of the directory have many rows in random order, so their keys are short: tenant_no stands for the tenant.
+-- The directory of persons. Persons and profiles are numbered in order of arrival and stored in pages of consecutive ones, so that new ones are written at the end;
+-- identifiers lead to the numbers. ledger/person says what is in a body.
 CREATE TABLE person (
   tenant_no BIGINT NOT NULL,
-  handle BIGINT NOT NULL,
-  secret BYTEA,
-  display BYTEA,
-  generation BIGINT NOT NULL,
-  created_at BIGINT NOT NULL,
-  PRIMARY KEY (tenant_no, handle)
+  page BIGINT NOT NULL,
+  body BYTEA NOT NULL,
+  PRIMARY KEY (tenant_no, page)
 );
 CREATE TABLE person_identifier (
   tenant_no BIGINT NOT NULL,
-  lookup BYTEA NOT NULL,
-  scope BYTEA NOT NULL,
-  handle BIGINT NOT NULL,
-  PRIMARY KEY (tenant_no, lookup, scope)
+  no BIGINT NOT NULL,
+  body BYTEA NOT NULL,
+  PRIMARY KEY (tenant_no, no)
 );
 CREATE TABLE person_profile (
   tenant_no BIGINT NOT NULL,
-  handle BIGINT NOT NULL,
-  profile BIGINT NOT NULL,
+  page BIGINT NOT NULL,
   body BYTEA NOT NULL,
-  PRIMARY KEY (tenant_no, handle, profile)
+  PRIMARY KEY (tenant_no, page)
 );
 CREATE TABLE person_journal (
   tenant_no BIGINT NOT NULL,

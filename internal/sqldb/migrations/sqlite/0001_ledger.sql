@@ -89,30 +89,26 @@ CREATE TABLE tenant_secret (
   destroyed_at INTEGER,
   PRIMARY KEY (tenant_id, kind, period, class)
 );
--- Tables of the directory have many rows in random order, so their keys are short: tenant_no stands for the tenant.
+-- The directory of persons. Persons and profiles are numbered in order of arrival and stored in pages of consecutive ones, so that new ones are written at the end;
+-- identifiers lead to the numbers. ledger/person says what is in a body.
 CREATE TABLE person (
   tenant_no INTEGER NOT NULL,
-  handle INTEGER NOT NULL,
-  secret BLOB,
-  display BLOB,
-  generation INTEGER NOT NULL,
-  created_at INTEGER NOT NULL,
-  PRIMARY KEY (tenant_no, handle)
-) WITHOUT ROWID;
+  page INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (tenant_no, page)
+);
 CREATE TABLE person_identifier (
   tenant_no INTEGER NOT NULL,
-  lookup BLOB NOT NULL,
-  scope BLOB NOT NULL,
-  handle INTEGER NOT NULL,
-  PRIMARY KEY (tenant_no, lookup, scope)
-) WITHOUT ROWID;
+  no INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (tenant_no, no)
+);
 CREATE TABLE person_profile (
   tenant_no INTEGER NOT NULL,
-  handle INTEGER NOT NULL,
-  profile INTEGER NOT NULL,
+  page INTEGER NOT NULL,
   body BLOB NOT NULL,
-  PRIMARY KEY (tenant_no, handle, profile)
-) WITHOUT ROWID;
+  PRIMARY KEY (tenant_no, page)
+);
 CREATE TABLE person_journal (
   tenant_no INTEGER NOT NULL,
   id INTEGER NOT NULL,

@@ -1,0 +1,124 @@
+package crypt
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+)
+
+// TestSealedTextsAreTinks opens with Tink what a tenant seals, and the other way round, before and after the keyset gets a new primary key.
+func TestSealedTextsAreTinks(t *testing.T) {
+	h, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old []byte
+	for round := range 2 {
+		own, err := newTenant("t", h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tink, err := aead.New(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, _ := own.Seal("x|1", []byte("text"))
+		if b, err := tink.Decrypt(sealed, []byte("t|x|1")); err != nil || string(b) != "text" {
+			t.Errorf("round %d: Tink reads %q (%v)", round, b, err)
+		}
+		s := own.Sealer()
+		sealed = s.Seal([]byte("before"), []byte("x|1"), []byte("text"))[len("before"):]
+		if b, err := tink.Decrypt(sealed, []byte("t|x|1")); err != nil || string(b) != "text" || len(sealed) != len("text")+Overhead {
+			t.Errorf("round %d: Tink reads %q of %d bytes (%v)", round, b, len(sealed), err)
+		}
+		theirs, err := tink.Encrypt([]byte("text"), []byte("t|x|1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range [][]byte{theirs, old} {
+			if c == nil {
+				continue
+			}
+			if b, err := own.Open("x|1", c); err != nil || string(b) != "text" {
+				t.Errorf("round %d: %q (%v)", round, b, err)
+			}
+		}
+		old = theirs
+		m := keyset.NewManagerFromHandle(h)
+		id, err := m.Add(aead.AES256GCMKeyTemplate())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.SetPrimary(id); err != nil {
+			t.Fatal(err)
+		}
+		if h, err = m.Handle(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSealedTextOpensOnlyWhereItBelongs(t *testing.T) {
+	ctx := context.Background()
+	kms, err := CreateFileKMS(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, wrapped, err := NewTenant(ctx, kms, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenTenant(ctx, kms, "a", wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _, err := NewTenant(ctx, kms, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, _ := a.Seal("l", []byte("text"))
+	if text, err := again.Open("l", sealed); err != nil || string(text) != "text" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, err := OpenTenant(ctx, kms, "b", wrapped); err == nil {
+		t.Error("a keyset opens for another tenant")
+	}
+	if _, err := a.Open("m", sealed); err == nil {
+		t.Error("opens under another label")
+	}
+	if _, err := b.Open("l", sealed); err == nil {
+		t.Error("opens for another tenant")
+	}
+	for i := range sealed {
+		bad := bytes.Clone(sealed)
+		bad[i] ^= 1
+		if _, err := a.Open("l", bad); err == nil {
+			t.Errorf("opens with byte %d changed", i)
+		}
+		if _, err := a.Open("l", sealed[:i]); err == nil {
+			t.Errorf("opens cut at %d", i)
+		}
+	}
+}
+
+func TestRandomIsNotGivenTwice(t *testing.T) {
+	var r Random
+	seen := map[[12]byte]bool{}
+	for range 1000 {
+		var b [12]byte
+		r.Read(b[:])
+		if seen[b] || b == [12]byte{} {
+			t.Fatalf("%x again", b)
+		}
+		seen[b] = true
+	}
+	long := make([]byte, 2000)
+	r.Read(long)
+	if bytes.Count(long, []byte{0}) > 100 {
+		t.Error("not random")
+	}
+}

@@ -1,0 +1,122 @@
+package person
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"sync"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
+)
+
+// maxNumber bounds the numbers of persons, so that one and a digest fit into a word of the index.
+const maxNumber = 1<<32 - 1
+
+// handles turns a person's number into a handle and back. A handle is the encryption of 20 random bits, drawn at each start, and the number: to all
+// who lack the directory's key it is a random number below 2^52, which every JSON reader keeps exact. The random bits keep a handle from meaning
+// two persons after an older copy of the database has been restored and has given its numbers again.
+//
+// The cipher is a balanced Feistel network of eight rounds over two halves of 26 bits, whose round function is AES-256.
+type handles struct {
+	block cipher.Block
+	salt  uint64
+}
+
+const (
+	halfBits   = 26
+	halfMask   = 1<<halfBits - 1
+	handleBits = 2 * halfBits
+	rounds     = 8
+)
+
+func newHandles(directory evidence.Hash) (h handles, err error) {
+	key := evidence.HMAC(&directory, []byte("probity/handle/v1"))
+	if h.block, err = aes.NewCipher(key[:]); err != nil {
+		return h, err
+	}
+	var b [8]byte
+	rand.Read(b[:]) //nolint:errcheck // never fails
+	h.salt = binary.BigEndian.Uint64(b[:]) >> 44
+	return h, nil
+}
+
+// of returns the handle of a number; zero, once in four quadrillions, means that the number must not be used.
+func (h *handles) of(number int64) int64 {
+	x := h.salt<<32 | uint64(number)
+	l, r := x>>halfBits, x&halfMask
+	buf := make([]byte, aes.BlockSize)
+	for i := range rounds {
+		l, r = r, l^h.round(buf, i, r)
+	}
+	return int64(l<<halfBits | r)
+}
+
+// number returns the number in a handle. Whether the person has just this handle is for their record to say.
+func (h *handles) number(handle int64) (int64, bool) {
+	if handle <= 0 || handle >= 1<<handleBits {
+		return 0, false
+	}
+	l, r := uint64(handle)>>halfBits, uint64(handle)&halfMask
+	buf := make([]byte, aes.BlockSize)
+	for i := rounds - 1; i >= 0; i-- {
+		l, r = r^h.round(buf, i, l), l
+	}
+	return int64((l<<halfBits | r) & maxNumber), true
+}
+
+func (h *handles) round(buf []byte, i int, half uint64) uint64 {
+	clear(buf)
+	buf[0] = byte(i)
+	binary.BigEndian.PutUint64(buf[8:], half)
+	h.block.Encrypt(buf, buf)
+	return binary.BigEndian.Uint64(buf) & halfMask
+}
+
+// block is a run of numbers, at most those of one page.
+type block struct{ next, end int64 }
+
+// sequence hands out numbers in runs, so that what one batch brings fills pages of its own; what a batch leaves of a run is the next batch's.
+type sequence struct {
+	mu    sync.Mutex
+	width int64 // numbers of a page
+	next  int64
+	spare []block
+}
+
+// take returns the next number of b, which gets another run when it has none left.
+func (s *sequence) take(b *block) (int64, error) {
+	if b.next == b.end {
+		s.mu.Lock()
+		if n := len(s.spare); n > 0 {
+			*b, s.spare = s.spare[n-1], s.spare[:n-1]
+		} else if s.next+s.width > maxNumber {
+			s.mu.Unlock()
+			return 0, errs.New(errs.Unavailable, "the directory of persons is full")
+		} else {
+			*b = block{s.next, s.next + s.width}
+			s.next += s.width
+		}
+		s.mu.Unlock()
+	}
+	b.next++
+	return b.next - 1, nil
+}
+
+// giveBack leaves what is left of a run to others.
+func (s *sequence) giveBack(b *block) {
+	if b.next < b.end {
+		s.mu.Lock()
+		s.spare = append(s.spare, *b)
+		s.mu.Unlock()
+	}
+	*b = block{}
+}
+
+// above makes all further numbers larger than n and begin a page.
+func (s *sequence) above(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = max(s.next, (n/s.width+1)*s.width)
+}
