@@ -76,6 +76,7 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 	for i := range d.shape.groups {
 		g := &d.shape.groups[i]
 		if g.clear {
+			d.repeat(row, g, out)
 			if err := fill(row, g, 'c', &v.clear, event.Clear, out); err != nil {
 				return err
 			}
@@ -283,9 +284,7 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, key
 			return nil, 0, err
 		}
 	}
-	if cap(d.plain)-len(d.plain) < len(sealed) {
-		d.plain = make([]byte, 0, len(sealed))
-	}
+	d.room(len(sealed))
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
 	at := len(d.plain)
 	plain, err := keys.aead.Open(d.plain[at:], row.Nonce[:12], sealed, d.aad)
@@ -309,6 +308,53 @@ func rowHandles(row *segment.Row, o event.Owners) [3]int64 {
 		}
 	}
 	return owners(h[:]...)
+}
+
+// columnText is the text of the row's column that may stand for the field at a path, "" when there is none.
+func columnText(row *segment.Row, path string) string {
+	switch path {
+	case "/id":
+		return row.EventID
+	case "/correlation_id":
+		return row.CorrelationID
+	case "/resource/id":
+		return row.ResourceID
+	case "/severity":
+		return row.Severity
+	}
+	return ""
+}
+
+// spare leaves out the clear values that a column of the row holds already.
+func (enc *encoder) spare(row *segment.Row) {
+	for _, i := range enc.order[0] {
+		s, v := columnText(row, enc.fields[i].Path), enc.fields[i].Value
+		if s != "" && len(v) == len(s)+2 && v[0] == '"' && string(v[1:len(v)-1]) == s {
+			enc.part[i] = 'r'
+		}
+	}
+}
+
+// repeat fills in the values that are a column's text in quotes.
+func (d *decoder) repeat(row *segment.Row, g *shapeGroup, out []event.Field) {
+	for i := range g.fields {
+		f := &g.fields[i]
+		if f.part != 'r' {
+			continue
+		}
+		text := columnText(row, f.path)
+		d.room(len(text) + 2)
+		from := len(d.plain)
+		d.plain = append(append(append(d.plain, '"'), text...), '"')
+		out[f.order] = event.Field{Path: f.path, Category: f.category, Owners: g.owners, State: event.Clear, Value: d.plain[from:len(d.plain):len(d.plain)]}
+	}
+}
+
+// room makes sure that n bytes more fit behind the values of a chunk without moving them. One row needs few of them.
+func (d *decoder) room(n int) {
+	if cap(d.plain)-len(d.plain) < n {
+		d.plain = make([]byte, 0, max(n, 128))
+	}
 }
 
 // fill puts the values of one part of a group into their places.

@@ -302,6 +302,7 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 	start := len(enc.arena)
 	var sealed []byte
 	slot := uint8(1)
+	enc.spare(row)
 	for g := range enc.order {
 		idx := enc.order[g]
 		if len(idx) == 0 {

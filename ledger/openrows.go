@@ -146,7 +146,7 @@ func (o *opening) empty() *chunk {
 // openChunk opens the rows of a chunk and masks them.
 func (o *opening) openChunk(ctx context.Context, c *chunk) error {
 	d := &decoder{l: o.l, t: o.t, lens: o.lens}
-	fields, sealed, err := o.lookUp(ctx, d, c)
+	fields, plain, err := o.lookUp(ctx, d, c)
 	if err != nil {
 		return err
 	}
@@ -156,8 +156,8 @@ func (o *opening) openChunk(ctx context.Context, c *chunk) error {
 	if cap(c.fields) < fields {
 		c.fields = make([]event.Field, fields)
 	}
-	if cap(c.plain) < sealed {
-		c.plain = make([]byte, 0, sealed)
+	if cap(c.plain) < plain {
+		c.plain = make([]byte, 0, plain)
 	}
 	d.plain, c.records = c.plain, c.records[:0]
 	ahead, free := c.found, c.fields[:cap(c.fields)]
@@ -183,13 +183,13 @@ func (o *opening) openChunk(ctx context.Context, c *chunk) error {
 }
 
 // lookUp finds what opening the rows needs, group by group, and reads what is not in memory, many at a time. It returns how many fields the rows have,
-// and the size of their ciphertexts.
-func (o *opening) lookUp(ctx context.Context, d *decoder, c *chunk) (fields, sealed int, err error) {
+// and how many bytes their values may take that do not lie in the rows.
+func (o *opening) lookUp(ctx context.Context, d *decoder, c *chunk) (fields, plain int, err error) {
 	c.found, c.want = c.found[:0], c.want[:0]
 	for i := range c.rows {
 		row := &c.rows[i]
 		d.use(row)
-		fields, sealed = fields+d.shape.fields, sealed+len(row.Sealed)
+		fields, plain = fields+d.shape.fields, plain+len(row.Sealed)+len(row.EventID)+len(row.CorrelationID)+len(row.ResourceID)+len(row.Severity)+8
 		var p *plan
 		if d.lens != nil {
 			p = d.lens.of(d.shape, row.Resource != 0)
@@ -213,9 +213,9 @@ func (o *opening) lookUp(ctx context.Context, d *decoder, c *chunk) (fields, sea
 		}
 	}
 	if len(c.want) == 0 {
-		return fields, sealed, nil
+		return fields, plain, nil
 	}
-	return fields, sealed, o.t.people.Warm(ctx, c.want)
+	return fields, plain, o.t.people.Warm(ctx, c.want)
 }
 
 // lookUp finds what is at hand for a group, and adds to want what must be read.
@@ -228,7 +228,7 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 		}
 		switch {
 		case f.cell == nil:
-			*want = append(*want, person.Wanted{Handle: owners[0], Profile: profile})
+			*want = append(*want, person.Wanted{Handle: owners[0]}, person.Wanted{Handle: owners[0], Profile: profile})
 			d.known = append(d.known, owners[0])
 		case event.State(f.cell[0]) != event.Erased:
 			d.known = append(d.known, owners[0])

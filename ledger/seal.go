@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -102,11 +103,6 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) 
 	}
 	s := Segment{First: first, Count: count, WorkingFirst: first, WorkingCount: count,
 		EvidencePath: filepath.Join(dir, fmt.Sprintf("evidence-%016x-%x.parquet", first, count)), WorkingPath: filepath.Join(dir, fmt.Sprintf("working-%016x-%x.parquet", first, count))}
-	root, err := l.tileRoot(ctx, t, first, count)
-	if err != nil {
-		return err
-	}
-	s.Root = root
 	if err := l.sealEvidence(ctx, t, &s); err != nil {
 		return err
 	}
@@ -115,8 +111,7 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) 
 	}
 	t.moving.Lock()
 	defer t.moving.Unlock()
-	err = l.db.Write(ctx, func(tx *sql.Tx) error { return storeSegment(ctx, tx, t.logID, &s) })
-	if err != nil {
+	if err := l.db.Write(ctx, func(tx *sql.Tx) error { return storeSegment(ctx, tx, t.logID, &s) }); err != nil {
 		return err
 	}
 	t.hot.seal(s)
@@ -140,27 +135,33 @@ func storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *Segment) err
 	return sqldb.Translate(err)
 }
 
-// tileRoot is the root over the range's leaf hashes as the tiles have them.
-func (l *Ledger) tileRoot(ctx context.Context, t *tenant, first, count uint64) (tlog.Hash, error) {
+// tileHashes are the range's leaf hashes as the tiles have them.
+func (l *Ledger) tileHashes(ctx context.Context, t *tenant, first, count uint64) ([]tlog.Hash, error) {
 	h := t.committed.Load()
 	r := h.edge.Reader(l.tiles(t, h.epoch))
-	var head tlog.Head
-	for i := first - h.base; i < first-h.base+count; {
+	hashes := make([]tlog.Hash, 0, count)
+	for i, end := first-h.base, first-h.base+count; i < end; {
 		index := i / tlog.TileWidth
 		width := tlog.TileWidthAt(0, index, h.edge.Size())
 		b, err := r.ReadTile(ctx, 0, index, width)
 		if err != nil {
-			return tlog.Hash{}, err
+			return nil, err
 		}
-		for k := int(i % tlog.TileWidth); k < width && i < first-h.base+count; k++ {
-			head.AppendLeaf(tlog.Hash(b[k*tlog.HashSize : (k+1)*tlog.HashSize]))
+		for k := int(i % tlog.TileWidth); k < width && i < end; k++ {
+			hashes = append(hashes, tlog.Hash(b[k*tlog.HashSize:(k+1)*tlog.HashSize]))
 			i++
 		}
 	}
-	return head.Root(), nil
+	return hashes, nil
 }
 
+// sealEvidence writes the evidence, reads it back, and compares every leaf with the tiles' hash of it.
 func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error {
+	hashes, err := l.tileHashes(ctx, t, s.First, s.Count)
+	if err != nil {
+		return err
+	}
+	s.Root = tlog.MTH(hashes)
 	info, err := writeDurably(l.path(s.EvidencePath), func(w io.Writer) (segment.Info, error) {
 		return segment.WriteEvidence(w, segment.EvidenceMeta{Log: t.logID, First: s.First, Root: s.Root}, func(yield func([]byte, error) bool) {
 			err := l.hotLeaves(ctx, t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
@@ -177,15 +178,18 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 	if err != nil {
 		return err
 	}
-	var head tlog.Head
-	if err := segment.ReadEvidence(l.path(s.EvidencePath), func(_ uint64, leaf []byte) error {
-		head.AppendLeaf(tlog.LeafHash(leaf))
+	matched := uint64(0)
+	if err := segment.ReadEvidence(l.path(s.EvidencePath), func(seq uint64, leaf []byte) error {
+		if seq != s.First+matched || matched == s.Count || tlog.LeafHash(leaf) != hashes[matched] {
+			return errStop
+		}
+		matched++
 		return nil
-	}); err != nil {
+	}); err != nil && !errors.Is(err, errStop) {
 		return err
 	}
-	if head.Size != s.Count || head.Root() != s.Root {
-		return errs.New(errs.Internal, "the evidence of seq %d to %d does not match the log's tiles: it is not sealed", s.First, s.First+s.Count-1)
+	if matched != s.Count {
+		return errs.New(errs.Internal, "the evidence of seq %d does not match the log's tiles: nothing from seq %d to %d is sealed", s.First+matched, s.First, s.First+s.Count-1)
 	}
 	s.EvidenceSHA, s.EvidenceBytes = info.SHA256[:], info.Bytes
 	return nil
@@ -194,21 +198,10 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 func (l *Ledger) sealWorking(t *tenant, s *Segment) error {
 	batches, _ := t.hot.view()
 	info, err := writeDurably(l.path(s.WorkingPath), func(w io.Writer) (segment.Info, error) {
-		return segment.WriteWorking(w, func(yield func(*segment.Row, error) bool) {
-			var rows []segment.Row
+		return segment.WriteBatches(w, func(yield func([]byte, error) bool) {
 			for _, b := range batches {
-				if b.First < s.First || b.First >= s.First+s.Count {
-					continue
-				}
-				var err error
-				if rows, err = segment.DecodeBatch(b.Body, rows[:0]); err != nil {
-					yield(nil, err)
+				if b.First >= s.First && b.First < s.First+s.Count && !yield(b.Body, nil) {
 					return
-				}
-				for i := range rows {
-					if !yield(&rows[i], nil) {
-						return
-					}
 				}
 			}
 		})
@@ -216,7 +209,7 @@ func (l *Ledger) sealWorking(t *tenant, s *Segment) error {
 	if err != nil {
 		return err
 	}
-	if uint64(info.Rows) != s.Count {
+	if uint64(info.Rows) != s.Count || uint64(info.MinSeq) != s.First {
 		return errs.New(errs.Internal, "%d working copies of %d were written", info.Rows, s.Count)
 	}
 	if err := checkFile(l.path(s.WorkingPath), info.SHA256); err != nil {
@@ -235,7 +228,7 @@ func checkFile(path string, want [32]byte) error {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, fileBuffer)); err != nil {
 		return err
 	}
 	if [32]byte(h.Sum(nil)) != want {
@@ -244,6 +237,9 @@ func checkFile(path string, want [32]byte) error {
 	return nil
 }
 
+// fileBuffer is how many bytes go to a file at once: pages are small, and there are thousands of them.
+const fileBuffer = 256 << 10
+
 // writeDurably writes a file aside, syncs it, and renames it into place.
 func writeDurably(path string, write func(io.Writer) (segment.Info, error)) (segment.Info, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
@@ -251,7 +247,11 @@ func writeDurably(path string, write func(io.Writer) (segment.Info, error)) (seg
 		return segment.Info{}, err
 	}
 	defer os.Remove(f.Name())
-	info, err := write(f)
+	w := bufio.NewWriterSize(f, fileBuffer)
+	info, err := write(w)
+	if err == nil {
+		err = w.Flush()
+	}
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

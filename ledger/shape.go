@@ -10,10 +10,10 @@ import (
 // A shape says which fields an event has, in which groups, and where each value is kept. It is text, has few distinct values in a log, and
 // holds no personal data: paths are checked, names that look personal never become part of one.
 //
-//	shape = group *( ";" group );  group = owners 1*( " " part path [ "=" category ] );  owners = "-" / "0".."7";  part = "c" / "s" / "p"
+//	shape = group *( ";" group );  group = owners 1*( " " part path [ "=" category ] );  owners = "-" / "0".."7";  part = "c" / "r" / "s" / "p"
 //
 // owners is the sum of [event.Owners]; "-" is slot 0, the tenant's operational data; "0" is the tenant's encrypted data. A part says where the value is: in the
-// row's clear values (c), in the group's ciphertext (s) or in the owner's profile (p). Groups are in slot order, fields in order of path.
+// row's clear values (c), in the row's column of the same name, without its quotes (r), in the group's ciphertext (s) or in the owner's profile (p). Groups are in slot order, fields in order of path.
 type shape struct {
 	text   string
 	groups []shapeGroup

@@ -42,7 +42,14 @@ type flattener struct {
 }
 
 func (f *flattener) add(path string, v jsontext.Value) {
-	f.out = append(f.out, Field{Path: path, Value: v})
+	n := len(f.out)
+	if n == cap(f.out) {
+		f.out = slices.Grow(f.out, 24)
+	}
+	f.out = f.out[:n+1]
+	// Member by member: copying a whole Field costs several times as much.
+	p := &f.out[n]
+	p.Path, p.Value, p.Category, p.Owners, p.State = path, v, "", 0, Clear
 }
 
 func (f *flattener) str(path string, slot int, s string) {
@@ -175,8 +182,9 @@ func (f *flattener) array(slot int, list []string) jsontext.Value {
 func (f *flattener) refs(list []Ref) jsontext.Value {
 	if sp := f.e.spans[slotOnBehalfOf]; sp.end != 0 {
 		var again Event
-		p := parser{b: f.e.text, s: string(f.e.text), e: &again}
-		if p.onBehalfOf(int(sp.off)); slices.Equal(again.Actor.OnBehalfOf, list) {
+		p := parser{e: &again}
+		p.load(f.e.text[sp.off:sp.end])
+		if p.onBehalfOf(); slices.Equal(again.Actor.OnBehalfOf, list) {
 			return f.e.text[sp.off:sp.end:sp.end]
 		}
 	}

@@ -219,7 +219,19 @@ func (c *checker) id(s, pointer string) {
 	}
 }
 
-func bad(s string) bool { return strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) }
+func bad(s string) bool {
+	return !plainASCII(s) && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s))
+}
+
+// plainASCII reports whether s holds ASCII characters only, and no NUL: what nearly every identifier is.
+func plainASCII(s string) bool {
+	for i := range len(s) {
+		if s[i]-1 >= utf8.RuneSelf-1 {
+			return false
+		}
+	}
+	return true
+}
 
 func (c *checker) text(s, pointer string) {
 	if len(s) > MaxText {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -68,25 +69,42 @@ func Parse(b []byte) (*Event, error) {
 // so what was taken from an earlier event stays valid. After an error e holds no usable event.
 func ParseInto(b []byte, e *Event) error {
 	e.reset()
-	text, err := strict(b)
-	if err != nil {
+	if err := fits(b); err != nil {
 		return err
 	}
-	if text[0] != '{' {
+	p := parsers.Get().(*parser)
+	defer p.release()
+	p.load(b)
+	p.e = e
+	object := p.peek() == '{'
+	if object {
+		p.event()
+	} else {
+		p.value()
+	}
+	text, whole := p.text()
+	switch {
+	case !whole:
+		return explain(b)
+	case !object:
 		return errs.Field("", "type", "An event is a JSON object.")
 	}
-	p := parser{b: text, s: string(text), e: e}
 	e.text = text
-	p.event()
 	return p.err()
 }
 
 // ParseObject reads any JSON object as strictly as [Parse] reads an event and returns its members in order, compact and otherwise
 // verbatim. The result does not alias b.
 func ParseObject(b []byte) ([]Member, error) {
-	text, err := strict(b)
-	if err != nil {
+	if err := fits(b); err != nil {
 		return nil, err
+	}
+	var d reader
+	d.load(b)
+	d.value()
+	text, whole := d.text()
+	if !whole {
+		return nil, explain(b)
 	}
 	if text[0] != '{' {
 		return nil, errs.Field("", "type", "This must be a JSON object.")
@@ -94,20 +112,23 @@ func ParseObject(b []byte) ([]Member, error) {
 	return Members(text), nil
 }
 
-// strict checks JSON text and returns a compact copy of it.
-func strict(b []byte) ([]byte, error) {
-	if len(b) > MaxBytes {
-		const detail = "The event is larger than 256 KiB. Keep large content elsewhere and refer to it."
-		return nil, &errs.Error{Code: errs.TooLarge, Message: detail, Fields: []errs.FieldError{{Code: "too_large", Detail: detail}}}
+func fits(b []byte) error {
+	if len(b) <= MaxBytes {
+		return nil
 	}
+	const detail = "The event is larger than 256 KiB. Keep large content elsewhere and refer to it."
+	return &errs.Error{Code: errs.TooLarge, Message: detail, Fields: []errs.FieldError{{Code: "too_large", Detail: detail}}}
+}
+
+// explain says what is wrong with text that a reader has refused.
+func explain(b []byte) error {
 	if !jsontext.Value(b).IsValid() {
-		return nil, syntaxError(b)
+		return syntaxError(b)
 	}
-	text, bad, why := compact(make([]byte, 0, len(b)), b)
-	if why != 0 {
-		return nil, faultError(b, bad, why)
+	if _, bad, why := compact(nil, b); why != 0 {
+		return faultError(b, bad, why)
 	}
-	return text, nil
+	return errs.Field("", "syntax", "The text is not valid JSON.") // a test shows that nothing comes here
 }
 
 func (e *Event) reset() {
@@ -173,13 +194,20 @@ func safePointer(p string) string {
 	return p[:end]
 }
 
+// parser reads an event. Its methods read one value each, whatever it turns out to be.
 type parser struct {
-	b      []byte // compact, valid
-	s      string // the same, for substrings
+	reader
 	e      *Event
 	outer  []int // positions in e.Data of members that came from outside data
 	fields []errs.FieldError
 	inData bool
+}
+
+var parsers = sync.Pool{New: func() any { return new(parser) }}
+
+func (p *parser) release() {
+	p.reader.b, p.e, p.outer, p.fields, p.inData = nil, nil, p.outer[:0], nil, false
+	parsers.Put(p)
 }
 
 func (p *parser) fail(pointer, code, detail string) {
@@ -204,65 +232,57 @@ func fieldErrors(f []errs.FieldError) error {
 
 func (p *parser) event() {
 	e := p.e
-	object(p.b, 0, func(n text, v int) int {
+	p.object(func(n text) {
 		switch p.name(n) {
 		case "id":
-			return p.ident(&e.ID, slotID, "/id", v)
+			p.ident(&e.ID, slotID, "/id")
 		case "source":
-			return p.ident(&e.Source, -1, "/source", v)
+			p.ident(&e.Source, -1, "/source")
 		case "action":
-			return p.ident(&e.Action, -1, "/action", v)
+			p.ident(&e.Action, -1, "/action")
 		case "category":
-			return p.ident(&e.Category, -1, "/category", v)
+			p.ident(&e.Category, -1, "/category")
 		case "activity":
-			return p.ident(&e.Activity, -1, "/activity", v)
+			p.ident(&e.Activity, -1, "/activity")
 		case "occurred_at":
-			return p.time(&e.OccurredAt, "/occurred_at", v)
+			p.time(&e.OccurredAt, "/occurred_at")
 		case "actor":
-			return p.actor(v)
+			p.actor()
 		case "resource":
-			return p.resource(v)
+			p.resource()
 		case "subject":
-			return p.subject(v)
+			p.subject()
 		case "changes":
-			return p.changes(v)
+			p.changes()
 		case "context":
-			return p.context(v)
+			p.context()
 		case "outcome":
-			return p.outcome(v)
+			p.outcome()
 		case "severity":
-			return p.ident(&e.Severity, slotSeverity, "/severity", v)
+			p.ident(&e.Severity, slotSeverity, "/severity")
 		case "producer":
-			return p.producer(v)
+			p.producer()
 		case "correlation_id":
-			return p.ident(&e.CorrelationID, slotCorrelationID, "/correlation_id", v)
+			p.ident(&e.CorrelationID, slotCorrelationID, "/correlation_id")
 		case "reason":
-			return p.str(&e.Reason, slotReason, "/reason", v)
+			p.string(&e.Reason, slotReason, "/reason")
 		case "custom":
-			return p.custom(v)
+			p.custom()
 		case "data":
-			return p.data(v)
+			p.data()
 		case "personal":
-			return p.strings(&e.Personal, -1, "/personal", v)
+			p.strings(&e.Personal, -1, "/personal")
+		default:
+			p.keep("", n)
 		}
-		return p.keep("", n, v)
 	})
 	p.settleNames()
 }
 
-func (p *parser) name(n text) string {
-	if !n.escaped {
-		return p.s[n.off:n.end]
-	}
-	return unquoted(p.b, n)
-}
-
 // keep files an unknown member under data.
-func (p *parser) keep(prefix string, n text, v int) int {
-	end := skipValue(p.b, v)
+func (p *parser) keep(prefix string, n text) {
 	p.outer = append(p.outer, len(p.e.Data))
-	p.e.Data = append(p.e.Data, Member{Name: prefix + p.name(n), Value: p.b[v:end:end]})
-	return end
+	p.e.Data = append(p.e.Data, Member{Name: prefix + p.name(n), Value: p.raw()})
 }
 
 // settleNames renames members from outside data whose name is taken, since an object must not have a member twice.
@@ -298,77 +318,81 @@ func dotted(d []Member) bool {
 	return false
 }
 
-func (p *parser) isNull(v int) bool { return p.b[v] == 'n' }
-
-// wrong skips a value of the wrong type and says what it must be; null counts as not given.
-func (p *parser) wrong(pointer string, v int, detail string) (end int) {
-	if !p.isNull(v) {
+// wrong reads a value of the wrong type and says what it must be; null counts as not given.
+func (p *parser) wrong(pointer, detail string) {
+	if p.peek() != 'n' {
 		p.fail(pointer, "type", detail)
 	}
-	return skipValue(p.b, v)
+	p.value()
 }
 
-// object calls f for the members of the object at v, if there is one, and returns the index after it.
-func (p *parser) object(pointer string, v int, f func(n text, v int) int) (end int) {
-	if p.b[v] != '{' {
-		return p.wrong(pointer, v, "This must be an object.")
+// under reads an object and calls f for its members.
+func (p *parser) under(pointer string, f func(n text)) {
+	if p.peek() != '{' {
+		p.wrong(pointer, "This must be an object.")
+		return
 	}
-	return object(p.b, v, f)
+	p.object(f)
 }
 
-func (p *parser) str(dst *string, slot int, pointer string, v int) (end int) {
-	if p.b[v] != '"' {
-		return p.wrong(pointer, v, "This must be a string.")
+// string reads a string and reports whether there was one, and whether it held an escape.
+func (p *parser) string(dst *string, slot int, pointer string) (ok, escaped bool) {
+	if p.peek() != '"' {
+		p.wrong(pointer, "This must be a string.")
+		return false, false
 	}
-	end, escaped := skipString(p.b, v)
-	*dst = p.name(text{v + 1, end - 1, escaped})
+	t := p.str()
+	if p.bad {
+		return false, false
+	}
+	*dst = p.name(t)
 	if slot >= 0 {
-		p.e.spans[slot] = span{uint32(v), uint32(end), escaped}
+		p.e.spans[slot] = span{uint32(t.off - 1), uint32(t.end + 1), t.escaped}
 	}
-	return end
+	return true, t.escaped
 }
 
 // ident reads a string that identifies something, which must not hold NUL.
-func (p *parser) ident(dst *string, slot int, pointer string, v int) (end int) {
-	end = p.str(dst, slot, pointer, v)
-	if strings.IndexByte(*dst, 0) >= 0 {
+func (p *parser) ident(dst *string, slot int, pointer string) bool {
+	ok, escaped := p.string(dst, slot, pointer)
+	if escaped && strings.IndexByte(*dst, 0) >= 0 { // without an escape, a NUL is no JSON
 		p.fail(pointer, "nul", "An identifier must not hold the character NUL.")
 	}
-	return end
+	return ok
 }
 
-func (p *parser) strings(dst *[]string, slot int, pointer string, v int) (end int) {
-	if p.b[v] != '[' {
-		return p.wrong(pointer, v, "This must be an array of strings.")
+func (p *parser) strings(dst *[]string, slot int, pointer string) {
+	if p.peek() != '[' {
+		p.wrong(pointer, "This must be an array of strings.")
+		return
 	}
-	end = array(p.b, v, func(n, v int) int {
-		if p.b[v] != '"' {
-			p.fail(pointer+"/"+strconv.Itoa(n), "type", "This must be a string.")
-			return skipValue(p.b, v)
+	from := p.w
+	p.array(func(i int) {
+		if p.peek() != '"' {
+			p.fail(pointer+"/"+strconv.Itoa(i), "type", "This must be a string.")
+			p.value()
+			return
 		}
 		var s string
-		end := p.str(&s, -1, "", v)
+		p.string(&s, -1, "")
 		*dst = append(*dst, s)
-		return end
 	})
 	if slot >= 0 {
-		p.e.spans[slot] = span{off: uint32(v), end: uint32(end)}
+		p.e.spans[slot] = span{off: uint32(from), end: uint32(p.w)}
 	}
-	return end
 }
 
-func (p *parser) time(dst *time.Time, pointer string, v int) (end int) {
+func (p *parser) time(dst *time.Time, pointer string) {
 	var s string
-	if end = p.str(&s, -1, pointer, v); p.b[v] != '"' {
-		return end
+	if ok, _ := p.string(&s, -1, pointer); !ok {
+		return
 	}
 	t, ok := ParseTime(s)
 	if !ok {
 		p.fail(pointer, "time", "This must be a time such as 2026-01-31T09:30:00Z (RFC 3339).")
-		return end
+		return
 	}
 	*dst = t
-	return end
 }
 
 // ParseTime reads an RFC 3339 time, with any fraction, and returns it in UTC with microsecond precision. A leap second counts as

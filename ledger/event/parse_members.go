@@ -6,227 +6,226 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-func (p *parser) actor(v int) int {
+func (p *parser) actor() {
 	a := &p.e.Actor
-	return p.object("/actor", v, func(n text, v int) int {
+	p.under("/actor", func(n text) {
 		switch p.name(n) {
 		case "type":
-			return p.ident(&a.Type, slotActorType, "/actor/type", v)
+			p.ident(&a.Type, slotActorType, "/actor/type")
 		case "id":
-			return p.ident(&a.ID, slotActorID, "/actor/id", v)
+			p.ident(&a.ID, slotActorID, "/actor/id")
 		case "name":
-			return p.str(&a.Name, slotActorName, "/actor/name", v)
+			p.string(&a.Name, slotActorName, "/actor/name")
 		case "email":
-			return p.ident(&a.Email, slotActorEmail, "/actor/email", v)
+			p.ident(&a.Email, slotActorEmail, "/actor/email")
 		case "roles":
-			return p.strings(&a.Roles, slotRoles, "/actor/roles", v)
+			p.strings(&a.Roles, slotRoles, "/actor/roles")
 		case "on_behalf_of":
-			return p.onBehalfOf(v)
+			p.onBehalfOf()
+		default:
+			p.keep("actor.", n)
 		}
-		return p.keep("actor.", n, v)
 	})
 }
 
 // onBehalfOf keeps members of a reference that it does not know in the verbatim array.
-func (p *parser) onBehalfOf(v int) (end int) {
+func (p *parser) onBehalfOf() {
 	const pointer = "/actor/on_behalf_of"
-	if p.b[v] != '[' {
-		return p.wrong(pointer, v, "This must be an array of objects with type and id.")
+	if p.peek() != '[' {
+		p.wrong(pointer, "This must be an array of objects with type and id.")
+		return
 	}
-	end = array(p.b, v, func(i, v int) int {
+	from := p.w
+	p.array(func(i int) {
 		at := pointer + "/" + strconv.Itoa(i)
-		if p.b[v] != '{' {
+		if p.peek() != '{' {
 			p.fail(at, "type", "This must be an object with type and id.")
-			return skipValue(p.b, v)
+			p.value()
+			return
 		}
 		var r Ref
-		end := object(p.b, v, func(n text, v int) int {
+		p.object(func(n text) {
 			switch p.name(n) {
 			case "type":
-				return p.ident(&r.Type, -1, at+"/type", v)
+				p.ident(&r.Type, -1, at+"/type")
 			case "id":
-				return p.ident(&r.ID, -1, at+"/id", v)
+				p.ident(&r.ID, -1, at+"/id")
 			case "name":
-				return p.str(&r.Name, -1, at+"/name", v)
+				p.string(&r.Name, -1, at+"/name")
+			default:
+				p.value()
 			}
-			return skipValue(p.b, v)
 		})
 		p.e.Actor.OnBehalfOf = append(p.e.Actor.OnBehalfOf, r)
-		return end
 	})
-	p.e.spans[slotOnBehalfOf] = span{off: uint32(v), end: uint32(end)}
-	return end
+	p.e.spans[slotOnBehalfOf] = span{off: uint32(from), end: uint32(p.w)}
 }
 
-func (p *parser) resource(v int) int {
+func (p *parser) resource() {
 	r := &p.e.Resource
-	return p.object("/resource", v, func(n text, v int) int {
+	p.under("/resource", func(n text) {
 		switch p.name(n) {
 		case "type":
-			return p.ident(&r.Type, -1, "/resource/type", v)
+			p.ident(&r.Type, -1, "/resource/type")
 		case "id":
-			return p.ident(&r.ID, slotResourceID, "/resource/id", v)
+			p.ident(&r.ID, slotResourceID, "/resource/id")
 		case "name":
-			return p.str(&r.Name, slotResourceName, "/resource/name", v)
+			p.string(&r.Name, slotResourceName, "/resource/name")
+		default:
+			p.keep("resource.", n)
 		}
-		return p.keep("resource.", n, v)
 	})
 }
 
-func (p *parser) subject(v int) int {
+func (p *parser) subject() {
 	s := new(Ref)
-	end := p.object("/subject", v, func(n text, v int) int {
+	p.under("/subject", func(n text) {
 		switch p.name(n) {
 		case "type":
-			return p.ident(&s.Type, slotSubjectType, "/subject/type", v)
+			p.ident(&s.Type, slotSubjectType, "/subject/type")
 		case "id":
-			return p.ident(&s.ID, slotSubjectID, "/subject/id", v)
+			p.ident(&s.ID, slotSubjectID, "/subject/id")
 		case "name":
-			return p.str(&s.Name, slotSubjectName, "/subject/name", v)
+			p.string(&s.Name, slotSubjectName, "/subject/name")
+		default:
+			p.keep("subject.", n)
 		}
-		return p.keep("subject.", n, v)
 	})
 	if *s != (Ref{}) {
 		p.e.Subject = s
 	}
-	return end
 }
 
-func (p *parser) changes(v int) int {
-	if p.b[v] != '[' {
-		return p.wrong("/changes", v, "This must be an array of objects with path, before and after.")
+func (p *parser) changes() {
+	if p.peek() != '[' {
+		p.wrong("/changes", "This must be an array of objects with path, before and after.")
+		return
 	}
-	return array(p.b, v, func(i, v int) int {
+	p.array(func(i int) {
 		if i == MaxChanges {
 			p.fail("/changes", "too_many", "An event has at most "+strconv.Itoa(MaxChanges)+" changes.")
 		}
 		if i >= MaxChanges {
-			return skipValue(p.b, v)
+			p.value()
+			return
 		}
-		return p.change(&changePath[i], i, v)
+		p.change(&changePath[i], i)
 	})
 }
 
-func (p *parser) change(at *changePaths, i, v int) int {
-	if p.b[v] != '{' {
+func (p *parser) change(at *changePaths, i int) {
+	if p.peek() != '{' {
 		p.fail(at.whole, "type", "This must be an object with path, before and after.")
-		return skipValue(p.b, v)
+		p.value()
+		return
 	}
 	var c Change
-	end := object(p.b, v, func(n text, v int) (end int) {
+	p.object(func(n text) {
 		switch p.name(n) {
 		case "path":
-			if end = p.ident(&c.Path, -1, at.path, v); p.b[v] == '"' {
-				c.pathText = p.b[v:end:end]
+			p.peek()
+			from := p.w
+			if p.ident(&c.Path, -1, at.path) {
+				c.pathText = p.b[from:p.w:p.w]
 			}
 		case "op":
-			end = p.ident(&c.Op, -1, at.op, v)
+			p.ident(&c.Op, -1, at.op)
 		case "before":
-			end = skipValue(p.b, v)
-			c.Before = p.b[v:end:end]
+			c.Before = p.raw()
 		case "after":
-			end = skipValue(p.b, v)
-			c.After = p.b[v:end:end]
+			c.After = p.raw()
 		default:
-			end = p.keep("changes."+strconv.Itoa(i)+".", n, v)
+			p.keep("changes."+strconv.Itoa(i)+".", n)
 		}
-		return end
 	})
 	p.e.Changes = append(p.e.Changes, c)
-	return end
 }
 
-func (p *parser) context(v int) int {
+func (p *parser) context() {
 	c := &p.e.Context
-	return p.object("/context", v, func(n text, v int) int {
+	p.under("/context", func(n text) {
 		switch p.name(n) {
 		case "ip":
-			return p.ident(&c.IP, slotIP, "/context/ip", v)
+			p.ident(&c.IP, slotIP, "/context/ip")
 		case "forwarded_for":
-			return p.strings(&c.ForwardedFor, slotForwardedFor, "/context/forwarded_for", v)
+			p.strings(&c.ForwardedFor, slotForwardedFor, "/context/forwarded_for")
 		case "user_agent":
-			return p.str(&c.UserAgent, slotUserAgent, "/context/user_agent", v)
+			p.string(&c.UserAgent, slotUserAgent, "/context/user_agent")
 		case "device":
-			return p.str(&c.Device, slotDevice, "/context/device", v)
+			p.string(&c.Device, slotDevice, "/context/device")
 		case "geo":
-			end := skipValue(p.b, v)
-			if !p.isNull(v) {
-				c.Geo = p.b[v:end:end]
+			if v := p.raw(); len(v) > 0 && v[0] != 'n' {
+				c.Geo = v
 			}
-			return end
 		case "session_id":
-			return p.ident(&c.SessionID, slotSessionID, "/context/session_id", v)
+			p.ident(&c.SessionID, slotSessionID, "/context/session_id")
 		case "request_id":
-			return p.ident(&c.RequestID, slotRequestID, "/context/request_id", v)
+			p.ident(&c.RequestID, slotRequestID, "/context/request_id")
 		case "traceparent":
-			return p.ident(&c.Traceparent, slotTraceparent, "/context/traceparent", v)
+			p.ident(&c.Traceparent, slotTraceparent, "/context/traceparent")
+		default:
+			p.keep("context.", n)
 		}
-		return p.keep("context.", n, v)
 	})
 }
 
-func (p *parser) outcome(v int) int {
+func (p *parser) outcome() {
 	o := &p.e.Outcome
-	return p.object("/outcome", v, func(n text, v int) int {
+	p.under("/outcome", func(n text) {
 		switch p.name(n) {
 		case "status":
-			return p.ident(&o.Status, -1, "/outcome/status", v)
+			p.ident(&o.Status, -1, "/outcome/status")
 		case "reason":
-			return p.str(&o.Reason, slotOutcomeReason, "/outcome/reason", v)
+			p.string(&o.Reason, slotOutcomeReason, "/outcome/reason")
+		default:
+			p.keep("outcome.", n)
 		}
-		return p.keep("outcome.", n, v)
 	})
 }
 
-func (p *parser) producer(v int) int {
+func (p *parser) producer() {
 	pr := new(Producer)
-	end := p.object("/producer", v, func(n text, v int) int {
+	given := p.peek() == '{'
+	p.under("/producer", func(n text) {
 		switch p.name(n) {
 		case "id":
-			return p.ident(&pr.ID, -1, "/producer/id", v)
+			p.ident(&pr.ID, -1, "/producer/id")
 		case "boot":
-			return p.ident(&pr.Boot, -1, "/producer/boot", v)
+			p.ident(&pr.Boot, -1, "/producer/boot")
 		case "seq":
-			return p.sequence(&pr.Seq, v)
+			p.sequence(&pr.Seq)
+		default:
+			p.keep("producer.", n)
 		}
-		return p.keep("producer.", n, v)
 	})
-	if p.b[v] == '{' {
+	if given {
 		p.e.Producer = pr
 	}
-	return end
 }
 
-func (p *parser) sequence(dst *uint64, v int) int {
-	end := skipValue(p.b, v)
-	seq, err := strconv.ParseUint(p.s[v:end], 10, 64)
+func (p *parser) sequence(dst *uint64) {
+	seq, err := strconv.ParseUint(string(p.raw()), 10, 64)
 	if err != nil {
 		p.fail("/producer/seq", "type", "This must be an integer from 0 to 18446744073709551615.")
 	}
 	*dst = seq
-	return end
 }
 
-func (p *parser) custom(v int) int {
-	return p.object("/custom", v, func(n text, v int) int {
-		end := skipValue(p.b, v)
-		p.e.Custom = append(p.e.Custom, Member{Name: p.name(n), Value: p.b[v:end:end]})
-		return end
+func (p *parser) custom() {
+	p.under("/custom", func(n text) {
+		p.e.Custom = append(p.e.Custom, Member{Name: p.name(n), Value: p.raw()})
 	})
 }
 
-func (p *parser) data(v int) int {
+func (p *parser) data() {
 	p.inData = true
-	if p.b[v] != '{' {
-		end := skipValue(p.b, v)
-		if !p.isNull(v) {
-			p.e.Data = append(p.e.Data, Member{Name: "value", Value: jsontext.Value(p.b[v:end:end])})
+	if p.peek() != '{' {
+		if v := p.raw(); len(v) > 0 && v[0] != 'n' {
+			p.e.Data = append(p.e.Data, Member{Name: "value", Value: jsontext.Value(v)})
 		}
-		return end
+		return
 	}
-	return object(p.b, v, func(n text, v int) int {
-		end := skipValue(p.b, v)
-		p.e.Data = append(p.e.Data, Member{Name: p.name(n), Value: p.b[v:end:end]})
-		return end
+	p.object(func(n text) {
+		p.e.Data = append(p.e.Data, Member{Name: p.name(n), Value: p.raw()})
 	})
 }

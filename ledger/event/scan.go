@@ -7,8 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The functions of this file walk JSON text that is already known to be valid, so they look for ends only. They are what makes
-// parsing cost little more than validating.
+// The functions of this file walk JSON text that is already known to be valid, so they look for ends only. For text that is not, see [reader].
 
 // skipString returns the index after the string that starts at b[i], and whether it holds an escape.
 func skipString(b []byte, i int) (end int, escaped bool) {

@@ -68,8 +68,13 @@ func past(w string) string {
 // when none is known.
 func ActivityOf(action string) string {
 	verb := action
-	if i := strings.LastIndexAny(verb, ".:/"); i >= 0 && i < len(verb)-1 {
-		verb = verb[i+1:]
+	for i := len(verb) - 1; i >= 0; i-- {
+		if separates(verb[i]) {
+			if i < len(verb)-1 {
+				verb = verb[i+1:]
+			}
+			break
+		}
 	}
 	if len(verb) > MaxClear {
 		return "other"
@@ -147,20 +152,21 @@ var categories = func() map[string]string {
 	return m
 }()
 
+// separates reports whether c stands between the parts of an action.
+func separates(c byte) bool { return c == '.' || c == ':' || c == '/' }
+
 // CategoryOf derives a category from a clear action and its activity: sign-in and sign-out are auth, grants and revocations are
 // access unless the action's first part says otherwise, and whatever says nothing is data.
 func CategoryOf(action, activity string) string {
-	rest := action
-	for rest != "" {
-		part := rest
-		if i := strings.IndexAny(rest, ".:/"); i >= 0 {
-			part, rest = rest[:i], rest[i+1:]
-		} else {
-			rest = ""
+	start := 0
+	for i := 0; i <= len(action); i++ {
+		if i < len(action) && !separates(action[i]) {
+			continue
 		}
-		if c, ok := categories[part]; ok {
+		if c, ok := categories[action[start:i]]; ok {
 			return c
 		}
+		start = i + 1
 	}
 	switch activity {
 	case "login", "logout":

@@ -189,6 +189,23 @@ func BatchRows(b []byte) (int, error) {
 	return int(n), nil
 }
 
+// batchBody checks an encoded batch of n rows and returns its columns.
+func batchBody(b []byte, n int) ([]byte, error) {
+	if len(b) < len(batchMagic)+5 {
+		return nil, errTruncate
+	}
+	body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	if crc32.Checksum(body, castagnoli) != sum {
+		return nil, errors.New("hot batch fails its checksum")
+	}
+	d := decoder{b: body[len(batchMagic):]}
+	d.uvarint()
+	if n*16 > len(d.b) {
+		return nil, errTruncate
+	}
+	return d.b, nil
+}
+
 // DecodeBatch appends the rows of an encoded batch to rows. Strings and byte slices of the result alias b, which must not change while
 // they are in use. Damaged input gives an error, never a panic.
 func DecodeBatch(b []byte, rows []Row) ([]Row, error) {
@@ -196,18 +213,11 @@ func DecodeBatch(b []byte, rows []Row) ([]Row, error) {
 	if err != nil {
 		return rows, err
 	}
-	if len(b) < len(batchMagic)+5 {
-		return rows, errTruncate
+	body, err := batchBody(b, n)
+	if err != nil {
+		return rows, err
 	}
-	body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
-	if crc32.Checksum(body, castagnoli) != sum {
-		return rows, errors.New("hot batch fails its checksum")
-	}
-	d := decoder{b: body[len(batchMagic):]}
-	d.uvarint()
-	if n*16 > len(d.b) {
-		return rows, errTruncate
-	}
+	d := decoder{b: body}
 	was := len(rows)
 	if free := cap(rows) - was; free < n {
 		rows = append(make([]Row, 0, was+n), rows...)

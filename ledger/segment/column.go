@@ -3,6 +3,7 @@ package segment
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/bloom"
 	"github.com/parquet-go/parquet-go/encoding/delta"
@@ -64,12 +65,40 @@ func (c *handleColumn) add(v int64) {
 		return
 	}
 	c.codes = append(c.codes, int32(c.dict.num(v)))
-	if n := len(c.codes); n >= probe && n&(probe-1) == 0 && len(c.dict.nums)*8 > n*handleShare {
-		c.plain = true
-		for _, code := range c.codes {
-			c.vals = append(c.vals, c.dict.nums[code])
-		}
+	if len(c.codes)&(probe-1) == 0 {
+		c.judge()
 	}
+}
+
+// judge gives the dictionary up when it does not pay.
+func (c *handleColumn) judge() {
+	n := len(c.codes)
+	if n < probe || len(c.dict.nums)*8 <= n*handleShare {
+		return
+	}
+	c.plain = true
+	for _, code := range c.codes {
+		c.vals = append(c.vals, c.dict.nums[code])
+	}
+}
+
+// addCodes adds a row per code. entries are what the codes stand for, 8 bytes little-endian each; scratch is overwritten.
+func (c *handleColumn) addCodes(entries []byte, codes []uint32, scratch *[]int32) {
+	if c.plain {
+		for _, code := range codes {
+			c.vals = append(c.vals, int64(binary.LittleEndian.Uint64(entries[8*code:])))
+		}
+		return
+	}
+	global := (*scratch)[:0]
+	for i := 0; i < len(entries); i += 8 {
+		global = append(global, int32(c.dict.num(int64(binary.LittleEndian.Uint64(entries[i:])))))
+	}
+	*scratch = global
+	for _, code := range codes {
+		c.codes = append(c.codes, global[code])
+	}
+	c.judge()
 }
 
 func (c *handleColumn) page(dst []byte, from, to int) ([]byte, error) {
@@ -140,12 +169,44 @@ func (c *stringColumn) add(s string) {
 		c.last = c.dict.strs[c.lastCode]
 	}
 	c.codes = append(c.codes, c.lastCode)
-	if n := len(c.codes); n >= probe && n&(probe-1) == 0 && len(c.dict.strs)*8 > n*stringShare {
-		c.plain = true
-		for _, code := range c.codes {
-			c.values.addString(c.dict.strs[code])
-		}
+	if len(c.codes)&(probe-1) == 0 {
+		c.judge()
 	}
+}
+
+// judge gives the dictionary up when it does not pay.
+func (c *stringColumn) judge() {
+	n := len(c.codes)
+	if n < probe || len(c.dict.strs)*8 <= n*stringShare {
+		return
+	}
+	c.plain = true
+	for _, code := range c.codes {
+		c.values.addString(c.dict.strs[code])
+	}
+}
+
+// addCodes adds a row per code. entries are what the codes stand for; scratch is overwritten.
+func (c *stringColumn) addCodes(entries []string, codes []uint32, scratch *[]int32) {
+	if c.plain {
+		for _, code := range codes {
+			c.values.addString(entries[code])
+		}
+		return
+	}
+	global := (*scratch)[:0]
+	for _, s := range entries {
+		global = append(global, int32(c.dict.str(s)))
+	}
+	*scratch = global
+	for _, code := range codes {
+		c.codes = append(c.codes, global[code])
+	}
+	if n := len(codes); n > 0 { // rows may follow one by one
+		c.lastCode = global[codes[n-1]]
+		c.last = c.dict.strs[c.lastCode]
+	}
+	c.judge()
 }
 
 func (c *stringColumn) page(dst []byte, from, to int) ([]byte, error) {
@@ -207,6 +268,7 @@ func (c *stringColumn) reset() {
 type bytesColumn struct {
 	data    []byte
 	offsets []uint32 // one more than there are values
+	scratch []uint32
 }
 
 func (c *bytesColumn) add(b []byte) { c.addString(alias(b)) }
@@ -219,9 +281,25 @@ func (c *bytesColumn) addString(s string) {
 	c.offsets = append(c.offsets, uint32(len(c.data)))
 }
 
+// addAll adds the values that lie in data one after another, given where each ends; both may begin in the middle of a column, with ends still counted from
+// its beginning.
+func (c *bytesColumn) addAll(ends []uint32, data []byte) {
+	if len(ends) == 0 {
+		return
+	}
+	if len(c.offsets) == 0 {
+		c.offsets = append(c.offsets, 0)
+	}
+	base := uint32(len(c.data)+len(data)) - ends[len(ends)-1] // modulo 2^32
+	for _, end := range ends {
+		c.offsets = append(c.offsets, base+end)
+	}
+	c.data = append(c.data, data...)
+}
+
 func (c *bytesColumn) page(dst []byte, from, to int) ([]byte, error) {
-	rel := make([]uint32, to-from+1)
-	base := c.offsets[from]
+	c.scratch = slices.Grow(c.scratch[:0], to-from+1)[:to-from+1]
+	rel, base := c.scratch, c.offsets[from]
 	for i := range rel {
 		rel[i] = c.offsets[from+i] - base
 	}

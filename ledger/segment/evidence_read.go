@@ -3,6 +3,8 @@ package segment
 import (
 	"encoding/hex"
 	"fmt"
+
+	"probity.dev/internal/evidence"
 )
 
 // Evidence is an open evidence file. It is safe for concurrent use.
@@ -14,7 +16,7 @@ type Evidence struct {
 // OpenEvidence opens an evidence file and checks its footer against its row groups. Pages are checked (CRC-32) as they are read; that the
 // leaves are the logged ones is for the caller to prove.
 func OpenEvidence(path string) (*Evidence, error) {
-	f, err := openFile(path, "evidence", evidenceColumns)
+	f, err := openFile(path, "evidence", evidenceColumnsV1, evidenceColumns)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +54,7 @@ func (e *Evidence) Close() error { return e.file.Close() }
 
 // Scan calls yield with the leaves whose seq lies in [from, to), in order. The leaf is only valid during the call.
 func (e *Evidence) Scan(from, to uint64, yield func(seq uint64, leaf []byte) error) error {
-	var c chunkReader
+	r := leafReader{file: e.file}
 	seq := e.meta.First
 	for g := range e.file.md.RowGroups {
 		n := uint64(e.file.md.RowGroups[g].NumRows)
@@ -67,23 +69,56 @@ func (e *Evidence) Scan(from, to uint64, yield func(seq uint64, leaf []byte) err
 		if uint64(lo) != seq || uint64(hi) != seq+n-1 {
 			return fmt.Errorf("%s: row group %d does not hold the seqs it should", e.file.path, g)
 		}
-		if err := c.open(e.file, g, 1); err != nil {
+		if err := r.open(g); err != nil {
 			return err
 		}
 		a, b := max(from, seq)-seq, min(to, seq+n)-seq
 		for i := int(a); i < int(b); i++ {
-			if i >= c.to || i < c.from {
-				if err := c.load(i); err != nil {
-					return err
-				}
+			leaf, err := r.leaf(i)
+			if err != nil {
+				return err
 			}
-			if err := yield(seq+uint64(i), c.bytes(i)); err != nil {
+			if err := yield(seq+uint64(i), leaf); err != nil {
 				return err
 			}
 		}
 		seq += n
 	}
 	return nil
+}
+
+// leafReader puts the leaves of one row group after another together.
+type leafReader struct {
+	file   *file
+	chunks [7]chunkReader // of the columns, by their position; seq is not read
+	buf    []byte
+}
+
+func (r *leafReader) open(group int) error {
+	for col := 1; col < len(r.file.cols); col++ {
+		if err := r.chunks[col].open(r.file, group, col); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaf returns the leaf of a row; it is valid until the next call.
+func (r *leafReader) leaf(row int) ([]byte, error) {
+	c := &r.chunks
+	for col := 1; col < len(r.file.cols); col++ {
+		if err := c[col].load(row); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.file.cols) == len(evidenceColumnsV1) {
+		return c[1].bytes(row), nil
+	}
+	nonce := 16 * (row - c[4].from)
+	p := evidence.Parts{Start: c[3].text(row), Nonce: c[4].values[nonce : nonce+16], RecordedAt: c[1].int(row), OccurredAt: c[2].int(row),
+		Words: c[5].text(row), Hashes: c[6].bytes(row)}
+	r.buf = p.Append(r.buf[:0])
+	return r.buf, nil
 }
 
 // ReadEvidence opens the file at path and calls yield with every leaf in order.

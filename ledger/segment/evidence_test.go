@@ -3,11 +3,15 @@ package segment_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/segment"
@@ -84,5 +88,41 @@ func TestEvidence(t *testing.T) {
 	}
 	if segment.ReadWorking(path, 0, nil) == nil {
 		t.Fatal("an evidence file was read as a working file")
+	}
+}
+
+// TestEvidenceForOthers puts leaves together from the columns, as somebody without this package would, and refuses what is no leaf.
+func TestEvidenceForOthers(t *testing.T) {
+	ls := leaves(3000)
+	var b bytes.Buffer
+	if _, err := segment.WriteEvidence(&b, segment.EvidenceMeta{}, eachLeaf(ls)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := parquet.OpenFile(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rd := f.RowGroups()[0].Rows()
+	defer rd.Close()
+	buf := make([]parquet.Row, 100)
+	for i := 0; i < len(ls); {
+		n, err := rd.ReadRows(buf)
+		for _, r := range buf[:n] {
+			leaf := slices.Concat(r[3].ByteArray(), r[4].ByteArray(), []byte{2, 0x1b})
+			leaf = binary.BigEndian.AppendUint64(leaf, uint64(r[1].Int64()))
+			leaf = binary.BigEndian.AppendUint64(append(leaf, 3, 0x1b), uint64(r[2].Int64()))
+			leaf = slices.Concat(leaf, r[5].ByteArray(), r[6].ByteArray())
+			if !bytes.Equal(leaf, ls[i]) {
+				t.Fatalf("leaf %d is %x, want %x", i, leaf, ls[i])
+			}
+			i++
+		}
+		if err != nil && i < len(ls) {
+			t.Fatal(i, err)
+		}
+	}
+	ls[1][len(ls[1])-86]++ // the head of fields_root
+	if _, err := segment.WriteEvidence(&b, segment.EvidenceMeta{}, eachLeaf(ls)); err == nil {
+		t.Fatal("a malformed leaf was written")
 	}
 }

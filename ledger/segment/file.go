@@ -43,13 +43,14 @@ type file struct {
 	filters map[filterID]filterRef
 }
 
-// openFile reads and checks the footer: the columns must be exactly cols, and everything the footer points at must lie in the file.
-func openFile(path, kind string, cols []column) (_ *file, err error) {
+// openFile reads and checks the footer: the columns must be exactly those of the file's version, and everything the footer points at must lie in the
+// file. versions holds the columns of version 1, 2, ....
+func openFile(path, kind string, versions ...[]column) (_ *file, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	out := &file{f: f, path: path, cols: cols, indexes: map[[2]int]format.OffsetIndex{},
+	out := &file{f: f, path: path, indexes: map[[2]int]format.OffsetIndex{},
 		filters: map[filterID]filterRef{}}
 	defer func() {
 		if r := recover(); r != nil {
@@ -62,9 +63,11 @@ func openFile(path, kind string, cols []column) (_ *file, err error) {
 	if err := out.footer(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if out.meta["probity.kind"] != kind || out.meta["probity.version"] != "1" {
+	version, err := strconv.Atoi(out.meta["probity.version"])
+	if out.meta["probity.kind"] != kind || err != nil || version < 1 || version > len(versions) {
 		return nil, fmt.Errorf("%s is not a Probity %s file of a known version", path, kind)
 	}
+	out.cols = versions[version-1]
 	if err := out.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -14,11 +14,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestGolden reads files that an earlier build wrote: what is stored today must be readable for as long as version 1 is.
+// TestGolden reads files that an earlier build wrote: what is stored today must be readable for as long as its version is known.
 func TestGolden(t *testing.T) {
 	rows := segtest.New(100, 65_536).Rows(40)
 	ls := leaves(40)
-	batch, working, leaf := filepath.Join("testdata", "batch-v1.bin"), filepath.Join("testdata", "working-v1.parquet"), filepath.Join("testdata", "evidence-v1.parquet")
+	batch, working, leaf := filepath.Join("testdata", "batch-v1.bin"), filepath.Join("testdata", "working-v1.parquet"), filepath.Join("testdata", "evidence-v2.parquet")
 	if *update {
 		var w, e bytes.Buffer
 		if _, err := segment.WriteWorking(&w, each(rows)); err != nil {
@@ -43,15 +43,17 @@ func TestGolden(t *testing.T) {
 	}
 	sameRows(t, got, rows)
 	sameRows(t, readAll(t, working), rows)
-	n := 0
-	if err := segment.ReadEvidence(leaf, func(seq uint64, l []byte) error {
-		if seq != 65_536+uint64(n) || !bytes.Equal(l, ls[n]) {
-			t.Fatalf("leaf %d differs", seq)
+	for _, path := range []string{filepath.Join("testdata", "evidence-v1.parquet"), leaf} { // version 1 is no longer written
+		n := 0
+		if err := segment.ReadEvidence(path, func(seq uint64, l []byte) error {
+			if seq != 65_536+uint64(n) || !bytes.Equal(l, ls[n]) {
+				t.Fatalf("leaf %d differs", seq)
+			}
+			n++
+			return nil
+		}); err != nil || n != len(ls) {
+			t.Fatal(path, n, err)
 		}
-		n++
-		return nil
-	}); err != nil || n != len(ls) {
-		t.Fatal(n, err)
 	}
 }
 

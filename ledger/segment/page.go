@@ -306,3 +306,20 @@ func (c *chunkReader) bytes(row int) []byte {
 	a, b := c.offsets[i], c.offsets[i+1]
 	return c.values[a:b:b]
 }
+
+// text returns the value of a row of the current page of a string column, with or without a dictionary.
+func (c *chunkReader) text(row int) []byte {
+	if c.dict {
+		s := c.strs[c.codes[row-c.from]]
+		return unsafe.Slice(unsafe.StringData(s), len(s))
+	}
+	return c.bytes(row)
+}
+
+// int returns the value of a row of the current page of an integer column.
+func (c *chunkReader) int(row int) int64 {
+	if c.dict {
+		return c.num(c.codes[row-c.from])
+	}
+	return c.ints[row-c.from]
+}

@@ -93,9 +93,10 @@ type fileWriter struct {
 	blocks      []byte
 }
 
-func newFileWriter(columns []column, level zstd.EncoderLevel) *fileWriter {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level), zstd.WithZeroFrames(true),
-		zstd.WithEncoderCRC(false))
+// newFileWriter compresses at the fastest level, but codes literals even where nothing repeats: identifiers in hex then take half their length.
+func newFileWriter(columns []column) *fileWriter {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithZeroFrames(true),
+		zstd.WithEncoderCRC(false), zstd.WithAllLitEntropyCompression(true))
 	if err != nil {
 		panic(err) // only wrong options can fail
 	}

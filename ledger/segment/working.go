@@ -4,10 +4,8 @@ import (
 	"io"
 	"iter"
 	"strconv"
-	"sync"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/format"
 
 	"probity.dev/internal/errs"
@@ -95,10 +93,16 @@ type workingWriter struct {
 	data    []columnData
 	rows    int
 	last    int64
+
+	// Of the batch that is being carried over.
+	entries []string
+	codes   []uint32
+	global  []int32
+	ends    []uint32
 }
 
-var workingWriters = sync.Pool{New: func() any {
-	w := &workingWriter{file: newFileWriter(workingColumns, zstd.SpeedFastest)}
+var workingWriters = newShelf(func() *workingWriter {
+	w := &workingWriter{file: newFileWriter(workingColumns)}
 	for i := range w.times {
 		w.data = append(w.data, &w.times[i])
 	}
@@ -111,31 +115,35 @@ var workingWriters = sync.Pool{New: func() any {
 	}
 	w.data = append(w.data, &w.nonce, &w.clear, &w.sealed)
 	return w
-}}
+})
 
 // WriteWorking writes rows to w as a working file: zstd, row groups of at most [RowGroup] rows, bounds on every searchable column, and
 // split-block bloom filters on handles and identifiers. Rows MUST come in strictly ascending order of Seq and hold valid UTF-8 in their
 // strings (Shape may be anything); an error that rows yields is returned as it is. A row is not kept after the next one is asked for.
 func WriteWorking(w io.Writer, rows iter.Seq2[*Row, error]) (Info, error) {
-	ww := workingWriters.Get().(*workingWriter)
+	return writeWorking(w, func(ww *workingWriter, info *Info) error {
+		for r, err := range rows {
+			if err != nil {
+				return err
+			}
+			if err := ww.row(r, info); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// writeWorking writes the rows that fill adds.
+func writeWorking(w io.Writer, fill func(*workingWriter, *Info) error) (Info, error) {
+	ww := workingWriters.get()
 	defer ww.release()
 	var info Info
 	if err := ww.file.start(w); err != nil {
 		return info, err
 	}
-	for r, err := range rows {
-		if err != nil {
-			return info, err
-		}
-		if err := ww.add(r, info.Rows == 0); err != nil {
-			return info, err
-		}
-		info.add(r.Seq, r.RecordedAt, r.OccurredAt)
-		if ww.rows == RowGroup {
-			if err := ww.flush(); err != nil {
-				return info, err
-			}
-		}
+	if err := fill(ww, &info); err != nil {
+		return info, err
 	}
 	if err := ww.flush(); err != nil {
 		return info, err
@@ -148,12 +156,25 @@ func WriteWorking(w io.Writer, rows iter.Seq2[*Row, error]) (Info, error) {
 	return info, err
 }
 
+// row adds a row, and writes the row group when that has filled it.
+func (w *workingWriter) row(r *Row, info *Info) error {
+	if err := w.add(r, info.Rows == 0); err != nil {
+		return err
+	}
+	info.add(r.Seq, r.RecordedAt, r.OccurredAt)
+	if w.rows == RowGroup {
+		return w.flush()
+	}
+	return nil
+}
+
 func (w *workingWriter) release() {
 	for _, d := range w.data {
 		d.reset()
 	}
 	w.rows = 0
-	workingWriters.Put(w)
+	clear(w.entries) // they alias a batch
+	workingWriters.put(w, cap(w.clear.data)+cap(w.sealed.data))
 }
 
 func (w *workingWriter) flush() error {
