@@ -2,7 +2,10 @@ package app
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +31,7 @@ func BenchmarkAppend(b *testing.B) {
 		bodies = append(bodies, texts)
 	}
 	b.ResetTimer()
+	cpu := cpuTime(b)
 	var wg sync.WaitGroup
 	work := make(chan [][]byte)
 	for range 4 {
@@ -43,6 +47,7 @@ func BenchmarkAppend(b *testing.B) {
 	close(work)
 	wg.Wait()
 	b.ReportMetric(float64(b.N*1000)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N*1000), "cpu-µs/event")
 }
 
 func appendAll(b *testing.B, box *ledgertest.Box, texts [][]byte) {
@@ -59,4 +64,46 @@ func appendAll(b *testing.B, box *ledgertest.Box, texts [][]byte) {
 	if err != nil || r.Accepted != len(texts) {
 		b.Error(err, r)
 	}
+}
+
+// cpuTime is the processor time that the process has used.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkAppendSingle is the write path for single events from 64 senders at once, without HTTP.
+func BenchmarkAppendSingle(b *testing.B) {
+	box := ledgertest.New(b, func(o *ledger.Options) { o.Classifier, o.CheckpointInterval = field.New(nil), 500*time.Millisecond })
+	g := load.New(load.Config{Seed: 1, Events: b.N + 1000})
+	texts := make([][]byte, 0, b.N+1000)
+	for i := 0; len(texts) < b.N; i++ {
+		var batch load.Batch
+		g.Batch(i, &batch)
+		for j := range batch.Events {
+			texts = append(texts, append([]byte(nil), batch.Events[j].JSON...))
+		}
+	}
+	took := make([]time.Duration, b.N)
+	var next atomic.Int64
+	b.ResetTimer()
+	cpu := cpuTime(b)
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(b.N); i = next.Add(1) - 1 {
+				start := time.Now()
+				appendAll(b, box, texts[i:i+1])
+				took[i] = time.Since(start)
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N), "cpu-µs/event")
+	b.ReportMetric(float64(took[b.N*99/100].Microseconds())/1000, "p99-ms")
 }

@@ -117,7 +117,8 @@ func (l *Ledger) tagKeys(ctx context.Context, t *tenant, row *segment.Row, w *Wo
 		if err != nil {
 			return err
 		}
-		k := evidence.ResourceTagKey(s, row.ResourceType, id)
+		var derive evidence.Deriver
+		k := derive.ResourceTagKey(evidence.ResourceTags(s), row.ResourceType, id)
 		w.TagKeys[evidence.RoleResource] = &k
 	}
 	return nil

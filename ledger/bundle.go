@@ -219,13 +219,14 @@ func (b *bundler) blankTags(clause int, roles []string, periods []periodID) erro
 			return nil
 		}
 	}
+	var derive evidence.Deriver
 	for _, period := range periods {
 		s, err := b.t.period(context.Background(), b.l.db, period)
 		if err != nil {
 			return err
 		}
 		for _, r := range roles {
-			b.tags = append(b.tags, bundle.TagKey{Clause: clause, Role: r, Period: period.period, Key: evidence.B64(evidence.ResourceTagKey(s, "", ""))})
+			b.tags = append(b.tags, bundle.TagKey{Clause: clause, Role: r, Period: period.period, Key: evidence.B64(derive.ResourceTagKey(evidence.ResourceTags(s), "", ""))})
 		}
 	}
 	return nil
@@ -247,9 +248,11 @@ func (b *bundler) resourceClause(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		var derive evidence.Deriver
+		tags := evidence.ResourceTags(s)
 		for _, typ := range b.f.ResourceTypes {
 			for _, id := range b.f.ResourceIDs {
-				b.tags = append(b.tags, bundle.TagKey{Clause: n, Role: "resource", Period: period.period, Key: evidence.B64(evidence.ResourceTagKey(s, typ, id))})
+				b.tags = append(b.tags, bundle.TagKey{Clause: n, Role: "resource", Period: period.period, Key: evidence.B64(derive.ResourceTagKey(tags, typ, id))})
 			}
 		}
 	}

@@ -287,7 +287,7 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, key
 	d.room(len(sealed))
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
 	at := len(d.plain)
-	plain, err := keys.aead.Open(d.plain[at:], row.Nonce[:12], sealed, d.aad)
+	plain, err := keys.cipher().Open(d.plain[at:], row.Nonce[:12], sealed, d.aad)
 	if err != nil {
 		return nil, 0, damaged(row)
 	}

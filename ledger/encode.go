@@ -2,15 +2,9 @@ package ledger
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
-	"hash"
 	"strings"
 	"sync"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -34,24 +28,52 @@ type encoded struct {
 // The groups an event can have: slot 0, and one sealed group per set of owners.
 const maxGroups = 1 + 8
 
-// encoder holds the scratch space of one encoding goroutine.
+// encoder holds the scratch space of one encoding goroutine, and what the events of its submission share.
 type encoder struct {
+	own       *groupCipher  // of the tenant in the period
+	resources evidence.Hash // see evidence.ResourceTags
+
 	fields  []event.Field
 	part    []byte  // of each field
 	group   []uint8 // of each field
 	order   [maxGroups][]int
-	hashes  []evidence.Hash
-	roots   []evidence.Hash
+	tree    evidence.Tree
 	derive  evidence.Deriver
 	shape   []byte
 	plain   []byte
+	sealed  []byte
 	profile []byte
 	aad     []byte
 	arena   []byte
+	random  []byte
 	shapes  map[string]string
-	mac     hash.Hash
-	macOf   *tenant
-	sum     [32]byte
+}
+
+// arenaBytes is about what an event needs of the arena: leaf, clear values and ciphertext.
+const arenaBytes = 512
+
+// begin prepares for the events of one submission.
+func (enc *encoder) begin(ctx context.Context, l *Ledger, t *tenant, period periodID, events int) error {
+	s, err := t.period(ctx, l.db, period)
+	if err != nil {
+		return err
+	}
+	enc.resources = evidence.ResourceTags(s)
+	enc.own, err = t.groupKeys(ctx, l.db, groupID{periodID: period})
+	enc.arena = make([]byte, 0, events*arenaBytes)
+	return err
+}
+
+// random16 returns 16 random bytes, which become public.
+func (enc *encoder) random16() (b [16]byte) {
+	if len(enc.random) < len(b) {
+		enc.random = append(enc.random[:0], make([]byte, 1024)...)
+		rand.Read(enc.random) //nolint:errcheck // never fails
+	}
+	n := len(enc.random) - len(b)
+	copy(b[:], enc.random[n:])
+	enc.random = enc.random[:n]
+	return b
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{shapes: map[string]string{}} }}
@@ -76,8 +98,7 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	}
 	l.assign(t, enc, ev, who)
 
-	var nonce [16]byte
-	rand.Read(nonce[:]) //nolint:errcheck // never fails
+	nonce := enc.random16()
 	row := &out.row
 	*row = segment.Row{OccurredAt: ev.OccurredAt.UnixMicro(), Source: ev.Source, Action: ev.Action, Category: ev.Category, Activity: ev.Activity,
 		Outcome: ev.Outcome.Status, Severity: ev.Severity, ResourceType: ev.Resource.Type, EventID: ev.ID, CorrelationID: ev.CorrelationID,
@@ -85,18 +106,19 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	if who.resource.Handle == 0 {
 		row.ResourceID = l.searchableID(ev)
 	}
-	root, err := l.groups(ctx, t, enc, b, row, who, period)
-	if err != nil {
+	if err := l.groups(ctx, t, enc, b, row, who, period); err != nil {
 		return out, err
 	}
 	leaf := evidence.Leaf{Nonce: nonce, RecordedAt: 1 << 40, OccurredAt: row.OccurredAt, Source: ev.Source, Action: ev.Action, Category: ev.Category,
-		Activity: ev.Activity, Outcome: ev.Outcome.Status, ResourceType: ev.Resource.Type, FieldsRoot: root, Class: period.class}
+		Activity: ev.Activity, Outcome: ev.Outcome.Status, ResourceType: ev.Resource.Type, Class: period.class}
 	if p := ev.Producer; p != nil {
 		leaf.Producer = &evidence.Producer{ID: p.ID, Boot: p.Boot, Seq: p.Seq}
 	}
 	if err := l.tags(ctx, t, enc, &leaf, ev, who, period); err != nil {
 		return out, err
 	}
+	leaf.FieldsRoot = enc.tree.Root()
+	enc.tree.Tags(&leaf.Tags)
 	start := len(enc.arena)
 	enc.arena = leaf.Append(enc.arena)
 	out.leaf = enc.arena[start:len(enc.arena):len(enc.arena)]
@@ -294,204 +316,4 @@ func changeMember(path string) (n int, member string, ok bool) {
 		return 0, "", false
 	}
 	return n, rest[i+1:], true
-}
-
-// groups commits to every field, seals the personal ones, fills the row's shape and values, and returns fields_root.
-func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who persons, period periodID) (evidence.Hash, error) {
-	enc.roots, enc.shape = enc.roots[:0], enc.shape[:0]
-	start := len(enc.arena)
-	var sealed []byte
-	slot := uint8(1)
-	enc.spare(row)
-	for g := range enc.order {
-		idx := enc.order[g]
-		if len(idx) == 0 {
-			continue
-		}
-		id := groupID{periodID: period}
-		s := uint8(0)
-		if g > 0 {
-			s = slot
-			slot++
-			id.owners = who.handles(event.Owners(g - 1))
-		}
-		keys, err := t.groupKeys(ctx, l.db, id)
-		if err != nil {
-			return evidence.Hash{}, err
-		}
-		enc.commitGroup(keys, row.Nonce, s, idx)
-		enc.describe(g, idx)
-		if g == 0 {
-			continue
-		}
-		if enc.profile = enc.pack(enc.profile[:0], idx, 'p'); len(enc.profile) > 0 {
-			l.pin(t, enc, b, row, who, event.Owners(g-1), idx)
-		}
-		if enc.plain = enc.pack(enc.plain[:0], idx, 's'); len(enc.plain) > 0 {
-			sealed = enc.seal(sealed, keys, t.logID, row.Nonce, s)
-		}
-	}
-	enc.arena = enc.pack(enc.arena, enc.order[0], 'c')
-	row.Clear = enc.arena[start:len(enc.arena):len(enc.arena)]
-	row.Sealed = sealed
-	row.Shape = enc.intern()
-	return evidence.FieldsRoot(enc.roots), nil
-}
-
-func (who *persons) handles(o event.Owners) [3]int64 {
-	var h [3]int64
-	for i, bit := range [...]event.Owners{event.OwnerActor, event.OwnerSubject, event.OwnerResource} {
-		if o&bit != 0 {
-			h[i] = who.handle(bit)
-		}
-	}
-	return owners(h[:]...)
-}
-
-func (enc *encoder) commitGroup(keys *groupCipher, nonce [16]byte, slot uint8, idx []int) {
-	key := enc.derive.EventKey(keys.g, nonce, slot)
-	enc.hashes = enc.hashes[:0]
-	for _, i := range idx {
-		f := &enc.fields[i]
-		enc.hashes = append(enc.hashes, evidence.Commit(enc.derive.Salt(key, f.Path), f.Path, f.Value))
-	}
-	enc.roots = append(enc.roots, evidence.GroupRoot(slot, enc.hashes))
-}
-
-// pin stores the repeating values of a single owner as a profile. The actor's number goes into the row's own column, the others in front of the clear values.
-// When the owner has too many profiles, the values are sealed with the event instead.
-func (l *Ledger) pin(t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who persons, o event.Owners, idx []int) {
-	p := who.actor
-	switch o {
-	case event.OwnerSubject:
-		p = who.subject
-	case event.OwnerResource:
-		p = who.resource
-	}
-	id := t.people.Profile(b, p, enc.profile)
-	if id == 0 {
-		for _, i := range idx {
-			enc.part[i] = 's'
-		}
-		enc.redescribe(idx)
-		return
-	}
-	if o == event.OwnerActor {
-		row.Profile = id
-	} else {
-		enc.arena = binary.BigEndian.AppendUint64(enc.arena, uint64(id))
-	}
-}
-
-// pack appends the values of the fields kept in part, each with its length.
-func (enc *encoder) pack(dst []byte, idx []int, part byte) []byte {
-	for _, i := range idx {
-		if enc.part[i] == part {
-			v := enc.fields[i].Value
-			dst = binary.AppendUvarint(dst, uint64(len(v)))
-			dst = append(dst, v...)
-		}
-	}
-	return dst
-}
-
-func (enc *encoder) seal(dst []byte, keys *groupCipher, logID string, nonce [16]byte, slot uint8) []byte {
-	enc.aad = evidence.AAD(enc.aad, logID, nonce, slot)
-	dst = binary.AppendUvarint(dst, uint64(len(enc.plain)+keys.aead.Overhead()))
-	return keys.aead.Seal(dst, nonce[:12], enc.plain, enc.aad)
-}
-
-// describe appends a group to the shape.
-func (enc *encoder) describe(g int, idx []int) {
-	if len(enc.shape) > 0 {
-		enc.shape = append(enc.shape, ';')
-	}
-	if g == 0 {
-		enc.shape = append(enc.shape, '-')
-	} else {
-		enc.shape = append(enc.shape, '0'+byte(g-1))
-	}
-	for _, i := range idx {
-		f := &enc.fields[i]
-		enc.shape = append(append(enc.shape, ' ', enc.part[i]), f.Path...)
-		if f.Category != "" {
-			enc.shape = append(append(enc.shape, '='), f.Category...)
-		}
-	}
-}
-
-// redescribe replaces the last group of the shape after its parts changed.
-func (enc *encoder) redescribe(idx []int) {
-	i := len(enc.shape)
-	for i > 0 && enc.shape[i-1] != ';' {
-		i--
-	}
-	g := int(enc.shape[i]-'0') + 1
-	enc.shape = enc.shape[:max(0, i-1)]
-	enc.describe(g, idx)
-}
-
-// intern returns the shape as a string, the same one for equal shapes.
-func (enc *encoder) intern() string {
-	if s, ok := enc.shapes[string(enc.shape)]; ok {
-		return s
-	}
-	if len(enc.shapes) >= 4096 {
-		clear(enc.shapes)
-	}
-	s := string(enc.shape)
-	enc.shapes[s] = s
-	return s
-}
-
-// tags fills the leaf's search tags.
-func (l *Ledger) tags(ctx context.Context, t *tenant, enc *encoder, leaf *evidence.Leaf, ev *event.Event, who persons, period periodID) error {
-	for role, h := range [...]int64{who.actor.Handle, who.subject.Handle, who.resource.Handle} {
-		var key evidence.Hash
-		var err error
-		switch {
-		case h != 0:
-			key, err = t.personTag(ctx, l.db, period, h)
-		case role == evidence.RoleResource && ev.Resource.ID != "":
-			var s evidence.Hash
-			s, err = t.period(ctx, l.db, period)
-			key = evidence.ResourceTagKey(s, ev.Resource.Type, ev.Resource.ID)
-		default:
-			rand.Read(leaf.Tags[role][:]) //nolint:errcheck // never fails
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		leaf.Tags[role] = enc.derive.Tag(key, leaf.Nonce, uint8(role))
-	}
-	return nil
-}
-
-// prints returns the keyed fingerprints of the event's identity and of its content as the producer sent it.
-func (enc *encoder) prints(t *tenant, ev *event.Event) (print, digest uint64) {
-	if enc.macOf != t {
-		enc.mac, enc.macOf = hmac.New(sha256.New, t.dedupe.key[:]), t
-	}
-	b := appendPart(enc.plain[:0], ev.Source)
-	print = enc.keyed(appendPart(b, ev.ID))
-	b = appendPart(appendPart(appendPart(b[:0], ev.Action), ev.Outcome.Status), ev.Resource.Type)
-	if !ev.Undated {
-		b = binary.BigEndian.AppendUint64(b, uint64(ev.OccurredAt.UnixMicro()))
-	}
-	for i := range enc.fields {
-		b = appendPart(appendPart(b, enc.fields[i].Path), enc.fields[i].Value)
-	}
-	enc.plain = b
-	return print, enc.keyed(b)
-}
-
-func appendPart[T string | []byte | jsontext.Value](b []byte, s T) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
-func (enc *encoder) keyed(b []byte) uint64 {
-	enc.mac.Reset()
-	enc.mac.Write(b)
-	return binary.BigEndian.Uint64(enc.mac.Sum(enc.sum[:0]))
 }

@@ -211,7 +211,7 @@ func (d *discloser) eventKey(ctx context.Context, row *segment.Row, g *shapeGrou
 	if err != nil {
 		return evidence.Hash{}, err
 	}
-	return d.derive.EventKey(keys.g, row.Nonce, g.slot), nil
+	return d.derive.EventKey(keys.keys.G, row.Nonce, g.slot), nil
 }
 
 func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGroup, full, shown *event.Record, out *evidence.Disclosure) (evidence.Group, error) {

@@ -213,7 +213,9 @@ func (l *Ledger) prepare(ctx context.Context, s *submission, r *Receipt, at []in
 		enc.arena = nil // it belongs to the submission now
 		encoders.Put(enc)
 	}()
-	enc.arena = make([]byte, 0, len(events)*384)
+	if err := enc.begin(ctx, l, s.t, s.period, len(events)); err != nil {
+		return nil, err
+	}
 	s.events = make([]encoded, 0, len(events))
 	places := make([]int, 0, len(events))
 	if err := l.prefetch(ctx, s.t, &s.people, events); err != nil {

@@ -21,11 +21,8 @@ import (
 	"probity.dev/ledger/person"
 )
 
-// cachedGroups bounds the cached group keys of a tenant; an entry takes some 900 bytes. cachedTags bounds the tag keys, of 100 bytes.
-const (
-	cachedGroups = 40_000
-	cachedTags   = 200_000
-)
+// cachedGroups bounds the cached group keys of a tenant; an entry takes some 250 bytes, and 900 once something was sealed or opened with it.
+const cachedGroups = 60_000
 
 // tenant is one tenant's opened ledger.
 type tenant struct {
@@ -41,7 +38,6 @@ type tenant struct {
 	secretsMu sync.Mutex
 	secrets   map[periodID]evidence.Hash
 	groups    *cache.Cache[groupID, *groupCipher]
-	tagKeys   *cache.Cache[tagID, evidence.Hash]
 
 	// committed is the state after the last commit; the committer alone replaces it.
 	committed atomic.Pointer[headState]
@@ -83,11 +79,6 @@ type periodID struct {
 type groupID struct {
 	periodID
 	owners [3]int64
-}
-
-type tagID struct {
-	periodID
-	handle int64
 }
 
 // origin is the checkpoint origin of the tenant's log in an epoch.
@@ -157,11 +148,30 @@ func (t *tenant) loadSecret(ctx context.Context, db *sqldb.DB, kind string, id p
 	return s, err
 }
 
-// groupCipher is what the groups with one set of owners need in one period. Keeping the AES key schedule costs memory and saves half of the time of opening
-// a row.
+// groupCipher is what the groups with one set of owners need in one period.
 type groupCipher struct {
-	g    evidence.Hash
-	aead cipher.AEAD
+	keys evidence.GroupKeys
+	tag  evidence.Hash // K_tag, when there is one owner
+	// aead is made at first use: keeping the AES key schedule costs memory and saves half of the time of opening a row, and many persons never need it,
+	// because all their values are in their profile.
+	aead atomic.Pointer[cipher.AEAD]
+}
+
+func (k *groupCipher) cipher() cipher.AEAD {
+	if c := k.aead.Load(); c != nil {
+		return *c
+	}
+	key := k.keys.Enc()
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic(err) // the key has the right length
+	}
+	c, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err)
+	}
+	k.aead.Store(&c)
+	return c
 }
 
 // groupKeys returns the keys of the group with these owners (handles ascending, 0 for none) in a period.
@@ -173,27 +183,18 @@ func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID) (*grou
 	if err != nil {
 		return nil, err
 	}
-	secrets := make([]evidence.Hash, 0, 3)
-	for _, h := range id.owners {
-		if h == 0 {
-			continue
-		}
-		p, err := t.people.Secret(ctx, h)
-		if err != nil {
+	var secrets [3]evidence.Hash
+	n := 0
+	for ; n < len(id.owners) && id.owners[n] != 0; n++ {
+		if secrets[n], err = t.people.Secret(ctx, id.owners[n]); err != nil {
 			return nil, err
 		}
-		secrets = append(secrets, p)
 	}
-	keys := evidence.DeriveGroup(s, secrets...)
-	block, err := aes.NewCipher(keys.Enc[:])
-	if err != nil {
-		return nil, err
+	k := &groupCipher{keys: evidence.DeriveGroup(s, secrets[:n]...)}
+	if n == 1 {
+		k.tag = k.keys.Tag()
 	}
-	k := &groupCipher{g: keys.G}
-	if k.aead, err = cipher.NewGCM(block); err != nil {
-		return nil, err
-	}
-	if id.owners[1] == 0 { // pairs hardly ever meet again
+	if n < 2 { // pairs hardly ever meet again
 		t.groups.Add(id, k)
 	}
 	return k, nil
@@ -201,20 +202,11 @@ func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID) (*grou
 
 // personTag returns K_tag of a person in a period.
 func (t *tenant) personTag(ctx context.Context, db *sqldb.DB, id periodID, handle int64) (evidence.Hash, error) {
-	if k, ok := t.tagKeys.Get(tagID{id, handle}); ok {
-		return k, nil
-	}
-	s, err := t.period(ctx, db, id)
+	k, err := t.groupKeys(ctx, db, groupID{periodID: id, owners: [3]int64{handle}})
 	if err != nil {
 		return evidence.Hash{}, err
 	}
-	p, err := t.people.Secret(ctx, handle)
-	if err != nil {
-		return evidence.Hash{}, err
-	}
-	k := evidence.PersonTagKey(s, p)
-	t.tagKeys.Add(tagID{id, handle}, k)
-	return k, nil
+	return k.tag, nil
 }
 
 func owners(handles ...int64) (o [3]int64) {

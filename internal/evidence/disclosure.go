@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -242,29 +243,22 @@ func (d *Disclosure) Check(leaf *Leaf) (*Result, error) {
 }
 
 // Checker checks disclosures without allocating for each. It is not safe for concurrent use.
-type Checker struct {
-	derive      Deriver
-	roots       []Hash
-	commitments []Hash
-	buf         []byte
-}
+type Checker struct{ tree Tree }
 
 // Check recomputes fields_root from a disclosure and compares it with the leaf's. On success r holds what is proven; its strings
 // alias d.
 func (c *Checker) Check(d *Disclosure, fieldsRoot Hash, r *Result) error {
 	*r = Result{Fields: r.Fields[:0], Claims: d.Claims}
-	c.roots = c.roots[:0]
+	c.tree.Reset([16]byte{}) // no key is derived from it: disclosures hold K_event
 	fields := 0
 	for i := range d.Groups {
 		g := &d.Groups[i]
 		if i > 0 && g.Slot <= d.Groups[i-1].Slot {
 			return errs.New(errs.Invalid, "groups of the disclosure are not in slot order")
 		}
-		root, err := c.group(g, r)
-		if err != nil {
+		if err := c.group(g, r); err != nil {
 			return err
 		}
-		c.roots = append(c.roots, root)
 		if fields += len(g.Fields); fields > MaxFields || len(d.Groups) > MaxFields {
 			return errs.New(errs.Invalid, "disclosure has more than %d fields", MaxFields)
 		}
@@ -272,56 +266,60 @@ func (c *Checker) Check(d *Disclosure, fieldsRoot Hash, r *Result) error {
 	if err := c.unique(r); err != nil {
 		return err
 	}
-	if FieldsRoot(c.roots) != fieldsRoot {
+	if c.tree.Root() != fieldsRoot {
 		return errs.New(errs.Invalid, "disclosed values are not the ones that the leaf commits to")
 	}
 	return nil
 }
 
-func (c *Checker) group(g *Group, r *Result) (Hash, error) {
+func (c *Checker) group(g *Group, r *Result) error {
 	if g.Root != nil {
 		if g.Key != nil || len(g.Fields) > 0 || g.State != StateWithheld && g.State != StateErased {
-			return Hash{}, errs.New(errs.Invalid, "group %d of the disclosure is neither open nor closed", g.Slot)
+			return errs.New(errs.Invalid, "group %d of the disclosure is neither open nor closed", g.Slot)
 		}
 		if g.State == StateErased {
 			r.Erased++
 		} else {
 			r.Withheld++
 		}
-		return Hash(*g.Root), nil
+		c.tree.Closed(g.Slot, (*Hash)(g.Root))
+		return nil
 	}
 	if len(g.Fields) == 0 || g.State != "" {
-		return Hash{}, errs.New(errs.Invalid, "group %d of the disclosure is empty", g.Slot)
+		return errs.New(errs.Invalid, "group %d of the disclosure is empty", g.Slot)
 	}
-	c.commitments = c.commitments[:0]
+	if g.Key != nil {
+		c.tree.Opened(g.Slot, (*Hash)(g.Key))
+	} else {
+		c.tree.Partly(g.Slot)
+	}
 	last := ""
 	for i := range g.Fields {
 		f := &g.Fields[i]
 		if f.Hash != nil {
 			if g.Key != nil || f.Salt != nil || f.Path != "" || f.Value != "" {
-				return Hash{}, errs.New(errs.Invalid, "field %d of group %d is both open and closed", i, g.Slot)
+				return errs.New(errs.Invalid, "field %d of group %d is both open and closed", i, g.Slot)
 			}
-			c.commitments = append(c.commitments, Hash(*f.Hash))
+			c.tree.Hidden((*Hash)(f.Hash))
 			r.Hidden++
 			continue
 		}
 		if f.Path <= last || f.Value == "" || (f.Salt == nil) != (g.Key != nil) {
-			return Hash{}, errs.New(errs.Invalid, "field %d of group %d is malformed or out of order", i, g.Slot)
+			return errs.New(errs.Invalid, "field %d of group %d is malformed or out of order", i, g.Slot)
 		}
 		if len(f.Path) > 0xffff {
-			return Hash{}, errs.New(errs.Invalid, "field %d of group %d has too long a path", i, g.Slot)
+			return errs.New(errs.Invalid, "field %d of group %d has too long a path", i, g.Slot)
 		}
-		var salt Hash
-		if last = f.Path; g.Key != nil {
-			salt = c.derive.Salt(Hash(*g.Key), f.Path)
+		last = f.Path
+		value := unsafe.Slice(unsafe.StringData(f.Value), len(f.Value)) // only read
+		if g.Key != nil {
+			c.tree.Field(f.Path, value)
 		} else {
-			salt = Hash(*f.Salt)
+			c.tree.Salted(f.Path, value, (*Hash)(f.Salt))
 		}
-		c.buf = append(c.buf[:0], f.Value...)
-		c.commitments = append(c.commitments, Commit(salt, f.Path, c.buf))
 		r.Fields = append(r.Fields, Proven{Slot: g.Slot, Path: f.Path, Value: f.Value})
 	}
-	return GroupRoot(g.Slot, c.commitments), nil
+	return nil
 }
 
 // unique refuses a path that is proven twice, or proven and claimed: a reader would not know which to believe.

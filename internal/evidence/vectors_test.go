@@ -183,8 +183,9 @@ func secretVectors(t *testing.T) secretVector {
 		}
 		k := DeriveGroup(period, s...)
 		e := d.EventKey(k.G, nonce, uint8(slot))
+		enc := k.Enc()
 		aad := AAD(nil, v.LogID, nonce, uint8(slot))
-		block, err := aes.NewCipher(k.Enc[:])
+		block, err := aes.NewCipher(enc[:])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,11 +198,11 @@ func secretVectors(t *testing.T) secretVector {
 			salts[p] = xh(d.Salt(e, p))
 		}
 		v.Groups = append(v.Groups, keyVector{
-			Slot: uint8(slot), Owners: owners, G: xh(k.G), Enc: xh(k.Enc), Event: xh(e), Salts: salts, AAD: x(aad),
+			Slot: uint8(slot), Owners: owners, G: xh(k.G), Enc: xh(enc), Event: xh(e), Salts: salts, AAD: x(aad),
 			Plaintext: "values", Ciphertext: x(gcm.Seal(nil, nonce[:12], []byte("values"), aad)),
 		})
 	}
-	person, thing := PersonTagKey(period, persons[0]), ResourceTagKey(period, "invoice", "42")
+	person, thing := PersonTagKey(period, persons[0]), d.ResourceTagKey(ResourceTags(period), "invoice", "42")
 	for role := range uint8(3) {
 		tp, tr := d.Tag(person, nonce, role), d.Tag(thing, nonce, role)
 		v.Tags = append(v.Tags, map[string]any{

@@ -5,10 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"fmt"
 	"io/fs"
-	"net/url"
-	"runtime"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -24,46 +21,7 @@ var migrations embed.FS
 type DB struct {
 	read  *sql.DB
 	write *sql.DB
-}
-
-// OpenSQLite opens the database file at path, creating it when absent. Committed means durable: WAL with synchronous=FULL.
-func OpenSQLite(ctx context.Context, path string) (*DB, error) {
-	q := url.Values{
-		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_busy_timeout": {"10000"}, "_foreign_keys": {"on"},
-		"_txlock": {"immediate"}, "_secure_delete": {"FAST"}, "_cache_size": {"-32768"},
-	}
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
-	write, err := sql.Open("sqlite3", dsn)
-	if err != nil {
-		return nil, err
-	}
-	write.SetMaxOpenConns(1)
-	// Large blobs are written once and read once: a bigger page saves overflow chains, a rarer checkpoint saves double writes.
-	for _, pragma := range []string{"PRAGMA page_size=8192", "PRAGMA auto_vacuum=NONE", "PRAGMA wal_autocheckpoint=8000",
-		"PRAGMA journal_size_limit=134217728"} {
-		if _, err := write.ExecContext(ctx, pragma); err != nil {
-			write.Close()
-			return nil, fmt.Errorf("open %s: %w", path, Translate(err))
-		}
-	}
-	q.Set("mode", "ro")
-	q.Del("_txlock")
-	q.Set("_query_only", "true")
-	q.Set("_cache_size", "-4096")
-	read, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
-	if err != nil {
-		write.Close()
-		return nil, err
-	}
-	read.SetMaxOpenConns(max(4, 2*runtime.NumCPU()))
-	read.SetMaxIdleConns(max(4, 2*runtime.NumCPU()))
-	return &DB{read: read, write: write}, nil
-}
-
-// Close closes every connection. On SQLite the write-ahead log is folded into the database file first.
-func (db *DB) Close() error {
-	_, checkpoint := db.write.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
-	return errors.Join(db.read.Close(), checkpoint, db.write.Close())
+	checkpointing
 }
 
 // Read returns the pool for queries. A query sees every transaction that committed before it began.
@@ -80,7 +38,9 @@ func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	return Translate(tx.Commit())
+	err = tx.Commit()
+	db.dirty.Store(true)
+	return Translate(err)
 }
 
 // Savepoint runs fn inside tx so that an error of fn undoes fn's statements only. Name must be a plain identifier.

@@ -5,7 +5,6 @@ export interface Engine {
   /** Said to the reader: who computed this. */
   readonly name: string;
   sha256(data: Bytes): Promise<Bytes>;
-  hmac(key: Bytes, data: Bytes): Promise<Bytes>;
   verifyEd25519(publicKey: Bytes, signature: Bytes, data: Bytes): Promise<boolean>;
 }
 
@@ -14,10 +13,6 @@ function webCrypto(subtle: SubtleCrypto): Engine {
   return {
     name: 'WebCrypto',
     sha256: async (data) => new Uint8Array(await subtle.digest('SHA-256', data)),
-    hmac: async (key, data) => {
-      const k = await subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
-      return new Uint8Array(await subtle.sign('HMAC', k, data));
-    },
     verifyEd25519: async (publicKey, signature, data) => {
       const k = await subtle.importKey('raw', publicKey, { name: 'Ed25519' }, false, ['verify']);
       return subtle.verify({ name: 'Ed25519' }, k, signature, data);
@@ -27,12 +22,11 @@ function webCrypto(subtle: SubtleCrypto): Engine {
 
 /** The same in JavaScript, loaded only where it is needed. */
 export async function javascriptEngine(): Promise<Engine> {
-  const [ed, sha2, mac] = await Promise.all([import('@noble/ed25519'), import('@noble/hashes/sha2.js'), import('@noble/hashes/hmac.js')]);
+  const [ed, sha2] = await Promise.all([import('@noble/ed25519'), import('@noble/hashes/sha2.js')]);
   ed.hashes.sha512 = sha2.sha512;
   return {
     name: 'JavaScript (noble)',
     sha256: async (data) => sha2.sha256(data) as Bytes,
-    hmac: async (key, data) => mac.hmac(sha2.sha256, key, data) as Bytes,
     verifyEd25519: async (publicKey, signature, data) => {
       try {
         return ed.verify(signature, data, publicKey, { zip215: false });

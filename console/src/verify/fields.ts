@@ -5,11 +5,13 @@ import type { Engine } from './engine';
 
 /** Field commitments and disclosures (ledger/DESIGN.md §3, §4 and §8). */
 
+/** The first byte of everything that is hashed: upper half the version of the format, lower half what it is. */
 const domain = {
-  field: encode('probity/field/v1\0'),
-  group: encode('probity/group/v1\0'),
-  fields: encode('probity/fields/v1\0'),
-  node: encode('probity/node/v1\0'),
+  field: Uint8Array.of(0x10),
+  group: Uint8Array.of(0x11),
+  fields: Uint8Array.of(0x12),
+  event: Uint8Array.of(0x13),
+  salt: Uint8Array.of(0x14),
 };
 const maxFields = 64;
 
@@ -19,29 +21,22 @@ export function commit(engine: Engine, salt: Bytes, path: string, value: string)
   return engine.sha256(concat(domain.field, salt, u16(p.length), p, encode(value)));
 }
 
-async function treeRoot(engine: Engine, hashes: readonly Bytes[]): Promise<Bytes> {
-  if (hashes.length === 0) return new Uint8Array(32);
-  if (hashes.length === 1) return hashes[0] as Bytes;
-  let k = 1;
-  while (k * 2 < hashes.length) k *= 2;
-  const [left, right] = await Promise.all([treeRoot(engine, hashes.slice(0, k)), treeRoot(engine, hashes.slice(k))]);
-  return engine.sha256(concat(domain.node, left, right));
+export function groupRoot(engine: Engine, slot: number, commitments: readonly Bytes[]): Promise<Bytes> {
+  return engine.sha256(concat(domain.group, Uint8Array.of(slot), u16(commitments.length), ...commitments));
 }
 
-export async function groupRoot(engine: Engine, slot: number, commitments: readonly Bytes[]): Promise<Bytes> {
-  return engine.sha256(concat(domain.group, Uint8Array.of(slot), u16(commitments.length), await treeRoot(engine, commitments)));
-}
-
-export async function fieldsRoot(engine: Engine, groups: readonly Bytes[]): Promise<Bytes> {
-  return engine.sha256(concat(domain.fields, Uint8Array.of(groups.length), await treeRoot(engine, groups)));
+export function fieldsRoot(engine: Engine, groups: readonly Bytes[]): Promise<Bytes> {
+  return engine.sha256(concat(domain.fields, Uint8Array.of(groups.length), ...groups));
 }
 
 export function eventKey(engine: Engine, g: Bytes, nonce: Bytes, slot: number): Promise<Bytes> {
-  return engine.hmac(g, concat(nonce, Uint8Array.of(slot)));
+  return engine.sha256(concat(domain.event, g, nonce, Uint8Array.of(slot)));
 }
 
 export function saltOf(engine: Engine, key: Bytes, path: string): Promise<Bytes> {
-  return engine.hmac(key, encode(path));
+  const p = encode(path);
+  if (p.length > 0xffff) throw new Error('a path is too long');
+  return engine.sha256(concat(domain.salt, key, u16(p.length), p));
 }
 
 /** A field whose path and verbatim JSON value are proven. */

@@ -51,7 +51,7 @@ func PersonTag(name string, period int) evidence.Hash {
 
 // ResourceTag is the K_tag of an invoice in a month.
 func ResourceTag(id string, period int) evidence.Hash {
-	return evidence.ResourceTagKey(Period(period), "invoice", id)
+	return new(evidence.Deriver).ResourceTagKey(evidence.ResourceTags(Period(period)), "invoice", id)
 }
 
 var made struct {

@@ -1,0 +1,117 @@
+package sha256n
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
+
+// blockSize is that of SHA-256, in bytes.
+const blockSize = sha256.BlockSize
+
+// state is the state of a hash as the processor keeps it: the words F E B A H G D C.
+type state [8]uint32
+
+var initial = state{0x9b05688c, 0x510e527f, 0xbb67ae85, 0x6a09e667, 0x5be0cd19, 0x1f83d9ab, 0xa54ff53a, 0x3c6ef372}
+
+func (s *state) sum() (out [sha256.Size]byte) {
+	for i, w := range [...]uint32{s[3], s[2], s[7], s[6], s[1], s[0], s[5], s[4]} {
+		binary.BigEndian.PutUint32(out[4*i:], w)
+	}
+	return out
+}
+
+// Batch collects messages and hashes them. Its zero value is empty and ready; it keeps its memory from one use to the next. It is not safe for concurrent use.
+type Batch struct {
+	buf  []byte    // the messages, padded as SHA-256 wants them
+	msgs []message // where they are
+	from int       // start of the message that is being written
+}
+
+type message struct{ from, length int }
+
+// Reset empties the batch.
+func (b *Batch) Reset() { b.buf, b.msgs, b.from = b.buf[:0], b.msgs[:0], 0 }
+
+// Len is the number of finished messages.
+func (b *Batch) Len() int { return len(b.msgs) }
+
+// Append adds p to the current message.
+func (b *Batch) Append(p ...byte) { b.buf = append(b.buf, p...) }
+
+// AppendString adds s to the current message.
+func (b *Batch) AppendString(s string) { b.buf = append(b.buf, s...) }
+
+// AppendPart adds the length of s, which must be below 65,536, as two bytes, most significant first, and s.
+func (b *Batch) AppendPart(s string) {
+	b.buf = append(binary.BigEndian.AppendUint16(b.buf, uint16(len(s))), s...)
+}
+
+// End finishes the current message; what is added next begins another.
+func (b *Batch) End() {
+	n := len(b.buf) - b.from
+	b.msgs = append(b.msgs, message{b.from, n})
+	b.buf = append(b.buf, 0x80)
+	if pad := -(n + 9) & (blockSize - 1); pad > 0 {
+		b.buf = append(b.buf, zeroes[:pad]...)
+	}
+	b.buf = binary.BigEndian.AppendUint64(b.buf, uint64(n)<<3)
+	b.from = len(b.buf)
+}
+
+var zeroes [blockSize]byte
+
+// Sums appends the hash of every message, in order, to dst.
+func (b *Batch) Sums(dst [][sha256.Size]byte) [][sha256.Size]byte {
+	if !accelerated || len(b.msgs) < 2 {
+		for _, m := range b.msgs {
+			dst = append(dst, sha256.Sum256(b.buf[m.from:m.from+m.length]))
+		}
+		return dst
+	}
+	at := len(dst)
+	dst = append(dst, make([][sha256.Size]byte, len(b.msgs))...)
+	b.pairs(dst[at:])
+	return dst
+}
+
+// lane is one of the two places where a message is being hashed.
+type lane struct {
+	state  state
+	msg    int
+	at     int // next block
+	blocks int // left
+}
+
+func (b *Batch) load(l *lane, msg int) {
+	l.state, l.msg, l.blocks = initial, msg, 0
+	if msg < len(b.msgs) {
+		l.at, l.blocks = b.msgs[msg].from, (b.msgs[msg].length+9+blockSize-1)/blockSize
+	}
+}
+
+// pairs keeps both lanes busy until the messages run out; what is left of the last one is hashed beside itself.
+func (b *Batch) pairs(out [][sha256.Size]byte) {
+	var x, y lane
+	b.load(&x, 0)
+	b.load(&y, 1)
+	next := 2
+	for x.blocks > 0 && y.blocks > 0 {
+		n := min(x.blocks, y.blocks)
+		blocks2(&x.state, &b.buf[x.at], &y.state, &b.buf[y.at], n)
+		for _, l := range [...]*lane{&x, &y} {
+			l.at += n * blockSize
+			if l.blocks -= n; l.blocks == 0 {
+				out[l.msg] = l.state.sum()
+				b.load(l, next)
+				next++
+			}
+		}
+	}
+	for _, l := range [...]*lane{&x, &y} {
+		if l.blocks > 0 {
+			spare := l.state
+			blocks2(&l.state, &b.buf[l.at], &spare, &b.buf[l.at], l.blocks)
+			out[l.msg] = l.state.sum()
+		}
+	}
+}

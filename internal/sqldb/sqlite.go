@@ -1,0 +1,119 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// checkpointEvery is how often committed pages are carried from the write-ahead log to the database file.
+const checkpointEvery = time.Second
+
+// OpenSQLite opens the database file at path, creating it when absent. Committed means durable: WAL with synchronous=FULL.
+//
+// The write-ahead log is folded into the file by a goroutine of its own (see [DB.checkpointLoop]), so that no commit waits for it.
+func OpenSQLite(ctx context.Context, path string) (*DB, error) {
+	file := "file:" + (&url.URL{Path: path}).EscapedPath() + "?"
+	q := url.Values{
+		"_synchronous": {"FULL"}, "_busy_timeout": {"10000"}, "_foreign_keys": {"on"}, "_txlock": {"immediate"}, "_secure_delete": {"FAST"}, "_cache_size": {"-32768"},
+	}
+	// Large blobs are written once and read once: a bigger page saves overflow chains. It must be chosen before the first page is written.
+	write := openPool(file+q.Encode(), 1, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA journal_size_limit=268435456")
+	if err := write.PingContext(ctx); err != nil {
+		write.Close()
+		return nil, fmt.Errorf("open %s: %w", path, Translate(err))
+	}
+	q.Set("_cache_size", "-1024")
+	carry := openPool(file+q.Encode(), 1, "PRAGMA wal_autocheckpoint=0")
+	q.Set("mode", "ro")
+	q.Del("_txlock")
+	q.Set("_query_only", "true")
+	q.Set("_cache_size", "-4096")
+	read := openPool(file+q.Encode(), max(4, 2*runtime.NumCPU()))
+	db := &DB{read: read, write: write, checkpointing: checkpointing{carry: carry, quit: make(chan struct{})}}
+	db.background.Go(db.checkpointLoop)
+	return db, nil
+}
+
+// openPool opens at most conns connections, on each of which the pragmas are run.
+func openPool(dsn string, conns int, pragmas ...string) *sql.DB {
+	d := &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+		for _, p := range pragmas {
+			if _, err := c.Exec(p, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	db := sql.OpenDB(connector{d, dsn})
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db
+}
+
+type connector struct {
+	driver *sqlite3.SQLiteDriver
+	dsn    string
+}
+
+// Connect implements [driver.Connector].
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+
+// Driver implements [driver.Connector].
+func (c connector) Driver() driver.Driver { return c.driver }
+
+// checkpointing is what the checkpointer needs.
+type checkpointing struct {
+	carry      *sql.DB     // the connection that carries pages while others commit
+	dirty      atomic.Bool // something was committed since the last time
+	quit       chan struct{}
+	background sync.WaitGroup
+}
+
+// checkpointLoop folds the write-ahead log into the database file. SQLite would do so inside every commit that finds the log long, which then takes a hundred
+// milliseconds. Here a connection beside the writer carries what is there while commits go on; then, with the writer held for a moment, what came
+// meanwhile, so that the log is all carried over and the next commit starts it anew.
+func (db *DB) checkpointLoop() {
+	tick := time.NewTicker(checkpointEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-db.quit:
+			return
+		case <-tick.C:
+		}
+		if db.dirty.Swap(false) {
+			// A failure (the disk is full, a reader is in the way) shows in the next commit or goes away; the log only grows meanwhile.
+			if checkpoint(db.carry, "PASSIVE") != nil || checkpoint(db.write, "PASSIVE") != nil {
+				db.dirty.Store(true)
+			}
+		}
+	}
+}
+
+func checkpoint(on *sql.DB, mode string) error {
+	var busy, log, carried int
+	err := on.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &carried)
+	if err == nil && busy != 0 {
+		err = errors.New("the write-ahead log is in use")
+	}
+	return err
+}
+
+// Close closes every connection. The write-ahead log is folded into the database file first.
+func (db *DB) Close() error {
+	close(db.quit)
+	db.background.Wait()
+	err := errors.Join(db.carry.Close(), db.read.Close())
+	_, folded := db.write.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	return errors.Join(err, folded, db.write.Close())
+}
