@@ -8,27 +8,28 @@ import (
 // GroupKeys are the keys of one set of owners in one period (ledger/DESIGN.md §4).
 type GroupKeys struct {
 	// G derives the salts of every event's group with these owners in the period.
-	G   Hash
-	prk Hash
+	G     Hash
+	group Hash // K_group, from which the others follow
 }
 
 // DeriveGroup derives the keys of a group from the period's secret and its owners' secrets, which must be sorted by handle. No
 // owners means the tenant.
 func DeriveGroup(period Hash, owners ...Hash) GroupKeys {
 	var stack [32 * 4]byte
-	ikm := append(stack[:0], period[:]...)
+	z := append(stack[:0], period[:]...)
 	for i := range owners {
-		ikm = append(ikm, owners[i][:]...)
+		z = append(z, owners[i][:]...)
 	}
-	prk := extract(ikm)
-	return GroupKeys{G: expandStep(&prk, "probity/group/v1"), prk: prk}
+	k := GroupKeys{group: kdf(z, "probity/owners/v1")}
+	k.G = kdf(k.group[:], "probity/group/v1")
+	return k
 }
 
 // Enc returns K_enc, the AES-256-GCM key of the group's values.
-func (k *GroupKeys) Enc() Hash { return expandStep(&k.prk, "probity/encrypt/v1") }
+func (k *GroupKeys) Enc() Hash { return kdf(k.group[:], "probity/encrypt/v1") }
 
 // Tag returns K_tag of the person in the period. It has a meaning for a group of one owner only.
-func (k *GroupKeys) Tag() Hash { return expandStep(&k.prk, "probity/tag/person/v1") }
+func (k *GroupKeys) Tag() Hash { return kdf(k.group[:], "probity/tag/v1") }
 
 // PersonTagKey derives K_tag of a person in a period.
 func PersonTagKey(period, person Hash) Hash {
@@ -37,7 +38,7 @@ func PersonTagKey(period, person Hash) Hash {
 }
 
 // ResourceTags derives the secret of a period from which the K_tag of every resource that stands for nobody follows.
-func ResourceTags(period Hash) Hash { return expand(period[:], "probity/tag/resource/v1") }
+func ResourceTags(period Hash) Hash { return kdf(period[:], "probity/tag/v1") }
 
 // ResourceTagKey returns K_tag of a resource that stands for nobody, under the secret of [ResourceTags]. Type and id of more than 65,535 bytes are a caller's error.
 func (d *Deriver) ResourceTagKey(tags Hash, typ, id string) Hash {
@@ -47,43 +48,12 @@ func (d *Deriver) ResourceTagKey(tags Hash, typ, id string) Hash {
 	return sha256.Sum256(d.buf)
 }
 
-// expand is HKDF-SHA256 with an empty salt and 32 bytes of output (RFC 5869): one extract and one expand step.
-func expand(ikm []byte, info string) Hash {
-	prk := extract(ikm)
-	return expandStep(&prk, info)
-}
-
-func extract(ikm []byte) Hash {
-	var salt Hash
-	return hmac256(&salt, ikm)
-}
-
-func expandStep(prk *Hash, info string) Hash {
-	var stack [128]byte
-	return hmac256(prk, append(append(stack[:0], info...), 1))
-}
-
-// hmac256 is HMAC-SHA256 (RFC 2104) with a 32-byte key, in two calls of SHA-256 over the stack. The library's form allocates and keeps state that
-// pays off from several kilobytes on; an event takes some thirty of these over a few bytes each.
-func hmac256(key *Hash, msg []byte) Hash {
-	var stack [64 + 192]byte
-	in := stack[:64]
-	for i := range key {
-		in[i] = key[i] ^ 0x36
-	}
-	for i := 32; i < 64; i++ {
-		in[i] = 0x36
-	}
-	inner := sha256.Sum256(append(in, msg...))
-	var out [96]byte
-	for i := range key {
-		out[i] = key[i] ^ 0x5c
-	}
-	for i := 32; i < 64; i++ {
-		out[i] = 0x5c
-	}
-	copy(out[64:], inner[:])
-	return sha256.Sum256(out[:])
+// kdf is the one-step key derivation of NIST SP 800-56C rev. 2, §4.1, with SHA-256 and 32 bytes of output: H(u32(1) ‖ z ‖ info). z is a multiple of 32 bytes long,
+// and nothing but secrets.
+func kdf(z []byte, info string) Hash {
+	var stack [192]byte
+	b := append(append(stack[:0], 0, 0, 0, 1), z...)
+	return sha256.Sum256(append(b, info...))
 }
 
 // Deriver computes K_event, salts and tags without allocating. It is not safe for concurrent use; its zero value is ready.
