@@ -118,7 +118,7 @@ func (s workingSource) Working(ctx context.Context, first, count uint64, yield f
 	var out verify.Working
 	base := s.s.Head.Base
 	return s.l.WorkingCopies(ctx, s.s.TenantID, base+first, base+first+count, func(w *ledger.WorkingCopy) error {
-		r := &w.Row
+		r := w.Row
 		out = verify.Working{Nonce: r.Nonce, RecordedAt: r.RecordedAt, OccurredAt: r.OccurredAt, Source: r.Source, Action: r.Action, Category: r.Category, Activity: r.Activity,
 			Outcome: r.Outcome, ResourceType: r.ResourceType, TagKeys: w.TagKeys, Err: w.Err, Columns: out.Columns[:0]}
 		if w.Disclosure != nil {

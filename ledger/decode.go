@@ -25,7 +25,24 @@ type decoder struct {
 	last   string // shape text and its parse; neighbours often share it
 	shape  *shape
 	fresh  []freshCell
+	used   []usedKeys
 	known  []int64 // handles of the current row whose secrets are known to be there
+}
+
+// usedKeys are the keys with which a group of the current row was opened.
+type usedKeys struct {
+	slot uint8
+	keys *groupCipher
+}
+
+// keysOf returns the keys with which a group of the current row was opened, nil when it was not.
+func (d *decoder) keysOf(g *shapeGroup) *groupCipher {
+	for i := range d.used {
+		if d.used[i].slot == g.slot {
+			return d.used[i].keys
+		}
+	}
+	return nil
 }
 
 // found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
@@ -68,7 +85,7 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 	if !v.pins(d.shape) {
 		return damaged(row)
 	}
-	d.fresh, d.known = d.fresh[:0], d.known[:0]
+	d.fresh, d.known, d.used = d.fresh[:0], d.known[:0], d.used[:0]
 	var p *plan
 	if d.lens != nil {
 		p = d.lens.of(d.shape, row.Resource != 0)
@@ -284,6 +301,7 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, key
 			return nil, 0, err
 		}
 	}
+	d.used = append(d.used, usedKeys{g.slot, keys})
 	d.room(len(sealed))
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
 	at := len(d.plain)

@@ -260,10 +260,3 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 	}
 	return f
 }
-
-// warm reads the secrets and profiles that opening the rows needs, many at a time.
-func (l *Ledger) warm(ctx context.Context, t *tenant, rows []segment.Row) error {
-	o := &opening{l: l, t: t}
-	_, _, err := o.lookUp(ctx, &decoder{l: l, t: t}, &chunk{rows: rows})
-	return err
-}
