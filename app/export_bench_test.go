@@ -60,7 +60,13 @@ func BenchmarkRead(b *testing.B) {
 		b.Fatal(err)
 	}
 	each("verify", func(ctx context.Context) int { return verifyLog(ctx, b, logSource{logs[0]}) })
-	each("verify-working", func(ctx context.Context) int { return verifyLog(ctx, b, workingSource{logSource{logs[0]}, box.Ledger}) })
+	each("verify-working", func(ctx context.Context) int {
+		s, err := withWorking(ctx, logs[0], box.Ledger)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return verifyLog(ctx, b, s)
+	})
 }
 
 // processorTime is what the process has used of all processors; unlike the time on the clock it does not depend on what else runs.

@@ -40,15 +40,28 @@ type WorkingCopy struct {
 	Err error
 }
 
-// WorkingCopies yields the working copies of [from, to) in order of seq. The value and all it holds are valid during the call only.
-func (l *Ledger) WorkingCopies(ctx context.Context, tenantID string, from, to uint64, yield func(*WorkingCopy) error) error {
+// Audit reads the working copies of a log for a verifier. It remembers persons from one call to the next, in bounded memory, and is safe for concurrent use.
+type Audit struct {
+	l      *Ledger
+	t      *tenant
+	people cells
+}
+
+// Audit begins a reading of a tenant's working copies.
+func (l *Ledger) Audit(ctx context.Context, tenantID string) (*Audit, error) {
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c := &copies{o: l.newOpening(t, nil, nil), d: newDiscloser(l, t), yield: yield, c: &chunk{}}
+	return &Audit{l: l, t: t}, nil
+}
+
+// WorkingCopies yields the working copies of [from, to) in order of seq. The value and all it holds are valid during the call only.
+func (a *Audit) WorkingCopies(ctx context.Context, from, to uint64, yield func(*WorkingCopy) error) error {
+	c := &copies{o: a.l.newOpening(a.t, nil, nil), d: newDiscloser(a.l, a.t), yield: yield, c: &chunk{}}
+	c.d.people = &a.people
 	rows := &c.c.rows
-	err = l.opt.Engine.Rows(ctx, t.snapshot(l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
+	err := a.l.opt.Engine.Rows(ctx, a.t.snapshot(a.l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
 		*rows = append(*rows, segment.Row{})
 		c.c.arena = row.CopyTo(&(*rows)[len(*rows)-1], c.c.arena)
 		if len(*rows) < largeChunk && len(c.c.arena) < chunkBytes {
@@ -70,11 +83,9 @@ type copies struct {
 	c     *chunk
 	yield func(*WorkingCopy) error
 
-	record    event.Record
-	fields    []event.Field
-	tags      [3]evidence.Hash
-	resources evidence.Hash // see [evidence.ResourceTags]
-	month     int           // of resources; 0 when there is none yet
+	record event.Record
+	fields []event.Field
+	tags   [3]evidence.Hash
 }
 
 func (c *copies) flush(ctx context.Context) error {
@@ -119,20 +130,19 @@ func (c *copies) open(ctx context.Context, w *WorkingCopy, ahead []found) error 
 
 // tagKeys fills in K_tag of whoever the row names.
 func (c *copies) tagKeys(ctx context.Context, w *WorkingCopy) error {
-	t, row := c.o.t, w.Row
-	period := periodID{period: c.d.months.of(row.RecordedAt)}
+	row, period := w.Row, c.d.months.of(w.Row.RecordedAt)
 	for role, h := range [...]int64{row.Actor, row.Subject, row.Resource} {
 		if h == 0 {
 			continue
 		}
-		k, err := t.personTag(ctx, c.o.l.db, period, h)
+		k, err := c.d.keys(ctx, period, [3]int64{h})
 		if errs.CodeOf(err) == errs.NotFound {
 			continue // erased
 		}
 		if err != nil {
 			return err
 		}
-		c.tags[role] = k
+		c.tags[role] = k.Tag()
 		w.TagKeys[role] = &c.tags[role]
 	}
 	if row.Resource != 0 {
@@ -146,14 +156,10 @@ func (c *copies) tagKeys(ctx context.Context, w *WorkingCopy) error {
 	if id == "" {
 		return nil
 	}
-	if c.month != period.period {
-		s, err := t.period(ctx, c.o.l.db, period)
-		if err != nil {
-			return err
-		}
-		c.resources, c.month = evidence.ResourceTags(s), period.period
+	if _, err := c.d.keys(ctx, period, [3]int64{}); err != nil { // the month's secret
+		return err
 	}
-	c.tags[evidence.RoleResource] = c.d.derive.ResourceTagKey(c.resources, row.ResourceType, id)
+	c.tags[evidence.RoleResource] = c.d.derive.ResourceTagKey(c.d.resources, row.ResourceType, id)
 	w.TagKeys[evidence.RoleResource] = &c.tags[evidence.RoleResource]
 	return nil
 }

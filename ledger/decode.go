@@ -17,7 +17,9 @@ type decoder struct {
 	l *Ledger
 	t *tenant
 	// lens is what the reader sees, when that is known ahead; nil opens everything.
-	lens   *lens
+	lens *lens
+	// people remembers persons for a reading of many events that opens everything; nil when there is none.
+	people *cells
 	months months
 	aad    []byte
 	plain  []byte // values of rows lie here one after the other
@@ -25,30 +27,22 @@ type decoder struct {
 	last   string // shape text and its parse; neighbours often share it
 	shape  *shape
 	fresh  []freshCell
-	used   []usedKeys
 	known  []int64 // handles of the current row whose secrets are known to be there
-}
 
-// usedKeys are the keys with which a group of the current row was opened.
-type usedKeys struct {
-	slot uint8
-	keys *groupCipher
-}
-
-// keysOf returns the keys with which a group of the current row was opened, nil when it was not.
-func (d *decoder) keysOf(g *shapeGroup) *groupCipher {
-	for i := range d.used {
-		if d.used[i].slot == g.slot {
-			return d.used[i].keys
-		}
-	}
-	return nil
+	// What was found out for the current row, see remembered.go.
+	secrets []heldSecret
+	derived []heldKeys
+	// The secret of a month, and the one of its resources' tags.
+	month              int
+	ofMonth, resources evidence.Hash
 }
 
 // found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
 type found struct {
-	cell []byte
-	keys *groupCipher
+	cell   []byte // what the reader sees of the profile, or with people its body
+	keys   *groupCipher
+	owner  int64
+	secret []byte // of owner
 }
 
 // freshCell is a profile of the current row that was not masked before.
@@ -85,7 +79,8 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 	if !v.pins(d.shape) {
 		return damaged(row)
 	}
-	d.fresh, d.known, d.used = d.fresh[:0], d.known[:0], d.used[:0]
+	d.fresh, d.known, d.secrets, d.derived = d.fresh[:0], d.known[:0], d.secrets[:0], d.derived[:0]
+	d.hold(ahead)
 	var p *plan
 	if d.lens != nil {
 		p = d.lens.of(d.shape, row.Resource != 0)
@@ -202,7 +197,10 @@ func (d *decoder) pinned(ctx context.Context, row *segment.Row, g *shapeGroup, p
 		}
 		d.fresh = append(d.fresh, freshCell{k, g})
 	}
-	body, err := d.t.people.ReadProfile(ctx, owner, profile)
+	if d.people != nil && cell != nil {
+		return fill(row, g, 'p', &cell, event.Opened, out)
+	}
+	body, err := d.profile(ctx, owner, profile)
 	state := event.Opened
 	if errs.CodeOf(err) == errs.NotFound {
 		state, err = event.Erased, nil
@@ -293,7 +291,7 @@ func fromCell(g *shapeGroup, cell []byte, out []event.Field) {
 func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, keys *groupCipher, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
 	if keys == nil {
 		var err error
-		keys, err = d.t.groupKeys(ctx, d.l.db, groupID{periodID{period: d.months.of(row.RecordedAt)}, owners})
+		keys, err = d.cipherOf(ctx, d.months.of(row.RecordedAt), owners)
 		if errs.CodeOf(err) == errs.NotFound {
 			return nil, event.Erased, nil
 		}
@@ -301,7 +299,6 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, key
 			return nil, 0, err
 		}
 	}
-	d.used = append(d.used, usedKeys{g.slot, keys})
 	d.room(len(sealed))
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
 	at := len(d.plain)

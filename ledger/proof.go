@@ -220,18 +220,15 @@ func (d *discloser) whole(ctx context.Context, row *segment.Row, r *event.Record
 
 // eventKey is K_event of a group of the row that was opened last.
 func (d *discloser) eventKey(ctx context.Context, row *segment.Row, g *shapeGroup) (evidence.Hash, error) {
-	keys := d.keysOf(g)
-	if keys == nil {
-		id := groupID{periodID: periodID{period: d.months.of(row.RecordedAt)}}
-		if !g.clear {
-			id = d.groupID(row, g)
-		}
-		var err error
-		if keys, err = d.t.groupKeys(ctx, d.l.db, id); err != nil {
-			return evidence.Hash{}, err
-		}
+	var owners [3]int64
+	if !g.clear {
+		owners = rowHandles(row, g.owners)
 	}
-	return d.derive.EventKey(keys.keys.G, row.Nonce, g.slot), nil
+	keys, err := d.keys(ctx, d.months.of(row.RecordedAt), owners)
+	if err != nil {
+		return evidence.Hash{}, err
+	}
+	return d.derive.EventKey(keys.G, row.Nonce, g.slot), nil
 }
 
 func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGroup, full, shown *event.Record, out *evidence.Disclosure) (evidence.Group, error) {
