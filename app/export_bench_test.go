@@ -6,7 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +39,8 @@ func BenchmarkRead(b *testing.B) {
 	masks := masking.New(masking.Builtin(), [32]byte{1}, masking.WithFinder(find))
 	each := func(name string, f func(ctx context.Context) int) {
 		b.Run(name, func(b *testing.B) {
+			debug.FreeOSMemory()
+			peak := watchMemory(b)
 			before := processorTime()
 			for b.Loop() {
 				if n := f(b.Context()); n != events {
@@ -44,6 +49,7 @@ func BenchmarkRead(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N)*float64(events)/b.Elapsed().Seconds(), "events/s")
 			b.ReportMetric(float64((processorTime()-before).Nanoseconds())/float64(b.N)/float64(events), "cpu-ns/event")
+			b.ReportMetric(float64(peak.Load()>>20), "peak-MiB")
 		})
 	}
 	each("csv", func(ctx context.Context) int { return exportCSV(ctx, b, exports, actor.RoleAuditor) })
@@ -76,6 +82,26 @@ func processorTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// watchMemory samples the memory that the process holds until the benchmark ends.
+func watchMemory(b *testing.B) *atomic.Uint64 {
+	var peak atomic.Uint64
+	done := make(chan struct{})
+	b.Cleanup(func() { close(done) })
+	go func() {
+		for {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			peak.Store(max(peak.Load(), m.Sys-m.HeapReleased))
+			select {
+			case <-done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+	return &peak
 }
 
 // fillLog appends and seals events, and returns how many.
