@@ -2,26 +2,114 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"probity.dev/access/masking"
 	"probity.dev/catalog/field"
+	"probity.dev/internal/actor"
+	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/ledgertest"
 	"probity.dev/ledger/query"
 	"probity.dev/report/export"
 	"probity.dev/test/bench/load"
+	"probity.dev/verify"
 )
 
-// BenchmarkExport reads, opens, masks and encodes every event of a sealed log as CSV. An operation is the whole log.
-func BenchmarkExport(b *testing.B) {
-	const batches = 200
+// BenchmarkRead measures what reads a sealed log from its files: a masked CSV export of every event, a search for a word in every event, verification of the
+// evidence, and verification with the working copies. PROBITY_BENCH_EVENTS is the size of the log, 200,000 by default. events/s is of all processors
+// together, -cpu 1 gives that of one.
+func BenchmarkRead(b *testing.B) {
 	engine := query.Open(query.Options{})
 	defer engine.Close()
 	box := ledgertest.New(b, func(o *ledger.Options) { o.Classifier, o.Engine = field.New(nil), engine })
+	events := fillLog(b, box)
+	exports := exporter(b, box)
+	masks := masking.New(masking.Builtin(), [32]byte{1}, masking.WithFinder(find))
+	each := func(name string, f func(ctx context.Context) int) {
+		b.Run(name, func(b *testing.B) {
+			debug.FreeOSMemory()
+			peak := watchMemory(b)
+			before := processorTime()
+			for b.Loop() {
+				if n := f(b.Context()); n != events {
+					b.Fatalf("%d of %d events", n, events)
+				}
+			}
+			b.ReportMetric(float64(b.N)*float64(events)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64((processorTime()-before).Nanoseconds())/float64(b.N)/float64(events), "cpu-ns/event")
+			b.ReportMetric(float64(peak.Load()>>20), "peak-MiB")
+		})
+	}
+	each("csv", func(ctx context.Context) int { return exportCSV(ctx, b, exports, actor.RoleAuditor) })
+	each("csv-unmasked", func(ctx context.Context) int { return exportCSV(ctx, b, exports, actor.RoleAdmin) })
+	each("text", func(ctx context.Context) int {
+		if _, err := box.Search(ctx, ledgertest.Tenant, ledger.Query{Text: "no such word"}, ledger.Page{Limit: 50}, masks.For("admin", true),
+			func(*event.Record) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+		return events
+	})
+	logs, err := ledger.OpenStored(b.Context(), box.DB, box.Dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	each("verify", func(ctx context.Context) int { return verifyLog(ctx, b, logSource{logs[0]}) })
+	each("verify-working", func(ctx context.Context) int {
+		s, err := withWorking(ctx, logs[0], box.Ledger)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return verifyLog(ctx, b, s)
+	})
+}
+
+// processorTime is what the process has used of all processors; unlike the time on the clock it does not depend on what else runs.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// watchMemory samples the memory that the process holds until the benchmark ends.
+func watchMemory(b *testing.B) *atomic.Uint64 {
+	var peak atomic.Uint64
+	done := make(chan struct{})
+	b.Cleanup(func() { close(done) })
+	go func() {
+		for {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			peak.Store(max(peak.Load(), m.Sys-m.HeapReleased))
+			select {
+			case <-done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+	return &peak
+}
+
+// fillLog appends and seals events, and returns how many.
+func fillLog(b *testing.B, box *ledgertest.Box) int {
+	batches := 200
+	if n, err := strconv.Atoi(os.Getenv("PROBITY_BENCH_EVENTS")); err == nil {
+		batches = n / 1000
+	}
 	g := load.New(load.Config{Seed: 1, Events: 1000 * batches})
 	for i := range batches {
 		var batch load.Batch
@@ -33,31 +121,48 @@ func BenchmarkExport(b *testing.B) {
 		appendAll(b, box, texts)
 	}
 	ctx := context.Background()
-	if _, err := box.Prove(ctx, ledgertest.Tenant, 1000*batches-1, nil); err != nil {
+	if _, err := box.Prove(ctx, ledgertest.Tenant, uint64(1000*batches-1), nil); err != nil {
 		b.Fatal(err)
 	}
 	if err := box.Seal(ctx, ledgertest.Tenant, time.Now().Add(time.Hour)); err != nil {
 		b.Fatal(err)
 	}
-	mask := masking.New(masking.Builtin(), [32]byte{1}, masking.WithFinder(find)).For("auditor", false)
-	for b.Loop() {
-		out, err := export.New("csv", io.Discard, export.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := out.Begin(export.Meta{}); err != nil {
-			b.Fatal(err)
-		}
-		n := 0
-		if _, err := box.Search(ctx, ledgertest.Tenant, ledger.Query{}, ledger.Page{Ascending: true}, mask, func(r *event.Record) error {
-			n++
-			return out.Write(r)
-		}); err != nil || n != 1000*batches {
-			b.Fatal(n, err)
-		}
-		if err := out.End(export.Summary{}); err != nil {
-			b.Fatal(err)
-		}
+	return 1000 * batches
+}
+
+// silent records nothing, so that the log stays as it is.
+type silent struct{}
+
+func (silent) Record(context.Context, string, *event.Event, func(context.Context, *sql.Tx) error) error {
+	return nil
+}
+
+func exporter(b *testing.B, box *ledgertest.Box) *export.Service {
+	s, err := export.NewService(export.ServiceOptions{DB: box.DB, Source: &exportSource{ledger: box.Ledger, masks: newMasks(box.Ledger)}, Recorder: silent{},
+		Sealer: exportSealer{box.Ledger}, Tenants: exportTenants{box.Ledger}, Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
 	}
-	b.ReportMetric(float64(b.N)*1000*batches/b.Elapsed().Seconds(), "rows/s")
+	return s
+}
+
+func exportCSV(ctx context.Context, b *testing.B, s *export.Service, role string) int {
+	by := actor.Principal{TenantID: ledgertest.Tenant, UserID: "u-1", Role: role, Permissions: actor.RolePermissions(role)}
+	n, err := s.Stream(ctx, by, export.Request{Format: "csv"}, io.Discard, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return int(n)
+}
+
+func verifyLog(ctx context.Context, b *testing.B, s verify.Source) int {
+	keys, err := tlog.ParseKeys(s.Log().Keys)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := verify.Dir(ctx, "", []verify.Source{s}, verify.Options{Keys: keys})
+	if err != nil || !r.OK {
+		b.Fatal(r, err)
+	}
+	return int(r.Logs[0].Leaves)
 }

@@ -58,12 +58,12 @@ func (s *exportSource) Count(ctx context.Context, tenantID string, f export.Filt
 }
 
 // Records implements export.Source.
-func (s *exportSource) Records(ctx context.Context, tenantID string, f export.Filter, viewer actor.Principal, yield func(*event.Record) error) error {
+func (s *exportSource) Records(ctx context.Context, tenantID string, f export.Filter, viewer actor.Principal, work func([]*event.Record) (func() error, error)) error {
 	q, err := Query(f)
 	if err != nil {
 		return err
 	}
-	_, err = s.ledger.Search(ctx, tenantID, q, ledger.Page{Ascending: true}, s.masks.For(viewer), yield)
+	_, err = s.ledger.Runs(ctx, tenantID, q, s.masks.For(viewer), work)
 	return err
 }
 

@@ -29,7 +29,11 @@ func (a *App) Sources(ctx context.Context, keys bool) ([]verify.Source, error) {
 	var out []verify.Source
 	for _, s := range logs {
 		if keys {
-			out = append(out, workingSource{logSource{s}, a.Ledger})
+			w, err := withWorking(ctx, s, a.Ledger)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, w)
 			continue
 		}
 		out = append(out, logSource{s})
@@ -79,7 +83,7 @@ func (v *verifier) source(ctx context.Context, tenantID string) (verify.Source, 
 	}
 	for _, s := range logs {
 		if s.TenantID == tenantID {
-			return workingSource{logSource{s}, v.l}, nil
+			return withWorking(ctx, s, v.l)
 		}
 	}
 	return nil, errs.New(errs.NotFound, "there is no such log")
@@ -110,15 +114,23 @@ func (s logSource) ReadTile(ctx context.Context, level uint8, index uint64, widt
 // workingSource adds the working copies, opened with the ledger's keys.
 type workingSource struct {
 	logSource
-	l *ledger.Ledger
+	audit *ledger.Audit
+}
+
+func withWorking(ctx context.Context, s *ledger.StoredLog, l *ledger.Ledger) (verify.Source, error) {
+	audit, err := l.Audit(ctx, s.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	return workingSource{logSource{s}, audit}, nil
 }
 
 // Working implements verify.WorkingSource.
 func (s workingSource) Working(ctx context.Context, first, count uint64, yield func(index uint64, w *verify.Working) error) error {
 	var out verify.Working
 	base := s.s.Head.Base
-	return s.l.WorkingCopies(ctx, s.s.TenantID, base+first, base+first+count, func(w *ledger.WorkingCopy) error {
-		r := &w.Row
+	return s.audit.WorkingCopies(ctx, base+first, base+first+count, func(w *ledger.WorkingCopy) error {
+		r := w.Row
 		out = verify.Working{Nonce: r.Nonce, RecordedAt: r.RecordedAt, OccurredAt: r.OccurredAt, Source: r.Source, Action: r.Action, Category: r.Category, Activity: r.Activity,
 			Outcome: r.Outcome, ResourceType: r.ResourceType, TagKeys: w.TagKeys, Err: w.Err, Columns: out.Columns[:0]}
 		if w.Disclosure != nil {

@@ -32,26 +32,39 @@ func (l *Ledger) StoredTile(ctx context.Context, tenantID string, level uint8, i
 
 // WorkingCopy is an event's working copy as it is stored, opened with the ledger's keys.
 type WorkingCopy struct {
-	Row        segment.Row
-	Disclosure *evidence.Disclosure
-	// Resource and Subject are the ids that search columns repeat; see Record.
-	Record  *event.Record
+	Row        *segment.Row
+	Disclosure *evidence.Disclosure // nil when Err is set
+	// TagKeys are K_tag of the actor, the subject and the resource, nil for whoever the row does not name or who was erased.
 	TagKeys [3]*evidence.Hash
 	// Err says why the values could not be opened.
 	Err error
 }
 
-// WorkingCopies yields the working copies of [from, to) in order of seq. The value is valid during the call only.
-func (l *Ledger) WorkingCopies(ctx context.Context, tenantID string, from, to uint64, yield func(*WorkingCopy) error) error {
+// Audit reads the working copies of a log for a verifier. It remembers persons from one call to the next, in bounded memory, and is safe for concurrent use.
+type Audit struct {
+	l      *Ledger
+	t      *tenant
+	people cells
+}
+
+// Audit begins a reading of a tenant's working copies.
+func (l *Ledger) Audit(ctx context.Context, tenantID string) (*Audit, error) {
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c := &copies{l: l, t: t, d: newDiscloser(l, t), yield: yield}
-	err = l.opt.Engine.Rows(ctx, t.snapshot(l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
-		c.rows = append(c.rows, segment.Row{})
-		c.arena = row.CopyTo(&c.rows[len(c.rows)-1], c.arena)
-		if len(c.rows) < largeChunk {
+	return &Audit{l: l, t: t}, nil
+}
+
+// WorkingCopies yields the working copies of [from, to) in order of seq. The value and all it holds are valid during the call only.
+func (a *Audit) WorkingCopies(ctx context.Context, from, to uint64, yield func(*WorkingCopy) error) error {
+	c := &copies{o: a.l.newOpening(a.t, nil, nil), d: newDiscloser(a.l, a.t), yield: yield, c: &chunk{}}
+	c.d.people = &a.people
+	rows := &c.c.rows
+	err := a.l.opt.Engine.Rows(ctx, a.t.snapshot(a.l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
+		*rows = append(*rows, segment.Row{})
+		c.c.arena = row.CopyTo(&(*rows)[len(*rows)-1], c.c.arena)
+		if len(*rows) < largeChunk && len(c.c.arena) < chunkBytes {
 			return nil
 		}
 		return c.flush(ctx)
@@ -63,63 +76,90 @@ func (l *Ledger) WorkingCopies(ctx context.Context, tenantID string, from, to ui
 	return err
 }
 
-// copies collects rows, so that the persons of many are read at once.
+// copies collects rows, so that the persons of many are read at once, and opens them one after the other in the same memory.
 type copies struct {
-	l     *Ledger
-	t     *tenant
+	o     *opening
 	d     *discloser
-	rows  []segment.Row
-	arena []byte
+	c     *chunk
 	yield func(*WorkingCopy) error
+
+	record event.Record
+	fields []event.Field
+	tags   [3]evidence.Hash
 }
 
 func (c *copies) flush(ctx context.Context) error {
-	if err := c.l.warm(ctx, c.t, c.rows); err != nil {
+	_, plain, err := c.o.lookUp(ctx, &c.d.decoder, c.c)
+	if err != nil {
 		return err
 	}
-	var w WorkingCopy
-	for i := range c.rows {
-		row := &c.rows[i]
-		w = WorkingCopy{Row: *row}
-		w.Record, w.Err = c.d.record(ctx, row)
-		if w.Err == nil {
-			w.Disclosure, w.Err = c.d.whole(ctx, row, w.Record)
-		}
-		if w.Err == nil {
-			w.Err = c.l.tagKeys(ctx, c.t, row, &w)
-		}
+	if cap(c.c.plain) < plain {
+		c.c.plain = make([]byte, 0, plain)
+	}
+	c.d.plain = c.c.plain
+	ahead := c.c.found
+	for i := range c.c.rows {
+		w := WorkingCopy{Row: &c.c.rows[i]}
+		c.d.use(w.Row)
+		n := len(c.d.shape.groups)
+		w.Err = c.open(ctx, &w, ahead[:n])
+		ahead = ahead[n:]
 		if err := c.yield(&w); err != nil {
 			return err
 		}
 	}
-	c.rows, c.arena = c.rows[:0], c.arena[:0]
+	c.c.rows, c.c.arena = c.c.rows[:0], c.c.arena[:0]
 	return nil
 }
 
+func (c *copies) open(ctx context.Context, w *WorkingCopy, ahead []found) error {
+	if n := c.d.shape.fields; cap(c.fields) < n {
+		c.fields = make([]event.Field, n)
+	}
+	out := c.fields[:c.d.shape.fields]
+	clear(out)
+	if err := c.d.into(ctx, w.Row, ahead, &c.record, out); err != nil {
+		return err
+	}
+	var err error
+	if w.Disclosure, err = c.d.whole(ctx, w.Row, &c.record); err == nil {
+		err = c.tagKeys(ctx, w)
+	}
+	return err
+}
+
 // tagKeys fills in K_tag of whoever the row names.
-func (l *Ledger) tagKeys(ctx context.Context, t *tenant, row *segment.Row, w *WorkingCopy) error {
-	period := periodID{period: evidence.Period(row.RecordedAt)}
+func (c *copies) tagKeys(ctx context.Context, w *WorkingCopy) error {
+	row, period := w.Row, c.d.months.of(w.Row.RecordedAt)
 	for role, h := range [...]int64{row.Actor, row.Subject, row.Resource} {
 		if h == 0 {
 			continue
 		}
-		k, err := t.personTag(ctx, l.db, period, h)
+		k, err := c.d.keys(ctx, period, [3]int64{h})
 		if errs.CodeOf(err) == errs.NotFound {
 			continue // erased
 		}
 		if err != nil {
 			return err
 		}
-		w.TagKeys[role] = &k
+		c.tags[role] = k.Tag()
+		w.TagKeys[role] = &c.tags[role]
 	}
-	if id := w.Record.Text("/resource/id"); row.Resource == 0 && id != "" {
-		s, err := t.period(ctx, l.db, period)
-		if err != nil {
-			return err
-		}
-		var derive evidence.Deriver
-		k := derive.ResourceTagKey(evidence.ResourceTags(s), row.ResourceType, id)
-		w.TagKeys[evidence.RoleResource] = &k
+	if row.Resource != 0 {
+		return nil
 	}
+	f, ok := c.record.Field("/resource/id")
+	if !ok || f.Value == nil {
+		return nil
+	}
+	id := event.Text(f.Value)
+	if id == "" {
+		return nil
+	}
+	if _, err := c.d.keys(ctx, period, [3]int64{}); err != nil { // the month's secret
+		return err
+	}
+	c.tags[evidence.RoleResource] = c.d.derive.ResourceTagKey(c.d.resources, row.ResourceType, id)
+	w.TagKeys[evidence.RoleResource] = &c.tags[evidence.RoleResource]
 	return nil
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"probity.dev/internal/errs"
@@ -13,35 +14,99 @@ import (
 
 // decoder holds the scratch space of one decoding goroutine.
 type decoder struct {
-	l     *Ledger
-	t     *tenant
-	aad   []byte
-	last  string // shape text and its parse; neighbours often share it
-	shape *shape
+	l *Ledger
+	t *tenant
+	// lens is what the reader sees, when that is known ahead; nil opens everything.
+	lens *lens
+	// people remembers persons for a reading of many events that opens everything; nil when there is none.
+	people *cells
+	months months
+	aad    []byte
+	plain  []byte // values of rows lie here one after the other
+	cell   []byte
+	last   string // shape text and its parse; neighbours often share it
+	shape  *shape
+	fresh  []freshCell
+	known  []int64 // handles of the current row whose secrets are known to be there
+
+	// What was found out for the current row, see remembered.go.
+	secrets []heldSecret
+	derived []heldKeys
+	// The secret of a month, and the one of its resources' tags.
+	month              int
+	ofMonth, resources evidence.Hash
+}
+
+// found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
+type found struct {
+	cell   []byte // what the reader sees of the profile, or with people its body
+	keys   *groupCipher
+	owner  int64
+	secret []byte // of owner
+}
+
+// freshCell is a profile of the current row that was not masked before.
+type freshCell struct {
+	key   cellKey
+	group *shapeGroup
 }
 
 // record opens a working copy. The result shares row's memory. What cannot be opened because its owner was erased comes back as Erased;
 // a value that is damaged is an error that names the event.
 func (d *decoder) record(ctx context.Context, row *segment.Row) (*event.Record, error) {
+	d.use(row)
+	d.plain = nil
+	r := &event.Record{}
+	return r, d.into(ctx, row, nil, r, make([]event.Field, d.shape.fields))
+}
+
+// use makes the shape of a row current.
+func (d *decoder) use(row *segment.Row) {
 	if d.shape == nil || d.last != row.Shape {
 		d.shape = d.l.shapes.get(row.Shape)
-		d.last = string(append([]byte(nil), row.Shape...))
+		d.last = d.shape.text
 	}
-	r := &event.Record{Seq: uint64(row.Seq), ID: row.EventID, RecordedAt: time.UnixMicro(row.RecordedAt).UTC(), OccurredAt: time.UnixMicro(row.OccurredAt).UTC(),
+}
+
+// into opens the working copy of a row of the current shape into r, whose fields are to be out. ahead holds what was looked up for its groups, in order; nil
+// looks it up now.
+func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *event.Record, out []event.Field) error {
+	*r = event.Record{Seq: uint64(row.Seq), ID: row.EventID, RecordedAt: time.UnixMicro(row.RecordedAt).UTC(), OccurredAt: time.UnixMicro(row.OccurredAt).UTC(),
 		Source: row.Source, Action: row.Action, Category: row.Category, Activity: row.Activity, Outcome: row.Outcome,
 		Severity: row.Severity, ResourceType: row.ResourceType, ResourceID: row.ResourceID, CorrelationID: row.CorrelationID,
-		ActorHandle: row.Actor, SubjectHandle: row.Subject, ResourceHandle: row.Resource, IPHandle: row.IP, Fields: make([]event.Field, d.shape.fields)}
+		ActorHandle: row.Actor, SubjectHandle: row.Subject, ResourceHandle: row.Resource, IPHandle: row.IP, Fields: out}
 	v := values{clear: row.Clear, sealed: row.Sealed}
 	if !v.pins(d.shape) {
-		return nil, damaged(row)
+		return damaged(row)
+	}
+	d.fresh, d.known, d.secrets, d.derived = d.fresh[:0], d.known[:0], d.secrets[:0], d.derived[:0]
+	d.hold(ahead)
+	var p *plan
+	if d.lens != nil {
+		p = d.lens.of(d.shape, row.Resource != 0)
 	}
 	for i := range d.shape.groups {
 		g := &d.shape.groups[i]
-		if err := d.group(ctx, row, g, &v, r.Fields); err != nil {
-			return nil, err
+		if g.clear {
+			d.repeat(row, g, out)
+			if err := fill(row, g, 'c', &v.clear, event.Clear, out); err != nil {
+				return err
+			}
+			continue
+		}
+		var f found
+		var gp *groupPlan
+		if ahead != nil {
+			f = ahead[i]
+		}
+		if p != nil {
+			gp = &p.groups[i]
+		}
+		if err := d.group(ctx, row, g, gp, f, &v, out); err != nil {
+			return err
 		}
 	}
-	return r, nil
+	return nil
 }
 
 func damaged(row *segment.Row) error {
@@ -51,21 +116,33 @@ func damaged(row *segment.Row) error {
 // values walks a row's values in the order in which encoding put them.
 type values struct {
 	clear, sealed []byte
-	pinned        []int64 // profiles of subject and resource, in order of group
+	pinned        [2]int64 // profiles of subject and resource, in order of group
+	next          int      // of pinned
 }
 
 // pins reads the profile numbers that stand in front of the clear values.
 func (v *values) pins(s *shape) bool {
+	n := 0
 	for i := range s.groups {
 		if g := &s.groups[i]; g.pinned && g.owners != event.OwnerActor {
-			if len(v.clear) < 8 {
+			if len(v.clear) < 8 || n == len(v.pinned) {
 				return false
 			}
-			v.pinned = append(v.pinned, int64(binary.BigEndian.Uint64(v.clear)))
+			v.pinned[n] = int64(binary.BigEndian.Uint64(v.clear))
+			n++
 			v.clear = v.clear[8:]
 		}
 	}
 	return true
+}
+
+// profile is the number of the profile that a pinned group refers to. It must be asked for once per pinned group, in order.
+func (v *values) profile(row *segment.Row, g *shapeGroup) int64 {
+	if g.owners == event.OwnerActor {
+		return row.Profile
+	}
+	v.next++
+	return v.pinned[v.next-1]
 }
 
 // take cuts the next length-prefixed value off b.
@@ -79,70 +156,162 @@ func take(b *[]byte) ([]byte, bool) {
 	return out, true
 }
 
-func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, v *values, out []event.Field) error {
-	var profile int64
+// group opens the fields of an encrypted group.
+func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, f found, v *values, out []event.Field) error {
+	owners := rowHandles(row, g.owners)
 	if g.pinned {
-		profile = row.Profile
-		if g.owners != event.OwnerActor {
-			profile, v.pinned = v.pinned[0], v.pinned[1:]
-		}
-	}
-	var sealed []byte
-	if g.sealed {
-		var ok bool
-		if sealed, ok = take(&v.sealed); !ok {
-			return damaged(row)
-		}
-	}
-	if g.clear {
-		repeat(row, g, out)
-		return fill(row, g, 'c', &v.clear, event.Clear, out)
-	}
-	opened, state, err := d.open(ctx, row, g, sealed)
-	if err != nil {
-		return err
-	}
-	if g.sealed {
-		if err := fill(row, g, 's', &opened, state, out); err != nil {
+		if err := d.pinned(ctx, row, g, p, f.cell, owners[0], v.profile(row, g), out); err != nil {
 			return err
 		}
 	}
-	if !g.pinned {
+	if !g.sealed {
 		return nil
 	}
-	body, err := d.t.people.ReadProfile(ctx, rowHandles(row, g.owners)[0], profile)
-	state = event.Opened
+	sealed, ok := take(&v.sealed)
+	if !ok {
+		return damaged(row)
+	}
+	if p != nil && p.closed {
+		return d.foreseen(ctx, row, g, p, owners, out)
+	}
+	opened, state, err := d.open(ctx, row, g, f.keys, owners, sealed)
+	if err != nil {
+		return err
+	}
+	return fill(row, g, 's', &opened, state, out)
+}
+
+// pinned fills in the fields that the owner's profile holds.
+func (d *decoder) pinned(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, cell []byte, owner, profile int64, out []event.Field) error {
+	if p != nil {
+		k := cellKey{owner, profile, p.layout}
+		if cell == nil {
+			cell, _ = d.lens.cells.get(k) // another row of the chunk may have brought it
+		}
+		if cell != nil {
+			if event.State(cell[0]) != event.Erased {
+				d.known = append(d.known, owner)
+			}
+			fromCell(g, cell, out)
+			return nil
+		}
+		d.fresh = append(d.fresh, freshCell{k, g})
+	}
+	if d.people != nil && cell != nil {
+		return fill(row, g, 'p', &cell, event.Opened, out)
+	}
+	body, err := d.profile(ctx, owner, profile)
+	state := event.Opened
 	if errs.CodeOf(err) == errs.NotFound {
 		state, err = event.Erased, nil
 	}
 	if err != nil {
 		return err
 	}
+	if state == event.Opened {
+		d.known = append(d.known, owner)
+	}
 	return fill(row, g, 'p', &body, state, out)
 }
 
+// foreseen fills in fields whose values make no difference, without decrypting them, unless nobody could.
+func (d *decoder) foreseen(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, owners [3]int64, out []event.Field) error {
+	erased := false
+	for _, h := range owners {
+		if h == 0 || slices.Contains(d.known, h) {
+			continue
+		}
+		there, err := d.there(ctx, h)
+		if err != nil {
+			return err
+		}
+		erased = erased || !there
+	}
+	if owners == ([3]int64{}) {
+		if _, err := d.t.period(ctx, d.l.db, periodID{period: d.months.of(row.RecordedAt)}); errs.CodeOf(err) == errs.NotFound {
+			erased = true
+		} else if err != nil {
+			return err
+		}
+	}
+	for i := range g.fields {
+		f := &g.fields[i]
+		if f.part != 's' {
+			continue
+		}
+		o := &out[f.order]
+		*o = event.Field{Path: f.path, Category: f.category, Owners: g.owners, State: event.Erased}
+		if !erased {
+			o.Value, o.State = p.seen[i].value, p.seen[i].state
+		}
+	}
+	return nil
+}
+
+// there reports whether the secret of a person has not been destroyed.
+func (d *decoder) there(ctx context.Context, handle int64) (bool, error) {
+	k := cellKey{handle: handle}
+	if mark, ok := d.lens.cells.get(k); ok {
+		return mark[0] == present[0], nil
+	}
+	mark := present
+	if _, err := d.t.people.Secret(ctx, handle); errs.CodeOf(err) == errs.NotFound {
+		mark = gone
+	} else if err != nil {
+		return false, err
+	}
+	d.lens.cells.put(k, mark)
+	return mark[0] == present[0], nil
+}
+
+// remember keeps what the mask made of the profiles that the current row was the first to need.
+func (d *decoder) remember(r *event.Record) {
+	for _, f := range d.fresh {
+		d.cell = d.cell[:0]
+		for i := range f.group.fields {
+			if sf := &f.group.fields[i]; sf.part == 'p' {
+				d.cell = appendCell(d.cell, &r.Fields[sf.order])
+			}
+		}
+		d.lens.cells.put(f.key, d.cell)
+	}
+}
+
+func fromCell(g *shapeGroup, cell []byte, out []event.Field) {
+	for i := range g.fields {
+		if f := &g.fields[i]; f.part == 'p' {
+			o := &out[f.order]
+			*o = event.Field{Path: f.path, Category: f.category, Owners: g.owners}
+			takeCell(&cell, o)
+		}
+	}
+}
+
 // open decrypts a group's ciphertext.
-func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, sealed []byte) ([]byte, event.State, error) {
-	if !g.sealed {
-		return nil, event.Opened, nil
+func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, keys *groupCipher, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
+	if keys == nil {
+		var err error
+		keys, err = d.cipherOf(ctx, d.months.of(row.RecordedAt), owners)
+		if errs.CodeOf(err) == errs.NotFound {
+			return nil, event.Erased, nil
+		}
+		if err != nil {
+			return nil, 0, err
+		}
 	}
-	keys, err := d.t.groupKeys(ctx, d.l.db, d.groupID(row, g))
-	if errs.CodeOf(err) == errs.NotFound {
-		return nil, event.Erased, nil
-	}
-	if err != nil {
-		return nil, 0, err
-	}
+	d.room(len(sealed))
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
-	plain, err := keys.cipher().Open(nil, row.Nonce[:12], sealed, d.aad)
+	at := len(d.plain)
+	plain, err := keys.cipher().Open(d.plain[at:], row.Nonce[:12], sealed, d.aad)
 	if err != nil {
 		return nil, 0, damaged(row)
 	}
+	d.plain = d.plain[:at+len(plain)]
 	return plain, event.Opened, nil
 }
 
 func (d *decoder) groupID(row *segment.Row, g *shapeGroup) groupID {
-	return groupID{periodID: periodID{period: evidence.Period(row.RecordedAt)}, owners: rowHandles(row, g.owners)}
+	return groupID{periodID: periodID{period: d.months.of(row.RecordedAt)}, owners: rowHandles(row, g.owners)}
 }
 
 // rowHandles are the handles of the owners of a group of a row, ascending.
@@ -181,27 +350,25 @@ func (enc *encoder) spare(row *segment.Row) {
 	}
 }
 
-// repeat fills in the values that are a column's text in quotes. They share one stretch of memory.
-func repeat(row *segment.Row, g *shapeGroup, out []event.Field) {
-	size := 0
-	for i := range g.fields {
-		if f := &g.fields[i]; f.part == 'r' {
-			size += len(columnText(row, f.path)) + 2
-		}
-	}
-	if size == 0 {
-		return
-	}
-	b := make([]byte, 0, size)
+// repeat fills in the values that are a column's text in quotes.
+func (d *decoder) repeat(row *segment.Row, g *shapeGroup, out []event.Field) {
 	for i := range g.fields {
 		f := &g.fields[i]
 		if f.part != 'r' {
 			continue
 		}
-		from := len(b)
-		b = append(append(append(b, '"'), columnText(row, f.path)...), '"')
-		o := &out[f.order]
-		o.Path, o.Category, o.Owners, o.State, o.Value = f.path, f.category, g.owners, event.Clear, b[from:len(b):len(b)]
+		text := columnText(row, f.path)
+		d.room(len(text) + 2)
+		from := len(d.plain)
+		d.plain = append(append(append(d.plain, '"'), text...), '"')
+		out[f.order] = event.Field{Path: f.path, Category: f.category, Owners: g.owners, State: event.Clear, Value: d.plain[from:len(d.plain):len(d.plain)]}
+	}
+}
+
+// room makes sure that n bytes more fit behind the values of a chunk without moving them. One row needs few of them.
+func (d *decoder) room(n int) {
+	if cap(d.plain)-len(d.plain) < n {
+		d.plain = make([]byte, 0, max(n, 128))
 	}
 }
 
@@ -213,7 +380,7 @@ func fill(row *segment.Row, g *shapeGroup, part byte, b *[]byte, state event.Sta
 			continue
 		}
 		o := &out[f.order]
-		o.Path, o.Category, o.Owners, o.State = f.path, f.category, g.owners, state
+		*o = event.Field{Path: f.path, Category: f.category, Owners: g.owners, State: state}
 		if state == event.Erased {
 			continue
 		}

@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"runtime"
+	"slices"
+	"sync"
 
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/person"
@@ -13,21 +15,51 @@ import (
 // Chunks of rows are opened beside each other. They begin small, so that the first results come soon, and grow, so that many rows cost little each.
 const (
 	firstChunk = 64
-	largeChunk = 1024
+	largeChunk = 512
+	chunkBytes = 2 << 20 // a chunk that has grown to this size is large enough
 )
 
-// chunk is a run of rows and, once done is closed, their records.
+// opening is a search whose rows are opened, several chunks at a time.
+type opening struct {
+	l    *Ledger
+	t    *tenant
+	mask event.Masker // nil shows everything
+	lens *lens
+	post *postFilter // nil keeps every record
+	// work, when not nil, is called for each chunk by the goroutine that opened it; several run at once. What it returns is called in the order of the
+	// chunks, and afterwards the chunk's memory is used again.
+	work func(run []*event.Record) (finish func() error, err error)
+	// yield, when work is nil, gets the chunks' records in order. They may be kept.
+	yield func(*event.Record) error
+	free  sync.Pool // *chunk
+}
+
+// chunk is a run of rows and, once done has said so, their records.
 type chunk struct {
 	rows    []segment.Row
 	arena   []byte
-	records []*event.Record
-	err     error
-	done    chan struct{}
+	bytes   int // of the rows
+	opened  []event.Record
+	fields  []event.Field
+	plain   []byte
+	records []*event.Record // those that are wanted
+	found   []found
+	want    []person.Wanted
+	finish  func() error
+	done    chan error
 }
 
-// openRows runs a query, opens what it finds on all processors, and yields the records that keep accepts, in order. keep is called concurrently; yield is not, and runs
-// in the caller's goroutine. Records share memory with their neighbours only, so they may be kept.
-func (l *Ledger) openRows(ctx context.Context, t *tenant, snap query.Snapshot, f query.Filter, p query.Page, keep func(*event.Record) bool, yield func(*event.Record) error) error {
+func (l *Ledger) newOpening(t *tenant, mask event.Masker, post *postFilter) *opening {
+	o := &opening{l: l, t: t, mask: mask, post: post}
+	if f, ok := mask.(event.Foreseer); ok {
+		o.lens = newLens(f)
+	}
+	o.free.New = func() any { return &chunk{done: make(chan error, 1)} }
+	return o
+}
+
+// run runs a query, opens what it finds on all processors, and hands it on in order in the caller's goroutine.
+func (o *opening) run(ctx context.Context, snap query.Snapshot, f query.Filter, p query.Page) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	workers := runtime.GOMAXPROCS(0)
@@ -35,17 +67,17 @@ func (l *Ledger) openRows(ctx context.Context, t *tenant, snap query.Snapshot, f
 	var searchErr error
 	go func() {
 		defer close(queue)
-		searchErr = l.collectRows(ctx, t, snap, f, p, queue, make(chan struct{}, workers), keep)
+		searchErr = o.collect(ctx, snap, f, p, queue, make(chan struct{}, workers))
 	}()
 	for c := range queue {
-		<-c.done
-		err := c.err
-		for i := 0; i < len(c.records) && err == nil; i++ {
-			err = yield(c.records[i])
+		err := <-c.done
+		if err == nil {
+			err = o.hand(c)
 		}
 		if err != nil {
 			cancel()
-			for range queue { //nolint:revive // let the search end before its snapshot goes
+			for c := range queue { // let the search end before its snapshot goes, and work before what it writes to
+				<-c.done
 			}
 			return err
 		}
@@ -53,10 +85,24 @@ func (l *Ledger) openRows(ctx context.Context, t *tenant, snap query.Snapshot, f
 	return searchErr
 }
 
-// collectRows cuts the result into chunks and has each opened by a goroutine of its own.
-func (l *Ledger) collectRows(ctx context.Context, t *tenant, snap query.Snapshot, f query.Filter, p query.Page, queue chan<- *chunk, slots chan struct{}, keep func(*event.Record) bool) error {
+// hand passes the records of an opened chunk on.
+func (o *opening) hand(c *chunk) error {
+	if o.work != nil {
+		defer o.free.Put(c)
+		return c.finish()
+	}
+	for _, r := range c.records {
+		if err := o.yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collect cuts the result into chunks and has each opened by a goroutine of its own.
+func (o *opening) collect(ctx context.Context, snap query.Snapshot, f query.Filter, p query.Page, queue chan<- *chunk, slots chan struct{}) error {
 	size := firstChunk
-	c := &chunk{done: make(chan struct{})}
+	c := o.empty()
 	send := func() error {
 		select {
 		case queue <- c:
@@ -65,21 +111,22 @@ func (l *Ledger) collectRows(ctx context.Context, t *tenant, snap query.Snapshot
 		}
 		slots <- struct{}{}
 		go func(c *chunk) {
-			defer func() { <-slots }()
-			defer close(c.done)
-			c.records, c.err = l.openChunk(ctx, t, c.rows, keep)
+			c.done <- o.openChunk(ctx, c)
+			<-slots
 		}(c)
 		size = min(2*size, largeChunk)
-		c = &chunk{rows: make([]segment.Row, 0, size), arena: make([]byte, 0, cap(c.arena)+cap(c.arena)/4), done: make(chan struct{})}
+		c = o.empty()
 		return nil
 	}
-	err := l.opt.Engine.Rows(ctx, snap, f, p, func(row *segment.Row) error {
-		if len(c.arena)+row.Size() > cap(c.arena) && len(c.rows) > 0 {
-			c.arena = make([]byte, 0, max(64<<10, row.Size())) // earlier rows keep the stretch they are in
+	err := o.l.opt.Engine.Rows(ctx, snap, f, p, func(row *segment.Row) error {
+		n := row.Size()
+		if len(c.arena)+n > cap(c.arena) {
+			c.arena = make([]byte, 0, max(64<<10, n, min(2*cap(c.arena), chunkBytes))) // earlier rows keep the stretch they are in
 		}
+		c.bytes += n
 		c.rows = append(c.rows, segment.Row{})
 		c.arena = row.CopyTo(&c.rows[len(c.rows)-1], c.arena)
-		if len(c.rows) < size {
+		if len(c.rows) < size && c.bytes < chunkBytes {
 			return nil
 		}
 		return send()
@@ -90,53 +137,148 @@ func (l *Ledger) collectRows(ctx context.Context, t *tenant, snap query.Snapshot
 	return err
 }
 
-// warm reads the secrets and profiles that opening the rows needs, many at a time.
-func (l *Ledger) warm(ctx context.Context, t *tenant, rows []segment.Row) error {
-	want := make([]person.Wanted, 0, 2*len(rows))
-	for i := range rows {
-		r := &rows[i]
-		for _, h := range [...]int64{r.Actor, r.Subject, r.Resource} {
-			if h != 0 {
-				want = append(want, person.Wanted{Handle: h})
+func (o *opening) empty() *chunk {
+	c := o.free.Get().(*chunk)
+	c.rows, c.arena, c.plain, c.bytes = c.rows[:0], c.arena[:0], c.plain[:0], 0
+	return c
+}
+
+// openChunk opens the rows of a chunk and masks them.
+func (o *opening) openChunk(ctx context.Context, c *chunk) error {
+	d := &decoder{l: o.l, t: o.t, lens: o.lens}
+	fields, plain, err := o.lookUp(ctx, d, c)
+	if err != nil {
+		return err
+	}
+	if cap(c.opened) < len(c.rows) {
+		c.opened = make([]event.Record, len(c.rows))
+	}
+	if cap(c.fields) < fields {
+		c.fields = make([]event.Field, fields)
+	}
+	if cap(c.plain) < plain {
+		c.plain = make([]byte, 0, plain)
+	}
+	d.plain, c.records = c.plain, c.records[:0]
+	ahead, free := c.found, c.fields[:cap(c.fields)]
+	for i := range c.rows {
+		d.use(&c.rows[i])
+		r, n, g := &c.opened[:cap(c.opened)][i], d.shape.fields, len(d.shape.groups)
+		if err := d.into(ctx, &c.rows[i], ahead[:g], r, free[:n:n]); err != nil {
+			return err
+		}
+		ahead, free = ahead[g:], free[n:]
+		if o.mask != nil {
+			o.mask.Mask(r)
+			d.remember(r)
+		}
+		if o.post == nil || o.post.match(r) {
+			c.records = append(c.records, r)
+		}
+	}
+	if o.work != nil {
+		c.finish, err = o.work(c.records)
+	}
+	return err
+}
+
+// lookUp finds what opening the rows needs, group by group, and reads what is not in memory, many at a time. It returns how many fields the rows have,
+// and how many bytes their values may take that do not lie in the rows.
+func (o *opening) lookUp(ctx context.Context, d *decoder, c *chunk) (fields, plain int, err error) {
+	c.found, c.want = c.found[:0], c.want[:0]
+	for i := range c.rows {
+		row := &c.rows[i]
+		d.use(row)
+		fields, plain = fields+d.shape.fields, plain+len(row.Sealed)+len(row.EventID)+len(row.CorrelationID)+len(row.ResourceID)+len(row.Severity)+8
+		var p *plan
+		if d.lens != nil {
+			p = d.lens.of(d.shape, row.Resource != 0)
+		}
+		v := values{clear: row.Clear}
+		if !v.pins(d.shape) { // opening it reports that
+			c.found = append(c.found, make([]found, len(d.shape.groups))...)
+			continue
+		}
+		d.known = d.known[:0]
+		for k := range d.shape.groups {
+			var f found
+			if g := &d.shape.groups[k]; !g.clear {
+				var gp *groupPlan
+				if p != nil {
+					gp = &p.groups[k]
+				}
+				f = d.lookUp(row, g, gp, &v, &c.want)
+			}
+			c.found = append(c.found, f)
+		}
+	}
+	if len(c.want) == 0 {
+		return fields, plain, nil
+	}
+	return fields, plain, o.t.people.Warm(ctx, c.want)
+}
+
+// lookUp finds what is at hand for a group, and adds to want what must be read.
+func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *values, want *[]person.Wanted) (f found) {
+	owners := rowHandles(row, g.owners)
+	if g.pinned {
+		profile := v.profile(row, g)
+		if d.people != nil {
+			f.cell, _ = d.people.get(cellKey{owners[0], profile, profileCell})
+		}
+		if p != nil {
+			f.cell, _ = d.lens.cells.get(cellKey{owners[0], profile, p.layout})
+		}
+		switch {
+		case f.cell == nil:
+			*want = append(*want, person.Wanted{Handle: owners[0]}, person.Wanted{Handle: owners[0], Profile: profile})
+			d.known = append(d.known, owners[0])
+		case d.people == nil && event.State(f.cell[0]) != event.Erased:
+			d.known = append(d.known, owners[0])
+		}
+	}
+	if d.people != nil {
+		d.lookUpSecrets(&f, owners, want)
+	}
+	if !g.sealed {
+		return f
+	}
+	closed := p != nil && p.closed
+	if !closed {
+		f.keys, _ = d.t.groups.Get(d.groupID(row, g))
+	}
+	if f.keys != nil || d.people != nil {
+		return f
+	}
+	for _, h := range owners {
+		if h == 0 {
+			continue
+		}
+		if closed {
+			if slices.Contains(d.known, h) {
+				continue
+			}
+			if _, ok := d.lens.cells.get(cellKey{handle: h}); ok {
+				continue
 			}
 		}
-		if r.Profile != 0 {
-			want = append(want, person.Wanted{Handle: r.Actor, Profile: r.Profile})
-		}
-		l.wantPins(r, &want)
+		*want = append(*want, person.Wanted{Handle: h})
 	}
-	return t.people.Warm(ctx, want)
+	return f
 }
 
-func (l *Ledger) openChunk(ctx context.Context, t *tenant, rows []segment.Row, keep func(*event.Record) bool) ([]*event.Record, error) {
-	if err := l.warm(ctx, t, rows); err != nil {
-		return nil, err
-	}
-	d := &decoder{l: l, t: t}
-	out := make([]*event.Record, 0, len(rows))
-	for i := range rows {
-		r, err := d.record(ctx, &rows[i])
-		if err != nil {
-			return nil, err
+// lookUpSecrets finds the secrets of a group's owners.
+func (d *decoder) lookUpSecrets(f *found, owners [3]int64, want *[]person.Wanted) {
+	for i, h := range owners {
+		if h == 0 {
+			return
 		}
-		if keep(r) {
-			out = append(out, r)
+		secret, ok := d.people.get(cellKey{handle: h, layout: secretCell})
+		if !ok {
+			*want = append(*want, person.Wanted{Handle: h})
 		}
-	}
-	return out, nil
-}
-
-// wantPins adds the profiles of subject and resource.
-func (l *Ledger) wantPins(r *segment.Row, want *[]person.Wanted) {
-	s := l.shapes.get(r.Shape)
-	v := values{clear: r.Clear}
-	if !v.pins(s) {
-		return // record reports it
-	}
-	for i := range s.groups {
-		if g := &s.groups[i]; g.pinned && g.owners != event.OwnerActor {
-			*want = append(*want, person.Wanted{Handle: rowHandles(r, g.owners)[0], Profile: v.pinned[0]})
-			v.pinned = v.pinned[1:]
+		if i == 0 {
+			f.owner, f.secret = h, secret
 		}
 	}
 }

@@ -132,6 +132,11 @@ func (l *Ledger) Get(ctx context.Context, tenantID string, seq uint64, mask even
 type discloser struct {
 	decoder
 	derive evidence.Deriver
+
+	// The memory of whole.
+	out       evidence.Disclosure
+	fields    []evidence.Field
+	eventKeys []evidence.B64
 }
 
 func newDiscloser(l *Ledger, t *tenant) *discloser {
@@ -179,16 +184,23 @@ func (d *discloser) discloseRecord(ctx context.Context, row *segment.Row, full, 
 	return out, nil
 }
 
-// whole discloses everything that is not erased, without the detour through what a reader may see. The result shares the record's memory.
+// whole discloses everything that is not erased, without the detour through what a reader may see. The result shares the record's memory and is valid until
+// the next call.
 func (d *discloser) whole(ctx context.Context, row *segment.Row, r *event.Record) (*evidence.Disclosure, error) {
-	out := &evidence.Disclosure{Groups: make([]evidence.Group, 0, len(d.shape.groups))}
+	out := &d.out
+	out.Groups = out.Groups[:0]
+	if n := d.shape.fields; cap(d.fields) < n {
+		d.fields = make([]evidence.Field, n)
+	}
+	if n := len(d.shape.groups); cap(d.eventKeys) < n {
+		d.eventKeys = make([]evidence.B64, n)
+	}
+	free := d.fields[:cap(d.fields)]
 	for i := range d.shape.groups {
 		g := &d.shape.groups[i]
-		key, err := d.eventKey(ctx, row, g)
-		if err != nil {
-			return nil, err
-		}
-		fields := make([]evidence.Field, len(g.fields))
+		n := len(g.fields)
+		fields := free[:n:n]
+		free = free[n:]
 		for j := range g.fields {
 			f := &r.Fields[g.fields[j].order]
 			if f.State == event.Erased {
@@ -196,22 +208,27 @@ func (d *discloser) whole(ctx context.Context, row *segment.Row, r *event.Record
 			}
 			fields[j] = evidence.Field{Path: f.Path, Value: unsafe.String(unsafe.SliceData(f.Value), len(f.Value))}
 		}
-		out.Groups = append(out.Groups, evidence.WholeGroup(g.slot, key, fields))
+		key, err := d.eventKey(ctx, row, g)
+		if err != nil {
+			return nil, err
+		}
+		d.eventKeys[i] = evidence.B64(key)
+		out.Groups = append(out.Groups, evidence.Group{Slot: g.slot, Key: &d.eventKeys[i], Fields: fields})
 	}
 	return out, nil
 }
 
-// eventKey is K_event of a group.
+// eventKey is K_event of a group of the row that was opened last.
 func (d *discloser) eventKey(ctx context.Context, row *segment.Row, g *shapeGroup) (evidence.Hash, error) {
-	id := groupID{periodID: periodID{period: evidence.Period(row.RecordedAt)}}
+	var owners [3]int64
 	if !g.clear {
-		id = d.groupID(row, g)
+		owners = rowHandles(row, g.owners)
 	}
-	keys, err := d.t.groupKeys(ctx, d.l.db, id)
+	keys, err := d.keys(ctx, d.months.of(row.RecordedAt), owners)
 	if err != nil {
 		return evidence.Hash{}, err
 	}
-	return d.derive.EventKey(keys.keys.G, row.Nonce, g.slot), nil
+	return d.derive.EventKey(keys.G, row.Nonce, g.slot), nil
 }
 
 func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGroup, full, shown *event.Record, out *evidence.Disclosure) (evidence.Group, error) {

@@ -68,29 +68,50 @@ func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page
 	}
 	h := t.committed.Load()
 	snap := t.snapshot(l.path, h.base+h.tree.Size())
-	found := Found{Head: h.base + h.tree.Size(), RecordedAt: time.UnixMicro(h.recordedAt).UTC()}
+	found := h.found()
 	p := query.Page{Desc: !page.Ascending, After: page.After, Columns: segment.AllColumns}
 	if page.Limit > 0 && post == nil {
 		p.Limit = page.Limit + 1
 	}
 	n := 0
-	err = l.openRows(ctx, t, snap, f, p, func(r *event.Record) bool {
-		if mask != nil {
-			mask.Mask(r)
-		}
-		return post == nil || post.match(r)
-	}, func(r *event.Record) error {
+	o := l.newOpening(t, mask, post)
+	o.yield = func(r *event.Record) error {
 		if page.Limit > 0 && n == page.Limit {
 			found.More = true
 			return errStop
 		}
 		n++
 		return yield(r)
-	})
+	}
+	err = o.run(ctx, snap, f, p)
 	if errors.Is(err, errStop) {
 		err = nil
 	}
 	return found, err
+}
+
+// found says what a search of this state covers.
+func (h *headState) found() Found {
+	return Found{Head: h.base + h.tree.Size(), RecordedAt: time.UnixMicro(h.recordedAt).UTC()}
+}
+
+// Runs finds a tenant's events like [Ledger.Search] and hands them out in runs, oldest first, for whoever has much to do with many of them: work is called
+// by several goroutines at once, each with another run, and what it returns is called in the order of the events, one after the other. The records of a
+// run may be changed; they and all they hold are valid until its second function returns.
+func (l *Ledger) Runs(ctx context.Context, tenantID string, q Query, mask event.Masker, work func(run []*event.Record) (finish func() error, err error)) (Found, error) {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return Found{}, err
+	}
+	f, post, err := l.resolveQuery(ctx, t, q)
+	if err != nil {
+		return Found{}, err
+	}
+	h := t.committed.Load()
+	snap := t.snapshot(l.path, h.base+h.tree.Size())
+	o := l.newOpening(t, mask, post)
+	o.work = work
+	return h.found(), o.run(ctx, snap, f, query.Page{Columns: segment.AllColumns})
 }
 
 // postFilter holds the conditions that are checked on the opened record.

@@ -15,6 +15,7 @@ import (
 // owners is the sum of [event.Owners]; "-" is slot 0, the tenant's operational data; "0" is the tenant's encrypted data. A part says where the value is: in the
 // row's clear values (c), in the row's column of the same name, without its quotes (r), in the group's ciphertext (s) or in the owner's profile (p). Groups are in slot order, fields in order of path.
 type shape struct {
+	text   string
 	groups []shapeGroup
 	fields int
 }
@@ -50,19 +51,20 @@ func (c *shapeCache) get(s string) *shape {
 	if ok {
 		return p
 	}
-	p = parseShape(strings.Clone(s))
+	s = strings.Clone(s)
+	p = parseShape(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil || len(c.m) >= maxShapes {
 		c.m = map[string]*shape{}
 	}
-	c.m[strings.Clone(s)] = p
+	c.m[s] = p
 	return p
 }
 
 // parseShape never fails: what it does not understand yields a shape whose values do not decode, which the reader reports.
 func parseShape(s string) *shape {
-	p := &shape{}
+	p := &shape{text: s}
 	slot := uint8(1)
 	for g := range strings.SplitSeq(s, ";") {
 		head, rest, _ := strings.Cut(g, " ")

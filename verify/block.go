@@ -31,6 +31,8 @@ type worker struct {
 	src     Source
 	log     *Log
 	nonces  *nonces
+	hasher  tlog.Hasher
+	read    uint64 // leaves of the block so far
 	view    evidence.View
 	offsets []int
 	arena   []byte // leaves of the block, when working copies are compared too
@@ -46,10 +48,11 @@ func (w *worker) problem(b *block, kind Kind, index uint64, format string, args 
 // run checks the leaves [first, first+want). checkTiles is how many leaves, from the start of the log, full tiles can be expected for.
 func (w *worker) run(first, want, checkTiles uint64) *block {
 	b := &block{first: first, want: want, hashes: make([]tlog.Hash, 0, want)}
-	w.arena, w.offsets = w.arena[:0], w.offsets[:0]
+	w.arena, w.offsets, w.read = w.arena[:0], w.offsets[:0], 0
 	b.err = w.src.Leaves(w.ctx, first, want, func(index uint64, leaf []byte) error {
 		return w.leaf(b, index, leaf)
 	})
+	b.hashes = w.hasher.Leaves(b.hashes)
 	if w.ctx.Err() != nil {
 		b.err = w.ctx.Err()
 		return b
@@ -62,12 +65,18 @@ func (w *worker) run(first, want, checkTiles uint64) *block {
 	return b
 }
 
+// leavesAtOnce is how many leaves are hashed together: few enough for their copies to stay in the processor's cache.
+const leavesAtOnce = 64
+
 func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
-	at := b.first + uint64(len(b.hashes))
-	if index != at || uint64(len(b.hashes)) == b.want {
+	at := b.first + w.read
+	if index != at || w.read == b.want {
 		return fmt.Errorf("storage returned leaf %d where leaf %d was due", index, at)
 	}
-	b.hashes = append(b.hashes, tlog.LeafHash(leaf))
+	w.read++
+	if w.hasher.Leaf(leaf); w.hasher.Len() == leavesAtOnce {
+		b.hashes = w.hasher.Leaves(b.hashes)
+	}
 	if w.working != nil {
 		w.offsets = append(w.offsets, len(w.arena))
 		w.arena = append(w.arena, leaf...)
@@ -91,10 +100,10 @@ func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
 // nodesOf computes the roots of the block's full level-0 tiles, and of the block.
 func (w *worker) nodesOf(b *block) {
 	for i := 0; i+tlog.TileWidth <= len(b.hashes); i += tlog.TileWidth {
-		b.nodes = append(b.nodes, tlog.MTH(b.hashes[i:i+tlog.TileWidth]))
+		b.nodes = append(b.nodes, w.hasher.MTH(b.hashes[i:i+tlog.TileWidth]))
 	}
 	if b.full() {
-		b.root = tlog.MTH(b.nodes)
+		b.root = w.hasher.MTH(b.nodes)
 	}
 }
 

@@ -79,7 +79,7 @@ func clean(m Mask) Mask {
 	return m
 }
 
-// reader implements [event.Masker].
+// reader implements [event.Foreseer].
 type reader struct {
 	e        *Engine
 	role     Role
@@ -90,7 +90,7 @@ type reader struct {
 	known atomic.Pointer[map[string]Mask]
 }
 
-var _ event.Masker = (*reader)(nil)
+var _ event.Foreseer = (*reader)(nil)
 
 // maxKnown bounds the memory of resolved categories; more are resolved each time.
 const maxKnown = 512
@@ -128,24 +128,49 @@ func (m *reader) Mask(r *event.Record) {
 	}
 }
 
+// Foresee implements [event.Foreseer].
+func (m *reader) Foresee(path, category string, text, person bool) (jsontext.Value, event.State, bool) {
+	if category == "" && structural(path) && !m.role.Nothing {
+		return nil, 0, false
+	}
+	switch mask := m.maskOf(path, category, person); {
+	case mask == Withhold || mask == Drop:
+		return nil, event.Withheld, true
+	case mask == Redact && text:
+		return redacted, event.Masked, true
+	}
+	return nil, 0, false
+}
+
 // decide returns the mask of a field whose category was not seen before, or that has none.
 func (m *reader) decide(r *event.Record, f *event.Field) Mask {
+	if f.Category == "" && structural(f.Path) && !m.role.Nothing && plainWords(f.Value) {
+		return Show
+	}
+	return m.maskOf(f.Path, f.Category, r.ResourceHandle != 0)
+}
+
+// maskOf is the mask of a field without a look at its value. person says that the resource stands for one.
+func (m *reader) maskOf(path, category string, person bool) Mask {
 	switch {
 	case m.role.Nothing:
 		return Withhold
-	case f.Category != "":
-		return m.learn(f.Category)
-	case r.ResourceHandle != 0 && f.Path == "/resource/id":
+	case category != "":
+		return m.learn(category)
+	case person && path == "/resource/id":
 		return m.learn("user.unique_id") // the path alone does not say that this resource is a person
-	case r.ResourceHandle != 0 && f.Path == "/resource/name":
+	case person && path == "/resource/name":
 		return m.learn("user.name")
-	case structural(f.Path) && plainWords(f.Value):
-		return Show
 	}
 	return m.unknown
 }
 
 func (m *reader) learn(category string) Mask {
+	if p := m.known.Load(); p != nil {
+		if mask, ok := (*p)[category]; ok {
+			return mask
+		}
+	}
 	mask := Withhold
 	if !isCredential(category) {
 		mask = stronger(m.role.mask(category), m.mode.mask(category))

@@ -2,14 +2,14 @@ package masking
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"hash/maphash"
 	"sync/atomic"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"probity.dev/internal/evidence"
 )
 
 // Sizes of the memory of renderings: readers see the same people, addresses and devices over and over. It holds masked text and
@@ -37,23 +37,20 @@ func (e *Engine) render(mask Mask, person int64, v jsontext.Value) jsontext.Valu
 	if mask == Redact && len(v) > 0 && v[0] != '[' && v[0] != '{' && v[0] != 'n' {
 		return redacted
 	}
-	if len(v) > maxRemembered || mask == Text {
-		return e.renderNow(mask, person, v)
-	}
-	var key uint64
 	if person != 0 && len(v) > 0 && v[0] == '"' {
-		key = uint64(person)*0x9e3779b97f4a7c15 ^ 0x5bf0_3635
-	} else {
-		person = 0
-		key = maphash.Bytes(e.seed, v)
+		return e.personName(person)
 	}
+	if len(v) > maxRemembered || mask == Text {
+		return e.renderNow(mask, v)
+	}
+	key := maphash.Bytes(e.seed, v)
 	at := (key ^ key>>29 ^ uint64(mask)*0x85eb) & (renderingSlots - 1)
 	for _, i := range [2]uint64{at, at ^ 1} {
 		if r := e.made[i].Load(); r != nil && r.key == key && r.mask == mask {
 			return r.out
 		}
 	}
-	out := e.renderNow(mask, person, v)
+	out := e.renderNow(mask, v)
 	if len(out) <= maxRemembered {
 		if e.made[at].Load() != nil && e.made[at^1].Load() == nil {
 			at ^= 1
@@ -65,7 +62,7 @@ func (e *Engine) render(mask Mask, person int64, v jsontext.Value) jsontext.Valu
 
 // renderNow masks a JSON value: scalars as text, arrays element by element. Objects and what lies deeper are withheld, since their
 // members may be anything.
-func (e *Engine) renderNow(mask Mask, person int64, v jsontext.Value) jsontext.Value {
+func (e *Engine) renderNow(mask Mask, v jsontext.Value) jsontext.Value {
 	v = bytes.TrimSpace(v)
 	if len(v) == 0 {
 		return nil
@@ -84,13 +81,13 @@ func (e *Engine) renderNow(mask Mask, person int64, v jsontext.Value) jsontext.V
 		if err != nil {
 			return nil
 		}
-		return e.quote(mask, person, string(s))
+		return e.quote(mask, string(s))
 	}
-	return e.quote(mask, person, string(v))
+	return e.quote(mask, string(v))
 }
 
-func (e *Engine) quote(mask Mask, person int64, s string) jsontext.Value {
-	masked, ok := e.text(mask, person, s)
+func (e *Engine) quote(mask Mask, s string) jsontext.Value {
+	masked, ok := e.text(mask, s)
 	if !ok {
 		return nil
 	}
@@ -112,7 +109,7 @@ func (e *Engine) renderArray(mask Mask, v jsontext.Value) jsontext.Value {
 		if err != nil || elem[0] == '{' || elem[0] == '[' {
 			return nil
 		}
-		masked := e.renderNow(mask, 0, elem)
+		masked := e.renderNow(mask, elem)
 		if masked == nil {
 			return nil
 		}
@@ -128,7 +125,7 @@ func (e *Engine) renderArray(mask Mask, v jsontext.Value) jsontext.Value {
 }
 
 // text masks a text; false means that it must be withheld.
-func (e *Engine) text(mask Mask, person int64, s string) (string, bool) {
+func (e *Engine) text(mask Mask, s string) (string, bool) {
 	switch mask {
 	case Text:
 		return e.replaceFound(s)
@@ -145,27 +142,32 @@ func (e *Engine) text(mask Mask, person int64, s string) (string, bool) {
 	case Initials:
 		return initials(s), true
 	case Pseudonym, Hash:
-		return e.pseudonym(person, s), true
+		return e.valueName(s), true
 	case Redact:
 		return dots, true
 	}
 	return "", false
 }
 
-// pseudonym returns "u_" and 48 bits of HMAC-SHA256 over the person's handle, or over the value when the event names no person:
+// A pseudonym is "u_" and 48 bits of HMAC-SHA256 over the person's handle, or over the value when the event names no person:
 // with a million persons, the chance that any two share one is about 0.2 %.
-func (e *Engine) pseudonym(person int64, s string) string {
-	mac := hmac.New(sha256.New, e.key[:])
-	if person != 0 {
-		var b [8]byte
-		binary.BigEndian.PutUint64(b[:], uint64(person))
-		mac.Write([]byte("probity/mask/person/v1\x00"))
-		mac.Write(b[:])
-	} else {
-		mac.Write([]byte("probity/mask/value/v1\x00"))
-		mac.Write([]byte(s))
-	}
-	return "u_" + hex.EncodeToString(mac.Sum(nil)[:6])
+const (
+	personDomain = "probity/mask/person/v1\x00"
+	valueDomain  = "probity/mask/value/v1\x00"
+)
+
+// personName returns the pseudonym of a person as JSON.
+func (e *Engine) personName(person int64) jsontext.Value {
+	var stack [len(personDomain) + 8]byte
+	mac := evidence.HMAC(&e.key, binary.BigEndian.AppendUint64(append(stack[:0], personDomain...), uint64(person)))
+	out := append(make([]byte, 0, len(`"u_"`)+12), `"u_`...)
+	return append(hex.AppendEncode(out, mac[:6]), '"')
+}
+
+// valueName returns the pseudonym of a value.
+func (e *Engine) valueName(s string) string {
+	mac := evidence.HMAC(&e.key, append([]byte(valueDomain), s...))
+	return "u_" + hex.EncodeToString(mac[:6])
 }
 
 // replaceFound replaces the personal data in a text.

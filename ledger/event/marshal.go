@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -20,7 +21,7 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 	w.b = strconv.AppendUint(w.b, r.Seq, 10)
 	w.time("recorded_at", r.RecordedAt)
 	w.event()
-	w.text("sentence", r.Sentence())
+	w.sentence()
 	w.states()
 	if r.LeafHash != nil {
 		w.name("leaf_hash")
@@ -60,6 +61,25 @@ func (w *writer) text(n, v string) {
 		w.name(n)
 		w.b = appendQuoted(w.b, v)
 	}
+}
+
+// sentence writes the sentence, which seldom needs escapes, in its place.
+func (w *writer) sentence() {
+	before := len(w.b)
+	w.name("sentence")
+	start := len(w.b)
+	w.b = w.r.AppendSentence(append(w.b, '"'))
+	if len(w.b) == start+1 { // a template may come to nothing
+		w.b = w.b[:before]
+		return
+	}
+	for _, c := range w.b[start+1:] {
+		if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			w.b = appendQuoted(w.b[:start], string(w.b[start+1:]))
+			return
+		}
+	}
+	w.b = append(w.b, '"')
 }
 
 func (w *writer) time(n string, t time.Time) {

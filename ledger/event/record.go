@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -102,23 +103,17 @@ func (r *Record) Text(path string) string {
 	return plain(f.Value)
 }
 
-func plain(v jsontext.Value) string {
+func plain(v jsontext.Value) string { return string(plainBytes(v)) }
+
+// plainBytes returns the content of a JSON string, or the JSON text of any other value. The result may alias v.
+func plainBytes(v jsontext.Value) []byte {
 	if len(v) >= 2 && v[0] == '"' {
-		if s := v[1 : len(v)-1]; !containsEscape(s) {
-			return string(s)
+		if s := v[1 : len(v)-1]; bytes.IndexByte(s, '\\') < 0 {
+			return s
 		}
 		if b, err := jsontext.AppendUnquote(nil, v); err == nil {
-			return string(b)
+			return b
 		}
 	}
-	return string(v)
-}
-
-func containsEscape(b []byte) bool {
-	for _, c := range b {
-		if c == '\\' {
-			return true
-		}
-	}
-	return false
+	return v
 }

@@ -1,5 +1,7 @@
 package event
 
+import "github.com/go-json-experiment/json/jsontext"
+
 // Class is a classifier's word on one field.
 type Class struct {
 	// Category is a Fideslang data category such as "user.contact.email"; "" for operational data.
@@ -38,4 +40,24 @@ type Classifier interface {
 type Masker interface {
 	// Mask changes r's fields in place: sets State to Masked with a new Value, or to Withheld with a nil Value.
 	Mask(r *Record)
+}
+
+// Foreseer is a Masker that looks at each field by itself: what becomes of one depends on its path, category, state and value, on the handle of the person
+// for whom its path stands, and on whether the event's resource stands for a person, but on nothing else of the record. A reader of many events saves
+// work with it: values that make no difference stay encrypted, and what was made of a person's repeated values is made once.
+type Foreseer interface {
+	Masker
+	// Foresee returns what becomes of an encrypted field whatever its value is, and false when that depends on the value. text says that the value is a
+	// JSON string, person that the event's resource stands for a person.
+	Foresee(path, category string, text, person bool) (v jsontext.Value, s State, ok bool)
+}
+
+// AlwaysText reports whether the value at a path is a JSON string in every event that has it.
+func AlwaysText(path string) bool {
+	switch path {
+	case "/actor/email", "/actor/id", "/actor/name", "/actor/type", "/context/device", "/context/ip", "/context/request_id", "/context/session_id", "/context/traceparent",
+		"/context/user_agent", "/correlation_id", "/id", "/outcome/reason", "/reason", "/resource/id", "/resource/name", "/severity", "/subject/id", "/subject/name", "/subject/type":
+		return true
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -21,80 +22,147 @@ const (
 	erasedText   = "[erased]"
 )
 
+var maskedBytes, withheldBytes, erasedBytes = []byte(maskedText), []byte(withheldText), []byte(erasedText)
+
 // Sentence says in one English sentence what happened: User 'Bob' changed 'Haircut' price from $50 to $10.
 func (r *Record) Sentence() string { return r.SentenceWith(SentenceTemplates) }
 
 // SentenceWith is [Record.Sentence] with the templates of a tenant.
 func (r *Record) SentenceWith(t Templates) string {
+	var stack [192]byte
+	return string(r.appendSentence(stack[:0], t))
+}
+
+// AppendSentence appends [Record.Sentence] to dst.
+func (r *Record) AppendSentence(dst []byte) []byte { return r.appendSentence(dst, SentenceTemplates) }
+
+func (r *Record) appendSentence(dst []byte, t Templates) []byte {
+	n := narrator{r: r, b: dst}
+	n.gather()
 	if tpl, ok := t[r.Action]; ok {
-		return r.fill(tpl)
+		n.fill(tpl)
+		return n.b
 	}
-	var b strings.Builder
-	b.Grow(96)
-	b.WriteString(r.actorPhrase())
-	r.predicate(&b)
-	if reason := r.said("/outcome/reason"); reason != "" && r.Outcome != "success" {
-		b.WriteString(": ")
-		b.WriteString(shorten(reason, 120))
+	n.actor()
+	n.predicate()
+	if reason := said(n.outcomeReason); len(reason) > 0 && r.Outcome != "success" {
+		n.str(": ")
+		n.b = appendShort(n.b, reason, 120)
 	}
-	return b.String()
+	return n.b
 }
 
-// said returns what a sentence may say of a field; "" when the event has none.
-func (r *Record) said(path string) string {
-	f, ok := r.Field(path)
-	if !ok {
-		return ""
-	}
-	return sayField(f)
+// narrator writes the sentence of one record. The fields that sentences are made of are found in one pass.
+type narrator struct {
+	r *Record
+	b []byte
+
+	actorType, actorName, actorEmail, actorID *Field
+	resourceName, resourceID                  *Field
+	subjectType, subjectName, subjectID       *Field
+	outcomeReason, reason, ip                 *Field
+	changes                                   []Field // those whose path is or lies below /changes
 }
 
-func sayField(f Field) string {
+func (n *narrator) gather() {
+	fields := n.r.Fields
+	for i := range fields {
+		f := &fields[i]
+		switch f.Path {
+		case "/actor/type":
+			n.actorType = f
+		case "/actor/name":
+			n.actorName = f
+		case "/actor/email":
+			n.actorEmail = f
+		case "/actor/id":
+			n.actorID = f
+		case "/resource/name":
+			n.resourceName = f
+		case "/resource/id":
+			n.resourceID = f
+		case "/subject/type":
+			n.subjectType = f
+		case "/subject/name":
+			n.subjectName = f
+		case "/subject/id":
+			n.subjectID = f
+		case "/outcome/reason":
+			n.outcomeReason = f
+		case "/reason":
+			n.reason = f
+		case "/context/ip":
+			n.ip = f
+		default:
+			if strings.HasPrefix(f.Path, "/changes") && (len(f.Path) == len("/changes") || f.Path[len("/changes")] == '/') {
+				if n.changes == nil {
+					n.changes = fields[i:i:len(fields)]
+				}
+				n.changes = n.changes[:len(n.changes)+1] // fields are sorted, so these lie beside each other
+			}
+		}
+	}
+}
+
+func (n *narrator) str(s string) { n.b = append(n.b, s...) }
+
+// said returns what a sentence may say of a field; nothing when the event has none.
+func said(f *Field) []byte {
+	if f == nil {
+		return nil
+	}
 	switch f.State {
 	case Masked:
-		return maskedText
+		return maskedBytes
 	case Withheld:
-		return withheldText
+		return withheldBytes
 	case Erased:
-		return erasedText
+		return erasedBytes
 	}
-	if f.Value == nil {
-		return ""
-	}
-	return plain(f.Value)
+	return plainBytes(f.Value)
 }
 
 // firstSaid prefers a field that can be read, in the order given, over one that cannot.
-func (r *Record) firstSaid(paths ...string) string {
-	hidden := ""
-	for _, p := range paths {
-		f, ok := r.Field(p)
-		if !ok {
-			continue
-		}
-		s := sayField(f)
-		if s == "" {
+func firstSaid(fields ...*Field) []byte {
+	var hidden []byte
+	for _, f := range fields {
+		s := said(f)
+		if len(s) == 0 {
 			continue
 		}
 		if f.State <= Opened {
 			return s
 		}
-		if hidden == "" {
+		if hidden == nil {
 			hidden = s
 		}
 	}
 	return hidden
 }
 
-func quoteName(s string) string {
-	switch s {
+// appendName appends a name in quotes, or the mark of one that cannot be seen.
+func appendName(dst, s []byte) []byte {
+	switch string(s) {
 	case maskedText, withheldText, erasedText:
-		return s
+		return append(dst, s...)
 	}
-	return "'" + shorten(s, 80) + "'"
+	return append(appendShort(append(dst, '\''), s, 80), '\'')
 }
 
-// shorten keeps a sentence readable; the event itself has the whole value.
+// appendShort appends a text with its spaces closed up and no more than limit characters, so that a sentence stays readable; the event itself has the
+// whole value.
+func appendShort(dst, s []byte, limit int) []byte {
+	plain := len(s) <= limit
+	for i := 0; plain && i < len(s); i++ {
+		c := s[i]
+		plain = c > ' ' && c < 0x80 || c == ' ' && i > 0 && i < len(s)-1 && s[i-1] != ' '
+	}
+	if plain {
+		return append(dst, s...)
+	}
+	return append(dst, shorten(string(s), limit)...)
+}
+
 func shorten(s string, limit int) string {
 	s = strings.Join(strings.Fields(s), " ")
 	n := 0
@@ -111,50 +179,68 @@ var actorNouns = map[string]string{
 	"user": "User", "service_account": "Service account", "api_key": "API key", "system": "System", "agent": "Agent", "anonymous": "Anonymous user",
 }
 
-func (r *Record) actorPhrase() string {
-	noun, ok := actorNouns[r.Text("/actor/type")]
-	if !ok {
-		noun = "Anonymous user"
-	}
-	name := r.firstSaid("/actor/name", "/actor/email", "/actor/id")
-	if name == "" {
-		if noun == "System" {
-			return "The system"
+func (n *narrator) actor() {
+	noun := "Anonymous user"
+	if f := n.actorType; f != nil && f.Value != nil {
+		if known, ok := actorNouns[string(plainBytes(f.Value))]; ok {
+			noun = known
 		}
-		return noun
 	}
-	return noun + " " + quoteName(name)
-}
-
-// thing returns the resource as a noun phrase: 'Haircut' when it has a name, else "invoice '42'".
-func (r *Record) thing(withType bool) string {
-	name := r.firstSaid("/resource/name")
-	id := r.firstSaid("/resource/id")
-	if id == "" {
-		id = r.ResourceID
-	}
-	typ := humanise(r.ResourceType)
+	name := firstSaid(n.actorName, n.actorEmail, n.actorID)
 	switch {
-	case name != "" && (!withType || typ == ""):
-		return quoteName(name)
-	case name != "":
-		return typ + " " + quoteName(name)
-	case id != "":
-		return strings.TrimSpace(typ + " " + quoteName(id))
+	case len(name) > 0:
+		n.str(noun)
+		n.b = appendName(append(n.b, ' '), name)
+	case noun == "System":
+		n.str("The system")
 	default:
-		return typ
+		n.str(noun)
 	}
 }
 
-func (r *Record) subjectPhrase() string {
-	s := r.firstSaid("/subject/name", "/subject/id")
-	if s == "" {
-		return ""
+// thing appends the resource as a noun phrase: 'Haircut' when it has a name, else "invoice '42'"; nothing when there is none. before is put before it.
+func (n *narrator) thing(before string, withType bool) bool {
+	name := said(n.resourceName)
+	id := said(n.resourceID)
+	named := len(name) > 0
+	if !named {
+		name = id
+		if len(id) == 0 {
+			name = []byte(n.r.ResourceID)
+		}
 	}
-	if s == r.firstSaid("/resource/name") || s == r.said("/resource/id") || s == r.firstSaid("/actor/id") {
-		return ""
+	start := len(n.b)
+	n.str(before)
+	from := len(n.b)
+	if !named || withType {
+		n.b = appendWords(n.b, n.r.ResourceType)
 	}
-	return " of " + strings.TrimSpace(humanise(r.Text("/subject/type"))+" "+quoteName(s))
+	if len(name) > 0 {
+		if len(n.b) > from {
+			n.b = append(n.b, ' ')
+		}
+		n.b = appendName(n.b, name)
+	}
+	if len(n.b) == from {
+		n.b = n.b[:start]
+		return false
+	}
+	return true
+}
+
+func (n *narrator) subject() {
+	s := firstSaid(n.subjectName, n.subjectID)
+	if len(s) == 0 || bytes.Equal(s, said(n.resourceName)) || bytes.Equal(s, said(n.resourceID)) || bytes.Equal(s, said(n.actorID)) {
+		return
+	}
+	n.str(" of ")
+	if f := n.subjectType; f != nil && f.Value != nil {
+		from := len(n.b)
+		if n.b = appendWords(n.b, string(plainBytes(f.Value))); len(n.b) > from {
+			n.b = append(n.b, ' ')
+		}
+	}
+	n.b = appendName(n.b, s)
 }
 
 type tense struct{ past, infinitive string }
@@ -169,67 +255,87 @@ var activities = map[string]tense{
 	"send": {"sent", "send"},
 }
 
-func (r *Record) predicate(b *strings.Builder) {
+// verb appends the verb as the outcome wants it, and what of the action goes with it.
+func (n *narrator) verb(t tense, action string) {
+	switch n.r.Outcome {
+	case "denied":
+		n.str(" was not allowed to ")
+		n.str(t.infinitive)
+	case "failure":
+		n.str(" failed to ")
+		n.str(t.infinitive)
+	default:
+		n.b = append(n.b, ' ')
+		n.str(t.past)
+	}
+	n.str(action)
+}
+
+func (n *narrator) predicate() {
+	r := n.r
 	t, known := activities[r.Activity]
-	object := ""
 	switch {
 	case !known:
-		t = tense{"performed " + r.Action, "perform " + r.Action}
-		if o := r.thing(true); o != "" {
-			object = " on " + o
-		}
+		n.verb(tense{"performed ", "perform "}, r.Action)
+		n.thing(" on ", true)
 	case r.Activity == "login" || r.Activity == "logout":
-		if o := r.thing(true); o != "" && r.ResourceType != "user" && r.ResourceType != "session" {
-			object = map[string]string{"login": " to ", "logout": " of "}[r.Activity] + o
+		n.verb(t, "")
+		if r.ResourceType != "user" && r.ResourceType != "session" {
+			before := " to "
+			if r.Activity == "logout" {
+				before = " of "
+			}
+			n.thing(before, true)
 		}
-	case r.Activity == "update" && r.hasChanges():
-		t = tense{"changed", "change"}
-		object = " " + r.changesPhrase()
+	case r.Activity == "update" && len(n.changes) > 0:
+		n.verb(tense{"changed", "change"}, " ")
+		n.whatChanged()
 	default:
-		if object = r.thing(true); object == "" {
-			object = r.actionNoun()
+		n.verb(t, "")
+		if !n.thing(" ", true) {
+			n.b = append(n.b, ' ')
+			n.b = appendWords(n.b, actionNoun(r.Action))
 		}
-		object = " " + object
 	}
-	switch r.Outcome {
-	case "denied":
-		b.WriteString(" was not allowed to ")
-		b.WriteString(t.infinitive)
-	case "failure":
-		b.WriteString(" failed to ")
-		b.WriteString(t.infinitive)
-	default:
-		b.WriteByte(' ')
-		b.WriteString(t.past)
-	}
-	b.WriteString(object)
-	b.WriteString(r.subjectPhrase())
+	n.subject()
 	if r.Activity == "login" {
-		if ip := r.said("/context/ip"); ip != "" {
-			b.WriteString(" from ")
-			b.WriteString(ip)
+		if ip := said(n.ip); len(ip) > 0 {
+			n.str(" from ")
+			n.b = append(n.b, ip...)
 		}
 	}
 }
 
 // actionNoun is the part of the action before its verb: "invoice" of "invoice.export".
-func (r *Record) actionNoun() string {
-	if i := strings.LastIndexAny(r.Action, ".:/"); i > 0 {
-		return humanise(r.Action[:i])
+func actionNoun(action string) string {
+	if i := strings.LastIndexAny(action, ".:/"); i > 0 {
+		return action[:i]
 	}
-	return humanise(r.Action)
+	return action
 }
 
-// humanise makes words of an identifier: "unit_price" and "unitPrice" are "unit price".
-func humanise(s string) string {
+// appendWords makes words of an identifier: "unit_price" and "unitPrice" are "unit price".
+func appendWords(dst []byte, s string) []byte {
+	simple := true
+	for i := 0; simple && i < len(s); i++ {
+		simple = lower(s[i]) || s[i] >= '0' && s[i] <= '9'
+	}
+	if simple {
+		return append(dst, s...)
+	}
 	var words [16]string
-	n := splitWords(s, words[:])
-	return strings.Join(words[:n], " ")
+	for i, w := range words[:splitWords(s, words[:])] {
+		if i > 0 {
+			dst = append(dst, ' ')
+		}
+		dst = append(dst, w...)
+	}
+	return dst
 }
 
 // fill renders a template.
-func (r *Record) fill(tpl string) string {
-	var b strings.Builder
+func (n *narrator) fill(tpl string) {
+	start := len(n.b)
 	for {
 		i := strings.IndexByte(tpl, '{')
 		if i < 0 {
@@ -239,43 +345,46 @@ func (r *Record) fill(tpl string) string {
 		if end < 0 {
 			break
 		}
-		b.WriteString(tpl[:i])
-		b.WriteString(r.placeholder(tpl[i+1 : i+end]))
+		n.str(tpl[:i])
+		n.placeholder(tpl[i+1 : i+end])
 		tpl = tpl[i+end+1:]
 	}
-	b.WriteString(tpl)
-	return strings.Join(strings.Fields(b.String()), " ")
+	n.str(tpl)
+	words := bytes.Join(bytes.Fields(n.b[start:]), []byte{' '})
+	n.b = append(n.b[:start], words...)
 }
 
-func (r *Record) placeholder(name string) string {
+func (n *narrator) placeholder(name string) {
 	switch name {
 	case "actor":
-		return r.actorPhrase()
+		n.actor()
 	case "resource":
-		return r.thing(false)
+		n.thing("", false)
 	case "subject":
-		if s := r.firstSaid("/subject/name", "/subject/id"); s != "" {
-			return quoteName(s)
+		if s := firstSaid(n.subjectName, n.subjectID); len(s) > 0 {
+			n.b = appendName(n.b, s)
 		}
-		return ""
 	case "changes":
-		return r.changesPhrase()
+		n.whatChanged()
 	case "verb":
-		if t, ok := activities[r.Activity]; ok {
-			return t.past
+		if t, ok := activities[n.r.Activity]; ok {
+			n.str(t.past)
+		} else {
+			n.str(n.r.Activity)
 		}
-		return r.Activity
 	case "action":
-		return r.Action
+		n.str(n.r.Action)
 	case "outcome":
-		return r.Outcome
+		n.str(n.r.Outcome)
 	case "reason":
-		return r.said("/reason")
+		n.b = append(n.b, said(n.reason)...)
+	default:
+		if strings.HasPrefix(name, "/") {
+			if f, ok := n.r.Field(name); ok {
+				n.b = appendShort(n.b, said(&f), 120)
+			}
+		}
 	}
-	if strings.HasPrefix(name, "/") {
-		return shorten(r.said(name), 120)
-	}
-	return ""
 }
 
 func isObject(v jsontext.Value) bool { return len(v) > 0 && v[0] == '{' }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 
@@ -9,62 +10,78 @@ import (
 
 // changed is one change as a sentence tells it.
 type changed struct {
-	name          string
+	// path names what changed: a JSON text that holds a path, or, with raw, whatever can be said of the change.
+	path          Field
+	named, raw    bool
 	before, after Field
 	had, has      bool
 }
 
-func (r *Record) hasChanges() bool {
-	if _, ok := r.Field("/changes"); ok {
-		return true
-	}
-	from, to := r.under("/changes/")
-	return from < to
-}
+// toldChanges is how many changes a sentence names.
+const toldChanges = 3
 
 // told returns the first few changes and how many there are.
-func (r *Record) told(limit int) (list []changed, total int) {
-	if f, ok := r.Field("/changes"); ok {
+func (n *narrator) told(list *[toldChanges]changed) (total int) {
+	if len(n.changes) == 0 {
+		return 0
+	}
+	if f := n.changes[0]; f.Path == "/changes" {
 		if f.Value == nil || f.State > Opened || f.Value[0] != '[' {
-			return nil, 0
+			return 0
 		}
 		array(f.Value, 0, func(i, v int) int {
 			end := skipValue(f.Value, v)
-			if total++; i < limit {
-				list = append(list, wholeChange(Field{Value: f.Value[v:end]}))
+			if i < len(list) {
+				list[i] = wholeChange(Field{Value: f.Value[v:end]})
 			}
+			total++
 			return end
 		})
-		return list, total
+		return total
 	}
 	for i := range MaxChanges {
 		p := &changePath[i]
 		var c changed
-		if f, ok := r.Field(p.whole); ok {
-			c = wholeChange(f)
-		} else if f, ok := r.Field(p.path); ok {
-			c.name = fieldName(f)
-			c.before, c.had = r.Field(p.before)
-			c.after, c.has = r.Field(p.after)
+		if f := n.change(p.whole); f != nil {
+			c = wholeChange(*f)
+		} else if f := n.change(p.path); f != nil {
+			c.path, c.named = *f, true
+			if f := n.change(p.before); f != nil {
+				c.before, c.had = *f, true
+			}
+			if f := n.change(p.after); f != nil {
+				c.after, c.has = *f, true
+			}
 		} else {
 			break
 		}
-		if total++; i < limit {
-			list = append(list, c)
+		if i < len(list) {
+			list[i] = c
+		}
+		total++
+	}
+	return total
+}
+
+// change returns the field of a change at a path.
+func (n *narrator) change(path string) *Field {
+	for i := range n.changes {
+		if n.changes[i].Path == path {
+			return &n.changes[i]
 		}
 	}
-	return list, total
+	return nil
 }
 
 func wholeChange(f Field) changed {
 	if f.State > Opened || !isObject(f.Value) {
-		return changed{name: sayField(f)}
+		return changed{path: f, named: true, raw: true}
 	}
 	var c changed
 	for _, m := range Members(f.Value) {
 		switch m.Name {
 		case "path":
-			c.name = fieldName(Field{Value: m.Value})
+			c.path, c.named = Field{Value: m.Value}, true
 		case "before":
 			c.before, c.had = Field{Value: m.Value}, true
 		case "after":
@@ -74,128 +91,172 @@ func wholeChange(f Field) changed {
 	return c
 }
 
-// fieldName makes words of a change's path: the last part that is not an index.
-func fieldName(f Field) string {
-	if f.State > Opened {
-		return sayField(f)
+// appendTo appends the name of what changed.
+func (c *changed) appendTo(dst []byte) []byte {
+	switch {
+	case !c.named:
+		return dst
+	case c.raw || c.path.State > Opened:
+		return append(dst, said(&c.path)...)
 	}
-	parts := strings.FieldsFunc(plain(f.Value), func(c rune) bool { return c == '/' || c == '.' })
-	for i := len(parts) - 1; i >= 0; i-- {
-		if _, err := strconv.Atoi(parts[i]); err != nil {
-			return shorten(humanise(parts[i]), 60)
-		}
-	}
-	return "a value"
+	return appendFieldName(dst, plainBytes(c.path.Value))
 }
 
-// changesPhrase tells one change in full and names the fields of several.
-func (r *Record) changesPhrase() string {
-	list, total := r.told(3)
-	thing := r.thing(false)
-	switch {
-	case total == 0:
-		return thing
-	case total == 1:
-		return strings.TrimSpace(thing + " " + r.oneChange(list[0]))
+// appendFieldName makes words of a change's path: the last part that is not an index.
+func appendFieldName(dst, path []byte) []byte {
+	for len(path) > 0 {
+		i := bytes.LastIndexAny(path, "/.")
+		part := path[i+1:]
+		path = path[:max(i, 0)]
+		if len(part) == 0 || isIndex(part) {
+			continue
+		}
+		from := len(dst)
+		dst = appendWords(dst, string(part))
+		if len(dst)-from > 60 { // words are ASCII
+			dst = append(dst[:from+60], "…"...)
+		}
+		return dst
 	}
-	var names []string
-	for _, c := range list {
-		names = append(names, c.name)
+	return append(dst, "a value"...)
+}
+
+func isIndex(s []byte) bool {
+	if s[0] > '9' {
+		return false
 	}
-	s := strings.Join(names, ", ")
-	switch {
-	case total > len(names):
-		more := total - len(names)
-		s += " and " + strconv.Itoa(more) + " more field"
+	_, err := strconv.Atoi(string(s))
+	return err == nil
+}
+
+// whatChanged tells one change in full and names the fields of several.
+func (n *narrator) whatChanged() {
+	var list [toldChanges]changed
+	total := n.told(&list)
+	start := len(n.b)
+	switch total {
+	case 0:
+		n.thing("", false)
+		return
+	case 1:
+		if n.thing("", false) {
+			n.b = append(n.b, ' ')
+		}
+		n.oneChange(&list[0])
+		n.b = append(n.b[:start], bytes.TrimSpace(n.b[start:])...)
+		return
+	}
+	names := min(total, toldChanges)
+	for i := range names {
+		switch {
+		case i > 0 && i == total-1:
+			n.str(" and ")
+		case i > 0:
+			n.str(", ")
+		}
+		n.b = list[i].appendTo(n.b)
+	}
+	if more := total - names; more > 0 {
+		n.str(" and ")
+		n.b = strconv.AppendInt(n.b, int64(more), 10)
+		n.str(" more field")
 		if more > 1 {
-			s += "s"
+			n.str("s")
 		}
-	case len(names) > 1:
-		s = strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 	}
-	if thing != "" {
-		s += " of " + thing
-	}
-	return s
+	n.thing(" of ", false)
 }
 
-func (r *Record) oneChange(c changed) string {
-	currency := ""
-	if moneyName(c.name) {
-		currency = r.currency()
+func (n *narrator) oneChange(c *changed) {
+	from := len(n.b)
+	n.b = c.appendTo(n.b)
+	var v values
+	if name := n.b[from:]; moneyName(name) {
+		v.currency, v.cents = n.currency(), bytes.HasSuffix(name, []byte(" cents"))
 	}
-	before, after := sayValue(c.before, c.name, currency), sayValue(c.after, c.name, currency)
 	switch {
 	case c.had && c.has:
-		return c.name + " from " + before + " to " + after
+		n.str(" from ")
+		n.b = v.append(n.b, &c.before)
+		n.str(" to ")
+		n.b = v.append(n.b, &c.after)
 	case c.has:
-		return c.name + " to " + after
+		n.str(" to ")
+		n.b = v.append(n.b, &c.after)
 	case c.had:
-		return c.name + " (was " + before + ")"
+		n.str(" (was ")
+		n.b = v.append(n.b, &c.before)
+		n.str(")")
 	}
-	return c.name
 }
 
-func sayValue(f Field, name, currency string) string {
+// values says how the values of a change are written.
+type values struct {
+	currency string // "" when they are no money
+	cents    bool
+}
+
+func (v *values) append(dst []byte, f *Field) []byte {
 	if f.State > Opened || f.Value == nil {
-		return sayField(f)
+		return append(dst, said(f)...)
 	}
 	switch f.Value[0] {
 	case 'n':
-		return "nothing"
+		return append(dst, "nothing"...)
 	case '"':
-		s := plain(f.Value)
-		if currency != "" && decimal(s) {
-			return money(s, currency)
+		s := plainBytes(f.Value)
+		switch {
+		case v.currency != "" && decimal(s):
+			return appendMoney(dst, s, v.currency)
+		case len(s) == 0:
+			return append(dst, "''"...)
+		case !wordlike(s):
+			return appendName(dst, s)
 		}
-		if s == "" {
-			return "''"
-		}
-		if !wordlike(s) {
-			return quoteName(s)
-		}
-		return s
+		return append(dst, s...)
 	case '{':
-		if m, ok := amount(f.Value); ok {
-			return m
+		if out, ok := appendAmount(dst, f.Value); ok {
+			return out
 		}
-		return shorten(string(f.Value), 80)
+		return appendShort(dst, f.Value, 80)
 	case '[':
-		return shorten(string(f.Value), 80)
+		return appendShort(dst, f.Value, 80)
 	}
-	n := string(f.Value)
-	if currency == "" || !decimal(n) {
-		return n
+	if v.currency == "" || !decimal(f.Value) {
+		return append(dst, f.Value...)
 	}
-	if strings.HasSuffix(name, " cents") {
-		return money(fromCents(n), currency)
+	if v.cents {
+		return appendMoney(dst, fromCents(f.Value), v.currency)
 	}
-	return money(n, currency)
+	return appendMoney(dst, f.Value, v.currency)
 }
 
 // wordlike reports whether a text needs no quotes within a sentence.
-func wordlike(s string) bool {
-	return len(s) <= 40 && strings.IndexFunc(s, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.' && c != ':' && c != '/' && c < 0x80
-	}) < 0
+func wordlike(s []byte) bool {
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.' && c != ':' && c != '/' && c < 0x80 {
+			return false
+		}
+	}
+	return len(s) <= 40
 }
 
-// amount renders an object that holds an amount and a currency.
-func amount(v jsontext.Value) (string, bool) {
-	var n, currency string
+// appendAmount renders an object that holds an amount and a currency.
+func appendAmount(dst []byte, v jsontext.Value) ([]byte, bool) {
+	var n, currency []byte
 	list := Members(v)
 	for _, m := range list {
 		switch strings.ToLower(m.Name) {
 		case "amount", "value":
-			n = plain(m.Value)
+			n = plainBytes(m.Value)
 		case "currency", "currency_code", "currencycode":
-			currency = plain(m.Value)
+			currency = plainBytes(m.Value)
 		}
 	}
 	if len(list) > 3 || !decimal(n) || !currencyCode(currency) {
-		return "", false
+		return dst, false
 	}
-	return money(n, currency), true
+	return appendMoney(dst, n, strings.ToUpper(string(currency))), true
 }
 
 var moneyWords = map[string]bool{
@@ -204,9 +265,9 @@ var moneyWords = map[string]bool{
 	"premium": true, "copay": true, "wage": true, "payout": true,
 }
 
-func moneyName(name string) bool {
-	for _, w := range strings.Fields(name) {
-		if moneyWords[w] {
+func moneyName(name []byte) bool {
+	for w := range bytes.FieldsSeq(name) {
+		if moneyWords[string(w)] {
 			return true
 		}
 	}
@@ -214,16 +275,18 @@ func moneyName(name string) bool {
 }
 
 // currency returns the event's currency code, when it names one.
-func (r *Record) currency() string {
+func (n *narrator) currency() string {
 	for _, p := range [...]string{"/data/currency", "/custom/currency", "/data/currency_code", "/custom/currency_code"} {
-		if c := r.Text(p); currencyCode(c) {
-			return strings.ToUpper(c)
+		if f, ok := n.r.Field(p); ok {
+			if c := plainBytes(f.Value); currencyCode(c) {
+				return strings.ToUpper(string(c))
+			}
 		}
 	}
 	return ""
 }
 
-func currencyCode(s string) bool {
+func currencyCode(s []byte) bool {
 	if len(s) != 3 {
 		return false
 	}
@@ -237,20 +300,20 @@ func currencyCode(s string) bool {
 
 var symbols = map[string]string{"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "CAD": "CA$", "AUD": "A$", "CNY": "CN¥", "KRW": "₩", "ILS": "₪", "NZD": "NZ$"}
 
-func money(n, currency string) string {
-	currency = strings.ToUpper(currency)
+// appendMoney appends an amount of a currency, whose code is in capitals.
+func appendMoney(dst, n []byte, currency string) []byte {
 	symbol, ok := symbols[currency]
 	if !ok {
-		return n + " " + currency
+		return append(append(append(dst, n...), ' '), currency...)
 	}
 	if n[0] == '-' {
-		return "-" + symbol + n[1:]
+		dst, n = append(dst, '-'), n[1:]
 	}
-	return symbol + n
+	return append(append(dst, symbol...), n...)
 }
 
 // decimal reports whether s is a plain decimal number.
-func decimal(s string) bool {
+func decimal(s []byte) bool {
 	digits, dots := 0, 0
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -265,16 +328,18 @@ func decimal(s string) bool {
 	return digits > 0 && dots <= 1 && len(s) <= 24
 }
 
-func fromCents(n string) string {
-	sign := ""
+func fromCents(n []byte) []byte {
+	if bytes.IndexByte(n, '.') >= 0 {
+		return n
+	}
+	out := make([]byte, 0, len(n)+4)
 	if n[0] == '-' {
-		sign, n = "-", n[1:]
+		out, n = append(out, '-'), n[1:]
 	}
-	if strings.IndexByte(n, '.') >= 0 {
-		return sign + n
+	for range 3 - len(n) {
+		out = append(out, '0')
 	}
-	for len(n) < 3 {
-		n = "0" + n
-	}
-	return sign + n[:len(n)-2] + "." + n[len(n)-2:]
+	out = append(out, n...)
+	at := len(out) - 2
+	return append(append(out[:at:at], '.'), out[at:]...)
 }

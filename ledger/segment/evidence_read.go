@@ -3,6 +3,7 @@ package segment
 import (
 	"encoding/hex"
 	"fmt"
+	"sync"
 
 	"probity.dev/internal/evidence"
 )
@@ -54,7 +55,15 @@ func (e *Evidence) Close() error { return e.file.Close() }
 
 // Scan calls yield with the leaves whose seq lies in [from, to), in order. The leaf is only valid during the call.
 func (e *Evidence) Scan(from, to uint64, yield func(seq uint64, leaf []byte) error) error {
-	r := leafReader{file: e.file}
+	r := leafReaders.Get().(*leafReader)
+	r.file = e.file
+	defer func() {
+		r.file = nil
+		for i := range r.chunks {
+			r.chunks[i].f = nil // an idle reader keeps no file in memory
+		}
+		leafReaders.Put(r)
+	}()
 	seq := e.meta.First
 	for g := range e.file.md.RowGroups {
 		n := uint64(e.file.md.RowGroups[g].NumRows)
@@ -86,6 +95,9 @@ func (e *Evidence) Scan(from, to uint64, yield func(seq uint64, leaf []byte) err
 	}
 	return nil
 }
+
+// leafReaders keeps the buffers of readers, some megabytes, from one file to the next.
+var leafReaders = sync.Pool{New: func() any { return new(leafReader) }}
 
 // leafReader puts the leaves of one row group after another together.
 type leafReader struct {

@@ -39,6 +39,15 @@ type row struct {
 	scratch    []byte
 }
 
+// row returns the state for rendering the rows of one goroutine.
+func (o *Options) row() row {
+	x := row{clock: clock{loc: o.Location}}
+	if o.Pseudonym != nil {
+		x.pseudonyms = NewPseudonyms(o.Pseudonym.key)
+	}
+	return x
+}
+
 // ComplianceColumns are the columns of a compliance log (mission row A6).
 var ComplianceColumns = []string{"timestamp", "user_id", "action", "resource"}
 
@@ -84,7 +93,7 @@ var columns = []column{
 	{name: "session_id", title: "Session", weight: 10, field: func(c *cells) *event.Field { return c.sessionID }},
 	{name: "request_id", title: "Request", weight: 10, field: func(c *cells) *event.Field { return c.requestID }},
 	{name: "correlation_id", title: "Correlation", weight: 10, text: func(x *row, b []byte) []byte { return fieldOr(b, x.correlationID, x.rec.CorrelationID) }},
-	{name: "sentence", title: "What happened", weight: 34, text: func(x *row, b []byte) []byte { return append(b, x.rec.Sentence()...) }},
+	{name: "sentence", title: "What happened", weight: 34, text: func(x *row, b []byte) []byte { return x.rec.AppendSentence(b) }},
 	{name: "reason", title: "Reason", weight: 12, field: func(c *cells) *event.Field { return c.reason }},
 	{name: "changes", title: "Changes", weight: 22, kind: kindJSON, text: func(x *row, b []byte) []byte { return x.appendChanges(b) }},
 	{name: "custom", title: "Custom fields", weight: 18, kind: kindJSON, text: func(x *row, b []byte) []byte { return appendObject(b, x.custom, "/custom") }},

@@ -9,27 +9,20 @@ import (
 	"probity.dev/ledger/event"
 )
 
-// flushAt is how many bytes an encoder of lines gathers before it writes them.
-const flushAt = 64 << 10
-
-// csvEncoder writes RFC 4180: CRLF line ends, quotes only where needed, a header line. Cells that a spreadsheet would take for a
+// csvForm is RFC 4180: CRLF line ends, quotes only where needed, a header line. Cells that a spreadsheet would take for a
 // formula get a leading apostrophe.
-type csvEncoder struct {
-	w       io.Writer
+type csvForm struct {
 	columns []column
-	row     row
-	buf     []byte
-	cell    []byte
+	options Options
 	delim   byte
-	bom     bool
 	quote   [256]bool
 }
 
 func newCSV(w io.Writer, o Options) (Encoder, error) {
-	e := &csvEncoder{w: w, delim: o.Delimiter, bom: o.BOM, row: row{clock: clock{loc: o.Location}, pseudonyms: o.Pseudonym}}
-	switch e.delim {
+	f := &csvForm{options: o, delim: o.Delimiter}
+	switch f.delim {
 	case 0:
-		e.delim = ','
+		f.delim = ','
 	case ',', ';', '\t', '|':
 	default:
 		return nil, errs.Field("/delimiter", "unknown", "A CSV delimiter is a comma, a semicolon, a tab or a bar.")
@@ -39,94 +32,93 @@ func newCSV(w io.Writer, o Options) (Encoder, error) {
 		names = defaultColumns
 	}
 	var err error
-	if e.columns, err = pick(names, &o); err != nil {
+	if f.columns, err = pick(names, &o); err != nil {
 		return nil, err
 	}
-	for _, c := range []byte{'"', '\r', '\n', e.delim} {
-		e.quote[c] = true
+	for _, c := range []byte{'"', '\r', '\n', f.delim} {
+		f.quote[c] = true
 	}
-	e.buf = make([]byte, 0, flushAt+16<<10)
-	return e, nil
+	return newLines(w, f), nil
 }
 
-func (e *csvEncoder) Begin(Meta) error {
-	if e.bom {
-		e.buf = append(e.buf, "\uFEFF"...)
+func (f *csvForm) head(dst []byte, _ *Meta) []byte {
+	if f.options.BOM {
+		dst = append(dst, "\uFEFF"...)
 	}
-	for i := range e.columns {
+	w := &csvRows{form: f}
+	for i := range f.columns {
 		if i > 0 {
-			e.buf = append(e.buf, e.delim)
+			dst = append(dst, f.delim)
 		}
-		e.cell = append(e.cell[:0], e.columns[i].name...)
-		e.put(kindText)
+		at := len(dst)
+		dst = w.settle(append(dst, f.columns[i].name...), at)
 	}
-	e.buf = append(e.buf, '\r', '\n')
-	return nil
+	return append(dst, '\r', '\n')
 }
 
-func (e *csvEncoder) Write(r *event.Record) error {
-	e.row.load(r)
-	for i := range e.columns {
+func (f *csvForm) rows() rowWriter { return &csvRows{form: f, row: f.options.row()} }
+
+func (f *csvForm) separator() int { return 0 }
+
+func (f *csvForm) tail(dst []byte, _ bool) []byte { return dst }
+
+type csvRows struct {
+	form *csvForm
+	row  row
+	cell []byte
+}
+
+func (w *csvRows) appendRow(dst []byte, r *event.Record) []byte {
+	w.row.load(r)
+	columns := w.form.columns
+	for i := range columns {
 		if i > 0 {
-			e.buf = append(e.buf, e.delim)
+			dst = append(dst, w.form.delim)
 		}
+		at := len(dst)
 		var k kind
-		e.cell, k = e.columns[i].value(&e.row, e.cell[:0])
-		e.put(k)
+		if dst, k = columns[i].value(&w.row, dst); len(dst) > at && k != kindNumber && k != kindTime {
+			dst = w.settle(dst, at)
+		}
 	}
-	e.buf = append(e.buf, '\r', '\n')
-	if len(e.buf) < flushAt {
-		return nil
-	}
-	return e.flush()
+	return append(dst, '\r', '\n')
 }
 
-func (e *csvEncoder) flush() error {
-	_, err := e.w.Write(e.buf)
-	e.buf = e.buf[:0]
-	return err
-}
-
-func (e *csvEncoder) End(Summary) error { return e.flush() }
-
-// put appends the cell, neutralised and quoted as needed.
-func (e *csvEncoder) put(k kind) {
-	if len(e.cell) == 0 {
-		return
-	}
-	if k == kindNumber || k == kindTime {
-		e.buf = append(e.buf, e.cell...)
-		return
-	}
-	defuse := startsFormula(e.cell)
-	quote := e.cell[0] == ' '
-	for _, c := range e.cell {
-		if e.quote[c] {
+// settle neutralises and quotes the cell that begins at a place of dst and ends with it, as needed.
+func (w *csvRows) settle(dst []byte, at int) []byte {
+	cell := dst[at:]
+	defuse := startsFormula(cell)
+	quote := cell[0] == ' '
+	for _, c := range cell {
+		if w.form.quote[c] {
 			quote = true
 			break
 		}
 	}
-	if !quote {
-		if defuse {
-			e.buf = append(e.buf, '\'')
-		}
-		e.buf = append(e.buf, e.cell...)
-		return
+	if !quote && !defuse {
+		return dst
 	}
-	e.buf = append(e.buf, '"')
+	w.cell = append(w.cell[:0], cell...)
+	dst = dst[:at]
+	if quote {
+		dst = append(dst, '"')
+	}
 	if defuse {
-		e.buf = append(e.buf, '\'')
+		dst = append(dst, '\'')
 	}
-	for rest := e.cell; ; {
+	if !quote {
+		return append(dst, w.cell...)
+	}
+	for rest := w.cell; ; {
 		i := bytes.IndexByte(rest, '"')
 		if i < 0 {
-			e.buf = append(e.buf, rest...)
+			dst = append(dst, rest...)
 			break
 		}
-		e.buf = append(append(e.buf, rest[:i+1]...), '"')
+		dst = append(append(dst, rest[:i+1]...), '"')
 		rest = rest[i+1:]
 	}
-	e.buf = append(e.buf, '"')
+	return append(dst, '"')
 }
 
 // startsFormula reports whether a spreadsheet may take a cell for a formula: it starts with = + - @ or one of their full-width or

@@ -6,14 +6,11 @@ import (
 	"probity.dev/ledger/event"
 )
 
-// jsonEncoder writes one JSON object a record: the complete event as the API gives it, or just the chosen columns.
-type jsonEncoder struct {
-	w       io.Writer
+// jsonForm has one JSON object a record: the complete event as the API gives it, or just the chosen columns.
+type jsonForm struct {
 	columns []column
-	row     row
-	buf     []byte
+	options Options
 	array   bool
-	rows    int64
 }
 
 func newJSONArray(w io.Writer, o Options) (Encoder, error) { return newJSON(w, o, true) }
@@ -21,76 +18,78 @@ func newJSONArray(w io.Writer, o Options) (Encoder, error) { return newJSON(w, o
 func newNDJSON(w io.Writer, o Options) (Encoder, error) { return newJSON(w, o, false) }
 
 func newJSON(w io.Writer, o Options, array bool) (Encoder, error) {
-	e := &jsonEncoder{w: w, array: array, row: row{clock: clock{loc: o.Location}, pseudonyms: o.Pseudonym},
-		buf: make([]byte, 0, flushAt+16<<10)}
-	var err error
-	e.columns, err = pick(o.Columns, &o)
-	return e, err
+	columns, err := pick(o.Columns, &o)
+	if err != nil {
+		return nil, err
+	}
+	return newLines(w, &jsonForm{columns: columns, options: o, array: array}), nil
 }
 
-func (e *jsonEncoder) Begin(Meta) error {
-	if e.array {
-		e.buf = append(e.buf, '[')
+func (f *jsonForm) head(dst []byte, _ *Meta) []byte {
+	if f.array {
+		dst = append(dst, '[')
 	}
-	return nil
+	return dst
 }
 
-func (e *jsonEncoder) Write(r *event.Record) error {
-	if e.array {
-		if e.rows > 0 {
-			e.buf = append(e.buf, ',')
-		}
-		e.buf = append(e.buf, '\n')
+func (f *jsonForm) rows() rowWriter { return &jsonRows{form: f, row: f.options.row()} }
+
+func (f *jsonForm) separator() int {
+	if f.array {
+		return len(",")
 	}
-	e.rows++
-	if len(e.columns) > 0 {
-		e.flat(r)
+	return 0
+}
+
+func (f *jsonForm) tail(dst []byte, some bool) []byte {
+	if !f.array {
+		return dst
+	}
+	if some {
+		dst = append(dst, '\n')
+	}
+	return append(dst, "]\n"...)
+}
+
+type jsonRows struct {
+	form *jsonForm
+	row  row
+}
+
+func (w *jsonRows) appendRow(dst []byte, r *event.Record) []byte {
+	if w.form.array {
+		dst = append(dst, ",\n"...)
+	}
+	if len(w.form.columns) > 0 {
+		dst = w.flat(dst, r)
 	} else {
-		e.buf = r.AppendJSON(e.buf)
+		dst = r.AppendJSON(dst)
 	}
-	if !e.array {
-		e.buf = append(e.buf, '\n')
+	if !w.form.array {
+		dst = append(dst, '\n')
 	}
-	if len(e.buf) < flushAt {
-		return nil
-	}
-	return e.flush()
+	return dst
 }
 
-func (e *jsonEncoder) flat(r *event.Record) {
-	e.row.load(r)
-	for i := range e.columns {
+func (w *jsonRows) flat(dst []byte, r *event.Record) []byte {
+	w.row.load(r)
+	columns := w.form.columns
+	for i := range columns {
 		sep := byte(',')
 		if i == 0 {
 			sep = '{'
 		}
-		e.buf = append(appendQuoted(append(e.buf, sep), e.columns[i].name), ':')
+		dst = append(appendQuoted(append(dst, sep), columns[i].name), ':')
 		var k kind
-		e.row.scratch, k = e.columns[i].value(&e.row, e.row.scratch[:0])
+		w.row.scratch, k = columns[i].value(&w.row, w.row.scratch[:0])
 		switch {
-		case len(e.row.scratch) == 0:
-			e.buf = append(e.buf, "null"...)
+		case len(w.row.scratch) == 0:
+			dst = append(dst, "null"...)
 		case k == kindNumber || k == kindJSON:
-			e.buf = append(e.buf, e.row.scratch...)
+			dst = append(dst, w.row.scratch...)
 		default:
-			e.buf = appendQuoted(e.buf, e.row.scratch)
+			dst = appendQuoted(dst, w.row.scratch)
 		}
 	}
-	e.buf = append(e.buf, '}')
-}
-
-func (e *jsonEncoder) flush() error {
-	_, err := e.w.Write(e.buf)
-	e.buf = e.buf[:0]
-	return err
-}
-
-func (e *jsonEncoder) End(Summary) error {
-	if e.array {
-		if e.rows > 0 {
-			e.buf = append(e.buf, '\n')
-		}
-		e.buf = append(e.buf, "]\n"...)
-	}
-	return e.flush()
+	return append(dst, '}')
 }

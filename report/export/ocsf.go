@@ -12,10 +12,30 @@ import (
 // the first with the record_integrity profile, which carries our leaf hashes; all else in a record exists since 1.4.
 const OCSFVersion = "1.9.0-dev"
 
-// ocsfEncoder writes one OCSF event a line: API Activity, Entity Management, Authentication or Account Change. What has no place
+// ocsfForm has one OCSF event a line: API Activity, Entity Management, Authentication or Account Change. What has no place
 // in OCSF is kept under unmapped, so that nothing that the reader may see is lost.
-type ocsfEncoder struct {
-	w      io.Writer
+type ocsfForm struct {
+	tenant string
+	origin string
+}
+
+func newOCSF(w io.Writer, o Options) (Encoder, error) {
+	return newLines(w, &ocsfForm{tenant: o.TenantID}), nil
+}
+
+func (f *ocsfForm) head(dst []byte, m *Meta) []byte {
+	f.origin = m.Log.Origin
+	return dst
+}
+
+func (f *ocsfForm) rows() rowWriter { return &ocsfRows{tenant: f.tenant, origin: f.origin} }
+
+func (f *ocsfForm) separator() int { return 0 }
+
+func (f *ocsfForm) tail(dst []byte, _ bool) []byte { return dst }
+
+// ocsfRows writes OCSF events.
+type ocsfRows struct {
 	tenant string
 	origin string
 	row    row
@@ -23,36 +43,16 @@ type ocsfEncoder struct {
 	comma  bool // whether the next member of the current object needs a comma before it
 }
 
-func newOCSF(w io.Writer, o Options) (Encoder, error) {
-	return &ocsfEncoder{w: w, tenant: o.TenantID, b: make([]byte, 0, flushAt+16<<10)}, nil
-}
-
-func (e *ocsfEncoder) Begin(m Meta) error {
-	e.origin = m.Log.Origin
-	return nil
-}
-
-func (e *ocsfEncoder) Write(r *event.Record) error {
+func (e *ocsfRows) appendRow(dst []byte, r *event.Record) []byte {
 	e.row.load(r)
+	e.b = dst
 	e.event()
-	e.b = append(e.b, '\n')
-	if len(e.b) < flushAt {
-		return nil
-	}
-	return e.flush()
+	return append(e.b, '\n')
 }
-
-func (e *ocsfEncoder) flush() error {
-	_, err := e.w.Write(e.b)
-	e.b = e.b[:0]
-	return err
-}
-
-func (e *ocsfEncoder) End(Summary) error { return e.flush() }
 
 // The writers of JSON members. Each leaves comma set for the next.
 
-func (e *ocsfEncoder) key(name string) {
+func (e *ocsfRows) key(name string) {
 	if e.comma {
 		e.b = append(e.b, ',')
 	}
@@ -60,23 +60,23 @@ func (e *ocsfEncoder) key(name string) {
 	e.comma = true
 }
 
-func (e *ocsfEncoder) open(name string) {
+func (e *ocsfRows) open(name string) {
 	e.key(name)
 	e.b = append(e.b, '{')
 	e.comma = false
 }
 
-func (e *ocsfEncoder) close() {
+func (e *ocsfRows) close() {
 	e.b = append(e.b, '}')
 	e.comma = true
 }
 
-func (e *ocsfEncoder) int(name string, v int64) {
+func (e *ocsfRows) int(name string, v int64) {
 	e.key(name)
 	e.b = strconv.AppendInt(e.b, v, 10)
 }
 
-func (e *ocsfEncoder) str(name, v string) {
+func (e *ocsfRows) str(name, v string) {
 	if v == "" {
 		return
 	}
@@ -85,7 +85,7 @@ func (e *ocsfEncoder) str(name, v string) {
 }
 
 // field writes a field's value as a string, and reports whether there was one to write.
-func (e *ocsfEncoder) field(name string, f *event.Field) bool {
+func (e *ocsfRows) field(name string, f *event.Field) bool {
 	if f == nil || f.Value == nil {
 		return false
 	}
@@ -99,7 +99,7 @@ func (e *ocsfEncoder) field(name string, f *event.Field) bool {
 }
 
 // fieldOr writes a field, or what is known of it without the field.
-func (e *ocsfEncoder) fieldOr(name string, f *event.Field, fallback string) bool {
+func (e *ocsfRows) fieldOr(name string, f *event.Field, fallback string) bool {
 	if f == nil {
 		e.str(name, fallback)
 		return fallback != ""
@@ -108,14 +108,14 @@ func (e *ocsfEncoder) fieldOr(name string, f *event.Field, fallback string) bool
 }
 
 // raw writes a field's value as it is.
-func (e *ocsfEncoder) raw(name string, f *event.Field) {
+func (e *ocsfRows) raw(name string, f *event.Field) {
 	if f != nil && f.Value != nil {
 		e.key(name)
 		e.b = append(e.b, f.Value...)
 	}
 }
 
-func (e *ocsfEncoder) event() {
+func (e *ocsfRows) event() {
 	r, m := e.row.rec, classify(e.row.rec)
 	e.b = append(e.b, '{')
 	e.comma = false
@@ -131,7 +131,7 @@ func (e *ocsfEncoder) event() {
 	e.int("time", r.OccurredAt.UnixMilli())
 	e.outcome(r)
 	e.key("message")
-	e.row.scratch = append(e.row.scratch[:0], r.Sentence()...)
+	e.row.scratch = r.AppendSentence(e.row.scratch[:0])
 	e.b = appendQuoted(e.b, e.row.scratch)
 	e.metadata(r)
 	e.actor(r)
@@ -163,7 +163,7 @@ func (e *ocsfEncoder) event() {
 	e.b = append(e.b, '}')
 }
 
-func (e *ocsfEncoder) outcome(r *event.Record) {
+func (e *ocsfRows) outcome(r *event.Record) {
 	id, name := int64(1), "Informational"
 	switch r.Severity {
 	case "low":
@@ -192,7 +192,7 @@ func (e *ocsfEncoder) outcome(r *event.Record) {
 	e.field("status_detail", e.row.outcomeReason)
 }
 
-func (e *ocsfEncoder) metadata(r *event.Record) {
+func (e *ocsfRows) metadata(r *event.Record) {
 	e.open("metadata")
 	e.str("version", OCSFVersion)
 	e.open("product")
@@ -217,7 +217,7 @@ func (e *ocsfEncoder) metadata(r *event.Record) {
 }
 
 // actor writes who did it. OCSF wants one of several members; the producing application is always known.
-func (e *ocsfEncoder) actor(r *event.Record) {
+func (e *ocsfRows) actor(r *event.Record) {
 	e.open("actor")
 	if e.row.actorID != nil || e.row.actorName != nil || e.row.actorEmail != nil || r.ActorHandle != 0 {
 		e.user("user", e.row.actorID, e.row.actorName, e.row.actorEmail, r.ActorHandle)
@@ -227,7 +227,7 @@ func (e *ocsfEncoder) actor(r *event.Record) {
 	e.close()
 }
 
-func (e *ocsfEncoder) session() {
+func (e *ocsfRows) session() {
 	if s := e.row.sessionID; s != nil && s.Value != nil {
 		e.open("session")
 		e.field("uid", s)
@@ -236,7 +236,7 @@ func (e *ocsfEncoder) session() {
 }
 
 // user writes a user object that always meets OCSF's rule of at least an id or a name.
-func (e *ocsfEncoder) user(name string, id, full, email *event.Field, handle int64) {
+func (e *ocsfRows) user(name string, id, full, email *event.Field, handle int64) {
 	e.open(name)
 	known := e.field("uid", id)
 	known = e.field("name", full) || known
@@ -254,7 +254,7 @@ func (e *ocsfEncoder) user(name string, id, full, email *event.Field, handle int
 	e.close()
 }
 
-func (e *ocsfEncoder) userType() {
+func (e *ocsfRows) userType() {
 	if e.row.actorType == nil || e.row.actorType.Value == nil {
 		return
 	}
@@ -278,7 +278,7 @@ func (e *ocsfEncoder) userType() {
 	}
 }
 
-func (e *ocsfEncoder) endpoint(r *event.Record) {
+func (e *ocsfRows) endpoint(r *event.Record) {
 	e.open("src_endpoint")
 	if f := e.row.ip; f != nil && looksLikeIP(f.Value) {
 		e.field("ip", f)
@@ -287,7 +287,7 @@ func (e *ocsfEncoder) endpoint(r *event.Record) {
 	e.close()
 }
 
-func (e *ocsfEncoder) httpRequest() {
+func (e *ocsfRows) httpRequest() {
 	agent, id := e.row.userAgent, e.row.requestID
 	if (agent == nil || agent.Value == nil) && (id == nil || id.Value == nil) {
 		return
@@ -298,7 +298,7 @@ func (e *ocsfEncoder) httpRequest() {
 	e.close()
 }
 
-func (e *ocsfEncoder) resources(r *event.Record) {
+func (e *ocsfRows) resources(r *event.Record) {
 	hasResource := r.ResourceType != "" || e.row.resourceID != nil || r.ResourceID != ""
 	hasSubject := e.row.subjectID != nil || e.row.subjectName != nil
 	if !hasResource && !hasSubject {
@@ -339,7 +339,7 @@ func (e *ocsfEncoder) resources(r *event.Record) {
 	e.comma = true
 }
 
-func (e *ocsfEncoder) entity(r *event.Record) {
+func (e *ocsfRows) entity(r *event.Record) {
 	e.open("entity")
 	known := e.fieldOr("uid", e.row.resourceID, r.ResourceID)
 	known = e.field("name", e.row.resourceName) || known
@@ -356,7 +356,7 @@ func (e *ocsfEncoder) entity(r *event.Record) {
 }
 
 // account writes the account that an Account Change is about: the resource, else the data subject.
-func (e *ocsfEncoder) account(r *event.Record) {
+func (e *ocsfRows) account(r *event.Record) {
 	id, name, fallback := e.row.resourceID, e.row.resourceName, r.ResourceID
 	if id == nil && name == nil && fallback == "" {
 		id, name = e.row.subjectID, e.row.subjectName
@@ -374,7 +374,7 @@ func (e *ocsfEncoder) account(r *event.Record) {
 
 // attestation writes the leaf hash: the RFC 6962 hash of the event's leaf, which is the deterministic serialisation that the log's
 // signed checkpoints cover.
-func (e *ocsfEncoder) attestation(r *event.Record) {
+func (e *ocsfRows) attestation(r *event.Record) {
 	if len(r.LeafHash) == 0 {
 		return
 	}
@@ -399,7 +399,7 @@ func (e *ocsfEncoder) attestation(r *event.Record) {
 	e.comma = true
 }
 
-func (e *ocsfEncoder) unmapped(r *event.Record, class *ocsfClass) {
+func (e *ocsfRows) unmapped(r *event.Record, class *ocsfClass) {
 	e.open("unmapped")
 	if class == &authentication && (r.ResourceType != "" || e.row.resourceID != nil) {
 		e.open("resource")
@@ -441,7 +441,7 @@ func (e *ocsfEncoder) unmapped(r *event.Record, class *ocsfClass) {
 }
 
 // json writes JSON text that was made in the row's scratch space, unless it is empty.
-func (e *ocsfEncoder) json(name string, text []byte) {
+func (e *ocsfRows) json(name string, text []byte) {
 	e.row.scratch = text
 	if len(text) > 0 {
 		e.key(name)

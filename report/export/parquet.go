@@ -167,7 +167,7 @@ func (e *parquetEncoder) fill(row parquet.Row, r *event.Record) parquet.Row {
 	p.fieldOr(c.correlationID, r.CorrelationID)
 	p.field(c.reason)
 	before := len(p.arena)
-	p.arena = append(p.arena, r.Sentence()...)
+	p.arena = r.AppendSentence(p.arena)
 	p.bytes(len(p.arena)-before, 0)
 	p.json(c.actorRoles)
 	p.json(c.geo)

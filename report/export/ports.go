@@ -14,9 +14,10 @@ import (
 type Source interface {
 	// Count returns how many events match, for showing progress; an estimate will do.
 	Count(ctx context.Context, tenantID string, f Filter) (int64, error)
-	// Records yields the matching events in seq order. A record belongs to yield, which may change and keep it. An error of yield ends
-	// the call and comes back.
-	Records(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, yield func(*event.Record) error) error
+	// Records hands out the matching events in runs. work is called by several goroutines at once, each with another run; what it returns is called in the
+	// order of seq, one after the other, by the goroutine that called Records. The records of a run may be changed; they are valid until that second function
+	// returns. An error of either ends the call and comes back.
+	Records(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, work func(run []*event.Record) (finish func() error, err error)) error
 	// LogInfo returns the tenant's newest checkpoint.
 	LogInfo(ctx context.Context, tenantID string) (LogInfo, error)
 	// Bundle writes a proof bundle of the matching events and calls progress as it goes (total is -1 while unknown).

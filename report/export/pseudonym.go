@@ -13,6 +13,7 @@ import (
 // Pseudonyms names persons by a keyed hash: the same person gets the same name in every export of a tenant, and nobody without the
 // tenant's key can tell who it is, not even by trying every e-mail address. It is not safe for concurrent use.
 type Pseudonyms struct {
+	key   []byte
 	mac   hash.Hash
 	buf   []byte
 	sum   []byte
@@ -26,7 +27,7 @@ var pseudonymText = base32.NewEncoding("abcdefghijkmnpqrstuvwxyz23456789").WithP
 
 // NewPseudonyms returns the pseudonyms of one tenant under its secret key, which should be 32 random bytes and must never change.
 func NewPseudonyms(key []byte) *Pseudonyms {
-	return &Pseudonyms{mac: hmac.New(sha256.New, key), cache: map[int64]string{}}
+	return &Pseudonyms{key: key, mac: hmac.New(sha256.New, key), cache: map[int64]string{}}
 }
 
 // Person returns the pseudonym of the person with this handle.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"probity.dev/internal/actor"
@@ -142,39 +143,24 @@ func moment(s string, loc *time.Location) time.Time {
 	return time.Time{}
 }
 
-// batchRows is how many records pass at once from the reader to the encoder, which work at the same time.
-const batchRows = 256
-
 // rows reads, anonymises, counts and encodes the matching events.
 func (s *Service) rows(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, settings *TenantSettings, enc Encoder,
 	at *running) (sum Summary, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	batches := make(chan []*event.Record, 4)
-	encoded := make(chan error, 1)
-	e := rowEncoder{enc: enc, pseudonyms: NewPseudonyms(settings.PseudonymKey), anonymise: settings.Anonymise, at: at}
+	e := runEncoder{enc: enc, key: settings.PseudonymKey, anonymise: settings.Anonymise, at: at}
 	if r.Compliance {
 		e.anonymise = AnonymiseNone // its columns are pseudonymous by themselves
 	}
+	work := e.inOrder()
 	if NeedsSummary(r.Format) {
-		e.tally = NewTally(settings.Location, e.pseudonyms)
+		e.tally = NewTally(settings.Location, NewPseudonyms(e.key))
+	} else if out, ok := enc.(*lines); ok {
+		work = e.beside(out)
 	}
-	go func() {
-		err := guard(func() error { return e.all(batches) })
-		if err != nil {
-			cancel(err)
-			for range batches { // the reader must not wait for us while it notices
-			}
+	if err := s.o.Source.Records(ctx, tenantID, r.Filter, viewer, work); err != nil {
+		if ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
 		}
-		encoded <- err
-	}()
-	read := guard(func() error { return s.read(ctx, tenantID, r.Filter, viewer, batches) })
-	close(batches)
-	if err := <-encoded; err != nil {
 		return sum, err
-	}
-	if read != nil {
-		return sum, read
 	}
 	if e.tally != nil {
 		sum = e.tally.Summary()
@@ -183,52 +169,65 @@ func (s *Service) rows(ctx context.Context, tenantID string, r *Request, viewer 
 	return sum, nil
 }
 
-func (s *Service) read(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, batches chan<- []*event.Record) error {
-	batch := make([]*event.Record, 0, batchRows)
-	send := func() error {
-		select {
-		case batches <- batch:
-			batch = make([]*event.Record, 0, batchRows)
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	err := s.o.Source.Records(ctx, tenantID, f, viewer, func(r *event.Record) error {
-		if batch = append(batch, r); len(batch) < batchRows {
-			return nil
-		}
-		return send()
-	})
-	if err == nil && len(batch) > 0 {
-		err = send()
-	}
-	if err != nil && ctx.Err() != nil {
-		return errors.Join(context.Cause(ctx), err)
-	}
-	return err
+// runEncoder encodes runs of records.
+type runEncoder struct {
+	enc       Encoder
+	key       []byte
+	anonymise Anonymisation
+	tally     *Tally
+	at        *running
 }
 
-type rowEncoder struct {
-	enc        Encoder
+// inOrder encodes one run after the other, for formats whose rows depend on each other, while the next ones are being read.
+func (e *runEncoder) inOrder() func([]*event.Record) (func() error, error) {
+	pseudonyms := NewPseudonyms(e.key)
+	return func(run []*event.Record) (func() error, error) {
+		return func() error {
+			for _, r := range run {
+				if e.tally != nil {
+					e.tally.Add(r)
+				}
+				e.anonymise.Apply(r, pseudonyms)
+				if err := e.enc.Write(r); err != nil {
+					return err
+				}
+			}
+			e.at.rows.Add(int64(len(run)))
+			return nil
+		}, nil
+	}
+}
+
+// stretch is what encoding a run takes.
+type stretch struct {
+	rows       rowWriter
 	pseudonyms *Pseudonyms
-	anonymise  Anonymisation
-	tally      *Tally
-	at         *running
+	text       []byte
 }
 
-func (e *rowEncoder) all(batches <-chan []*event.Record) error {
-	for batch := range batches {
-		for _, r := range batch {
-			if e.tally != nil {
-				e.tally.Add(r)
+// largestStretch bounds the memory that is kept for the next run.
+const largestStretch = 4 << 20
+
+// beside encodes several runs at a time and writes them in order.
+func (e *runEncoder) beside(out *lines) func([]*event.Record) (func() error, error) {
+	free := sync.Pool{New: func() any { return &stretch{rows: out.form.rows(), pseudonyms: NewPseudonyms(e.key)} }}
+	return func(run []*event.Record) (func() error, error) {
+		s := free.Get().(*stretch)
+		s.text = s.text[:0]
+		err := guard(func() error { // it runs in a goroutine of the source's
+			for _, r := range run {
+				e.anonymise.Apply(r, s.pseudonyms)
+				s.text = s.rows.appendRow(s.text, r)
 			}
-			e.anonymise.Apply(r, e.pseudonyms)
-			if err := e.enc.Write(r); err != nil {
-				return err
+			return nil
+		})
+		return func() error {
+			err := out.writeRows(s.text)
+			e.at.rows.Add(int64(len(run)))
+			if cap(s.text) <= largestStretch {
+				free.Put(s)
 			}
-		}
-		e.at.rows.Add(int64(len(batch)))
+			return err
+		}, err
 	}
-	return nil
 }

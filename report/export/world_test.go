@@ -85,7 +85,7 @@ func (w *world) Count(context.Context, string, Filter) (int64, error) {
 	return int64(len(w.events) * w.repeat), nil
 }
 
-func (w *world) Records(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, yield func(*event.Record) error) error {
+func (w *world) Records(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, work func([]*event.Record) (func() error, error)) error {
 	if tenantID != tenant || viewer.TenantID != tenant {
 		return errs.New(errs.Internal, "asked for tenant %s", tenantID)
 	}
@@ -93,13 +93,19 @@ func (w *world) Records(ctx context.Context, tenantID string, f Filter, viewer a
 	w.filters = append(w.filters, f)
 	w.mu.Unlock()
 	for n := range w.repeat {
+		var run []*event.Record
 		for _, r := range w.events {
 			c := *r
 			c.Fields = append([]event.Field(nil), r.Fields...)
 			c.Seq += uint64(n)
-			if err := yield(&c); err != nil {
-				return err
-			}
+			run = append(run, &c)
+		}
+		finish, err := work(run)
+		if err == nil {
+			err = finish()
+		}
+		if err != nil {
+			return err
 		}
 		if w.hold != nil && n == w.repeat/2 {
 			select {
@@ -107,6 +113,9 @@ func (w *world) Records(ctx context.Context, tenantID string, f Filter, viewer a
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	return w.broken
