@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"strings"
 	"time"
 
@@ -114,7 +115,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	return err
 }
 
-// serveMetrics serves /metrics on an address of its own, without credentials, when that is configured.
+// serveMetrics serves /metrics, and the profiles of Go's runtime under /debug/pprof/, on an address of its own, without credentials, when that is configured.
 func (a *App) serveMetrics(ctx context.Context) error {
 	if a.Config.MetricsListen == "" {
 		return nil
@@ -125,6 +126,10 @@ func (a *App) serveMetrics(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.telemetry.Metrics())
+	// Profiles name functions and count bytes; they hold no values.
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	go func() {
 		if err := (&api.Server{Handler: mux, Logger: a.telemetry.Logger}).Serve(ctx, l); err != nil {
 			a.telemetry.Logger.Error("metrics", "error", err)

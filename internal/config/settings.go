@@ -75,7 +75,7 @@ func observeSettings() []Setting {
 			func(c *Config) *string { return &c.LogLevel }, oneOf("debug", "info", "warn", "error")),
 		text("log-format", "choice", "json", "Form of log lines: json or text.",
 			func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
-		text("metrics-listen", "address", "", "Address and port to serve /metrics on. When empty it is served on the main address, to callers with settings.manage.",
+		text("metrics-listen", "address", "", "Address and port to serve /metrics and /debug/pprof/ on, without credentials. When empty, /metrics is served on the main address, to callers with settings.manage.",
 			func(c *Config) *string { return &c.MetricsListen }, optional(hostPort)),
 		text("otlp-endpoint", "url", "", "OpenTelemetry collector that receives traces over OTLP/HTTP, such as http://localhost:4318. No traces when empty.",
 			func(c *Config) *string { return &c.OTLPEndpoint }, optional(httpURL)),
