@@ -163,10 +163,6 @@ func (d *Directory) loadNames(ctx context.Context) error {
 	if ready {
 		return nil
 	}
-	// Whoever is in none of the tables is taken first: between the two looks persons go from there into the tables, and not the other way.
-	if err := d.nameFresh(ctx); err != nil {
-		return err
-	}
 	blocks, err := d.nameStored(ctx)
 	if err != nil {
 		return err
@@ -177,26 +173,6 @@ func (d *Directory) loadNames(ctx context.Context) error {
 	x.blocks = append(append(x.blocks, blocks...), &nameBlock{})
 	x.state = namesReady
 	return nil
-}
-
-func (d *Directory) nameFresh(ctx context.Context) error {
-	s := d.sealer()
-	defer d.sealers.Put(s)
-	return d.records(ctx, d.fresh.everyone(), func(_ int64, r *record) error {
-		who, err := s.openIdentity(r)
-		if errs.CodeOf(err) == errs.NotFound {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		d.names.mu.Lock()
-		defer d.names.mu.Unlock()
-		if _, newer := d.names.moved[r.handle]; !newer {
-			d.names.add(r.handle, &who, true)
-		}
-		return nil
-	})
 }
 
 // namePages is how many pages are opened at a time, and make a block: some megabyte of text.
