@@ -97,7 +97,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	l.commit = newCommitter(l)
 	l.workers.Go(func() { l.publishLoop(work) })
 	l.workers.Go(func() { l.sealLoop(work) })
-	l.workers.Go(func() { l.mergeLoop(work) })
+	l.workers.Go(func() { l.compactLoop(work) })
 	// Who reads right after the start must not find a log without its signed state.
 	return l, l.publishAll(ctx)
 }
@@ -245,9 +245,9 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	return t, nil
 }
 
-// mergeLoop moves new persons from the directories' journals to their tables.
-func (l *Ledger) mergeLoop(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+// compactLoop keeps the directories of persons compact.
+func (l *Ledger) compactLoop(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
 		select {
@@ -256,8 +256,8 @@ func (l *Ledger) mergeLoop(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, t := range l.opened() {
-			if err := t.people.Merge(ctx); err != nil && ctx.Err() == nil {
-				l.log.Error("new persons were not filed; they stay in the journal", "error", err)
+			if err := t.people.Compact(ctx); err != nil && ctx.Err() == nil {
+				l.log.Error("the index of persons was not compacted; the next start takes longer", "error", err)
 			}
 		}
 	}

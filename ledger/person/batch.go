@@ -25,9 +25,14 @@ type Batch struct {
 	displays []*display
 	changed  map[*entry]*display
 
-	rows    journalRows // set by Prepare
-	body    []byte      // rows, encoded
-	journal int64       // set by Persist
+	rows rows // set by Prepare
+}
+
+// rows is what a batch stores.
+type rows struct {
+	persons, profiles []pageRow
+	entries           []byte // of the index
+	displays          []displayRow
 }
 
 type display struct {
@@ -82,7 +87,7 @@ func (b *Batch) addDisplay(e *entry, id Identity) {
 func (d *Directory) Prepare(b *Batch) error {
 	d.newPersons.giveBack(&b.persons.block)
 	d.newProfiles.giveBack(&b.profiles.block)
-	b.rows, b.body, b.fetched = journalRows{}, nil, fetched{}
+	b.rows, b.fetched = rows{}, fetched{}
 	if b.Empty() {
 		return nil
 	}
@@ -100,17 +105,19 @@ func (d *Directory) Prepare(b *Batch) error {
 		row := displayRow{number: u.entry.number, display: s.seal(nil, c, sealedDisplay, u.entry.handle, 0, s.plain)}
 		if hasAlias(&u.Identity) {
 			row.alias = d.lookup("email", fold(u.Email))
+			b.rows.entries = appendEntry(b.rows.entries, [8]byte{}, row.alias[:], row.number)
 		}
 		b.rows.displays = append(b.rows.displays, row)
 	}
+	items := make([]numbered, 0, len(b.profiles.list))
 	for _, p := range b.profiles.list {
 		c, err := personCipher(&p.entry.secret)
 		if err != nil {
 			return err
 		}
-		b.rows.profiles = append(b.rows.profiles, numbered{p.number, s.seal(nil, c, sealedProfile, p.entry.handle, p.number, p.body)})
+		items = append(items, numbered{p.number, s.seal(nil, c, sealedProfile, p.entry.handle, p.number, p.body)})
 	}
-	b.body = b.rows.encode()
+	b.rows.profiles = d.profileTable.pages(items)
 	return nil
 }
 
@@ -119,7 +126,8 @@ func (d *Directory) preparePersons(b *Batch, s *sealer) error {
 	var slab []byte
 	now := sqldb.Now()
 	list := b.persons.list
-	b.persons.list, b.rows.persons = list[:0], make([]numbered, 0, len(list))
+	items := make([]numbered, 0, len(list))
+	b.persons.list = list[:0]
 	for _, e := range list {
 		u := e.unsaved.Load()
 		if u == nil {
@@ -144,54 +152,50 @@ func (d *Directory) preparePersons(b *Batch, s *sealer) error {
 				u.mu.Unlock()
 				return err
 			}
-			u.record = slab[from:len(slab):len(slab)]
+			to := len(slab)
+			slab = appendEntries(slab, e.number, &r)
+			u.record, u.entries = slab[from:to:to], slab[to:len(slab):len(slab)]
 		}
-		b.persons.list, b.rows.persons = append(b.persons.list, e), append(b.rows.persons, numbered{e.number, u.record})
+		b.persons.list, items = append(b.persons.list, e), append(items, numbered{e.number, u.record})
+		b.rows.entries = append(b.rows.entries, u.entries...)
 		u.mu.Unlock()
 	}
+	b.rows.persons = d.personTable.pages(items)
 	return nil
 }
 
 // hasAlias reports whether a person is to be found by e-mail: when that says more than the id.
 func hasAlias(id *Identity) bool { return id.Email != "" && fold(id.Email) != fold(id.ID) }
 
-// Persist writes the batch in tx, as one row of the journal. Merge files it later.
+// Persist writes the batch in tx: a few pages at the end of the tables, whatever they hold.
 //
 // Prepare MUST have been called before.
 func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, b *Batch) error {
-	if b.Empty() {
-		return nil
+	if err := d.personTable.insert(ctx, tx, d.no, b.rows.persons); err != nil {
+		return err
 	}
-	b.journal = d.fresh.nextJournal()
-	_, err := tx.ExecContext(ctx, `INSERT INTO person_journal (tenant_no, id, body) VALUES ($1, $2, $3)`, d.no, b.journal, b.body)
-	return sqldb.Translate(err)
+	if err := d.profileTable.insert(ctx, tx, d.no, b.rows.profiles); err != nil {
+		return err
+	}
+	for _, c := range b.rows.displays {
+		if err := d.rename(ctx, tx, c); err != nil {
+			return err
+		}
+	}
+	return d.storeEntries(ctx, tx, b.rows.entries)
 }
 
 // Committed tells the directory that the transaction in which b was persisted has committed.
 func (d *Directory) Committed(b *Batch) {
-	if b.Empty() {
-		return
-	}
-	b.body = nil
-	rows := b.rows
-	rows.persons = make([]numbered, 0, len(b.rows.persons))
-	for i, e := range b.persons.list {
-		if !e.persisted.Load() { // another batch may have stored it, and more may have become of it since
-			rows.persons = append(rows.persons, b.rows.persons[i])
-		}
-	}
-	d.fresh.add(b.journal, rows)
 	for _, e := range b.persons.list {
 		if e.persisted.Swap(true) {
-			continue
+			continue // another batch named the person too
 		}
 		u := e.unsaved.Load()
-		if r, err := parseRecord(u.record); err == nil { // it was made by this process
-			d.index.addRecord(e.number, &r)
-		}
+		d.index.add(u.entries)
+		d.resident.keep(e, u.scope, false)
 		d.names.put(e.handle, &u.identity, false)
 		e.unsaved.Store(nil)
-		d.resident.keep(e, u.scope, false)
 	}
 	for i, u := range b.displays {
 		if alias := b.rows.displays[i].alias; alias != ([lookupSize]byte{}) {
@@ -206,4 +210,5 @@ func (d *Directory) Committed(b *Batch) {
 		d.numbers.Add(p.digest, p.number)
 		d.use(p.entry, p.digest, p.number)
 	}
+	b.rows = rows{}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"probity.dev/internal/sqldb"
 )
@@ -19,9 +20,8 @@ type index struct {
 	// a millisecond for a million: only people ask for it.
 	lookups [][]uint64
 
-	// tail is the last row of the table person_identifier, which is not full, and tailNo its number; both are for Merge only.
-	tail   []byte
-	tailNo int64
+	rows  atomic.Int64 // number of the newest row of the table person_identifier
+	small atomic.Int64 // rows that Compact may join
 }
 
 const (
@@ -90,13 +90,16 @@ func (t *numberTable) find(tag uint32, dst []int64) []int64 {
 	}
 }
 
-// addRecord makes a person findable.
-func (x *index) addRecord(number int64, r *record) {
+// add takes up entries of the table.
+func (x *index) add(entries []byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.addScope(binary.BigEndian.Uint64(r.scope[:]), number)
-	for l := r.lookups; len(l) >= lookupSize; l = l[lookupSize:] {
-		x.addLookup(binary.BigEndian.Uint32(l), number)
+	for ; len(entries) >= indexEntry; entries = entries[indexEntry:] {
+		number := int64(binary.BigEndian.Uint32(entries[12:]))
+		if scope := binary.BigEndian.Uint64(entries); scope != 0 {
+			x.addScope(scope, number)
+		}
+		x.addLookup(binary.BigEndian.Uint32(entries[8:]), number)
 	}
 }
 
@@ -168,42 +171,16 @@ func (x *index) load(ctx context.Context, db *sqldb.DB, tenant int64) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
+		var no int64
 		var body sql.RawBytes
-		if err := rows.Scan(&x.tailNo, &body); err != nil {
+		if err := rows.Scan(&no, &body); err != nil {
 			return sqldb.Translate(err)
 		}
-		for b := []byte(body); len(b) >= indexEntry; b = b[indexEntry:] {
-			number := int64(binary.BigEndian.Uint32(b[12:]))
-			if scope := binary.BigEndian.Uint64(b); scope != 0 {
-				x.addScope(scope, number)
-			}
-			x.addLookup(binary.BigEndian.Uint32(b[8:]), number)
+		x.rows.Store(no)
+		if len(body) < indexRow/2 {
+			x.small.Add(1)
 		}
-		x.tail = append(x.tail[:0], body...)
+		x.add(body)
 	}
 	return sqldb.Translate(rows.Err())
-}
-
-// store appends entries to the table in tx and returns what the tail is once tx has committed.
-func (x *index) store(ctx context.Context, tx *sql.Tx, tenant int64, entries []byte) (tail []byte, tailNo int64, err error) {
-	tail, tailNo = append(append([]byte(nil), x.tail...), entries...), x.tailNo
-	if len(entries) == 0 {
-		return tail, tailNo, nil
-	}
-	put, err := tx.PrepareContext(ctx, `INSERT INTO person_identifier (tenant_no, no, body) VALUES ($1, $2, $3) ON CONFLICT (tenant_no, no) DO UPDATE SET body = excluded.body`)
-	if err != nil {
-		return nil, 0, sqldb.Translate(err)
-	}
-	defer put.Close()
-	for len(tail) > 0 {
-		row := tail[:min(indexRow, len(tail))]
-		if _, err := put.ExecContext(ctx, tenant, tailNo, row); err != nil {
-			return nil, 0, sqldb.Translate(err)
-		}
-		if len(row) < indexRow {
-			break
-		}
-		tail, tailNo = tail[len(row):], tailNo+1
-	}
-	return append([]byte(nil), tail...), tailNo, nil
 }

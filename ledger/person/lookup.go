@@ -4,20 +4,16 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
-
-	"probity.dev/internal/evidence"
 )
 
 // lookup is the blind index of an identifier or alias under the tenant's directory key.
-func (d *Directory) lookup(kind string, parts ...string) (out [lookupSize]byte) {
+func (d *Directory) lookup(kind string, parts ...string) [lookupSize]byte {
 	var stack [192]byte
 	b := appendPart(stack[:0], kind)
 	for _, p := range parts {
 		b = appendPart(b, p)
 	}
-	h := evidence.HMAC(&d.key, b)
-	copy(out[:], h[:])
-	return out
+	return d.mac.Sum(b)
 }
 
 func appendPart(b []byte, s string) []byte {

@@ -118,14 +118,6 @@ func (s *sequence) giveBack(b *block) {
 // after makes a sequence of the numbers that a table does not have yet. The first page stays empty: a number is never 0, nor that of a later profile 1.
 func (s *sequence) after(ctx context.Context, q queryer, tenant int64, t *pageTable) error {
 	last, err := t.last(ctx, q, tenant)
-	t.end, s.width = last+1, t.width
-	s.above(t.end * t.width)
+	s.width, s.next = t.width, max(last+1, 1)*t.width
 	return err
-}
-
-// above makes all further numbers larger than n and begin a page.
-func (s *sequence) above(n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.next = max(s.next, (n/s.width+1)*s.width)
 }

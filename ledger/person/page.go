@@ -23,15 +23,11 @@ type numbered struct {
 type pageTable struct {
 	name  string
 	width int64
-	end   int64 // no page at or above it is stored; for Merge only
 }
 
 const pageFormat = 1
 
 func appendItem(page []byte, slot byte, item []byte) []byte {
-	if len(page) == 0 {
-		page = append(page, pageFormat)
-	}
 	return append(binary.AppendUvarint(append(page, slot), uint64(len(item))), item...)
 }
 
@@ -54,17 +50,6 @@ func (t *pageTable) items(page int64, body []byte, yield func(numbered) error) e
 		}
 	}
 	return nil
-}
-
-// find returns an item of a page, nil when it is not there.
-func (t *pageTable) find(body []byte, number int64) (out []byte, err error) {
-	err = t.items(number/t.width, body, func(n numbered) error {
-		if n.number == number {
-			out = n.body
-		}
-		return nil
-	})
-	return out, err
 }
 
 // queryer is a database or a transaction.
@@ -161,12 +146,3 @@ func (r *reader) bytes(n int64) []byte {
 }
 
 func (r *reader) blob() []byte { return r.bytes(r.num()) }
-
-// count reads how many items follow, each of at least one byte.
-func (r *reader) count() int64 {
-	if n := r.num(); n <= int64(len(r.b)) {
-		return n
-	}
-	r.bad = true
-	return 0
-}

@@ -59,8 +59,8 @@ type unsaved struct {
 	mu sync.Mutex
 	// profile is the body of the person's first profile, if any. It is fixed, like all the rest, when record has been made.
 	profile []byte
-	// record is what is stored, the same for all batches that name the person before one of them has committed.
-	record []byte
+	// record is what is stored, and entries its part of the index, the same for all batches that name the person before one of them has committed.
+	record, entries []byte
 }
 
 func (e *entry) person() Person {

@@ -68,7 +68,7 @@ func (c *cpuTime) report(b *testing.B) {
 
 const benchBatch = 400
 
-// addPersons brings n new persons from number first, in batches, as appends do, and merges as often as the ledger does.
+// addPersons brings n new persons from number first, in batches, as appends do.
 func addPersons(b testing.TB, d *Directory, first, n int, cpu *cpuTime) {
 	ctx := context.Background()
 	ids, bodies := make([]Identity, 0, benchBatch), make([][]byte, 0, benchBatch)
@@ -98,27 +98,10 @@ func addPersons(b testing.TB, d *Directory, first, n int, cpu *cpuTime) {
 			b.Fatal(err)
 		}
 		d.Committed(&batch)
-		if (from-first)%(20*benchBatch) == 0 { // the ledger's loop is not in step with anything
-			if err := d.Merge(ctx); err != nil {
-				b.Fatal(err)
-			}
-		}
 	}
 }
 
-// mergeNow files what waits.
-func mergeNow(b testing.TB, d *Directory) {
-	d.fresh.mu.Lock()
-	if d.fresh.since != 0 {
-		d.fresh.since = 1
-	}
-	d.fresh.mu.Unlock()
-	if err := d.Merge(context.Background()); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// million is a directory of a million persons, or of as many as PROBITY_BENCH_PERSONS says, all merged. It is made for benchmarks only.
+// million is a directory of a million persons, or of as many as PROBITY_BENCH_PERSONS says. It is made for benchmarks only.
 func million(b *testing.B) (*bench, *Directory, int) {
 	n := 1_000_000
 	if s := os.Getenv("PROBITY_BENCH_PERSONS"); s != "" {
@@ -133,7 +116,6 @@ func million(b *testing.B) (*bench, *Directory, int) {
 		b.StopTimer()
 		start := time.Now()
 		addPersons(b, large.d, 0, n, &cpuTime{})
-		mergeNow(b, large.d)
 		b.Logf("%d persons filed in %s", n, time.Since(start))
 		large.n, large.ready = n, true
 		b.ResetTimer()
@@ -168,7 +150,6 @@ func BenchmarkNewPersonEmpty(b *testing.B) {
 	b.ResetTimer()
 	var cpu cpuTime
 	addPersons(b, d, 0, b.N, &cpu)
-	mergeNow(b, d)
 	cpu.report(b)
 }
 
@@ -178,7 +159,6 @@ func BenchmarkNewPersonMillion(b *testing.B) {
 	b.ResetTimer()
 	var cpu cpuTime
 	addPersons(b, d, n, b.N, &cpu)
-	mergeNow(b, d)
 	cpu.report(b)
 	large.n += b.N
 }
@@ -222,7 +202,6 @@ func BenchmarkKnownPersonCached(b *testing.B) {
 	d := newBench(b).open(b)
 	b.StopTimer()
 	addPersons(b, d, 0, 50_000, &cpuTime{})
-	mergeNow(b, d)
 	knownPersons(b, d, 50_000)
 }
 

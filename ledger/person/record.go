@@ -239,16 +239,21 @@ func (s *sealer) openShown(r *record, c cipher.AEAD) (out shown, err error) {
 	return out, nil
 }
 
-// openIdentity opens a record as far as it says who the person is.
-func (s *sealer) openIdentity(r *record) (Identity, error) {
+// openRecord opens a record as far as it says who the person is.
+func (s *sealer) openRecord(r *record) (who shown, err error) {
 	secret, err := s.openSecret(r)
 	if err != nil {
-		return Identity{}, err
+		return who, err
 	}
 	c, err := personCipher(&secret)
 	if err != nil {
-		return Identity{}, err
+		return who, err
 	}
-	who, err := s.openShown(r, c)
+	return s.openShown(r, c)
+}
+
+// openIdentity is openRecord with a result that may be kept.
+func (s *sealer) openIdentity(r *record) (Identity, error) {
+	who, err := s.openRecord(r)
 	return who.identity(), err
 }

@@ -89,48 +89,59 @@ func TestSmallBatchesShareAPage(t *testing.T) {
 	d := s.open(t)
 	for i := range 20 {
 		bring(t, d, user(i), "body")
-		mergeNow(t, d)
 	}
-	var n, ids int
-	err := s.db.Read(context.Background()).QueryRow(`SELECT (SELECT COUNT(*) FROM person), (SELECT COUNT(*) FROM person_identifier)`).Scan(&n, &ids)
-	if err != nil || n != 3 || ids != 1 {
-		t.Errorf("%d pages of persons, %d of identifiers (%v)", n, ids, err)
+	var pages int
+	ctx := context.Background()
+	if err := s.db.Read(ctx).QueryRow(`SELECT COUNT(*) FROM person`).Scan(&pages); err != nil || pages != 2 {
+		t.Errorf("%d pages of persons (%v)", pages, err)
 	}
 	d = s.open(t)
 	for i := range 20 {
-		if found, err := d.Find(context.Background(), fmt.Sprintf("u%d@example.com", i)); err != nil || len(found) != 1 {
+		if found, err := d.Find(ctx, fmt.Sprintf("u%d@example.com", i)); err != nil || len(found) != 1 {
 			t.Errorf("person %d: %v (%v)", i, found, err)
 		}
 	}
 }
 
-func TestIdentifiersFillRows(t *testing.T) {
+func TestCompact(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
 	var handles []int64
-	for from := 0; from < 1500; from += 300 {
-		var b Batch
-		for i := from; i < from+300; i++ {
-			p, err := d.Resolve(ctx, &b, user(i))
-			if err != nil {
-				t.Fatal(err)
-			}
-			handles = append(handles, p.Handle)
+	rows := func() (n int) {
+		t.Helper()
+		if err := s.db.Read(ctx).QueryRow(`SELECT COUNT(*) FROM person_identifier`).Scan(&n); err != nil {
+			t.Fatal(err)
 		}
-		commit(t, d, &b)
-		mergeNow(t, d)
+		return n
 	}
+	for i := range smallRows - 1 {
+		h, _ := bring(t, d, user(i), "body")
+		handles = append(handles, h)
+	}
+	if err := d.Compact(ctx); err != nil || rows() != smallRows-1 {
+		t.Errorf("%d rows (%v)", rows(), err)
+	}
+	var b Batch
+	for i := smallRows - 1; i < 2*smallRows; i++ {
+		p, err := d.Resolve(ctx, &b, user(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		handles = append(handles, p.Handle)
+	}
+	commit(t, d, &b)
 	d = s.open(t)
-	for i, h := range handles {
-		var b Batch
-		if p, err := d.Resolve(ctx, &b, user(i)); err != nil || p.Handle != h {
-			t.Fatalf("person %d: %d, not %d (%v)", i, p.Handle, h, err)
-		}
+	if err := d.Compact(ctx); err != nil || rows() != 4 { // two full ones of the batch, two of what was small
+		t.Errorf("%d rows (%v)", rows(), err)
 	}
-	var n int
-	if err := s.db.Read(ctx).QueryRow(`SELECT COUNT(*) FROM person_identifier`).Scan(&n); err != nil || n != 6 {
-		t.Errorf("3000 identifiers are in %d rows (%v)", n, err)
+	for _, d := range []*Directory{d, s.open(t)} {
+		for i, h := range handles {
+			var b Batch
+			if p, err := d.Resolve(ctx, &b, user(i)); err != nil || p.Handle != h || !b.Empty() {
+				t.Fatalf("person %d: %d, not %d (%v)", i, p.Handle, h, err)
+			}
+		}
 	}
 }
 
@@ -144,9 +155,6 @@ func TestPrefetch(t *testing.T) {
 		h, _ := bring(t, d, user(i), "body")
 		handles[user(i).ID] = h
 		ids = append(ids, user(i), user(i), user(1000+i))
-		if i == 50 {
-			mergeNow(t, d)
-		}
 	}
 	d = s.open(t)
 	var b Batch
@@ -188,9 +196,6 @@ func TestProfiles(t *testing.T) {
 				}
 				want[profileKey{h, p}] = body
 			}
-		}
-		if round != 1 {
-			mergeNow(t, d)
 		}
 		for _, d := range []*Directory{d, s.open(t)} {
 			for k, body := range want {
@@ -253,9 +258,7 @@ func TestBatchesThatNameANewPersonAtOnce(t *testing.T) {
 			one, two = two, one //nolint:govet // neither is in use
 		}
 		commit(t, d, &one)
-		mergeNow(t, d)
 		commit(t, d, &two)
-		mergeNow(t, d)
 		for _, d := range []*Directory{d, s.open(t)} {
 			for n, body := range map[int64]string{n1: "one", n2: "two"} {
 				if b, err := d.ReadProfile(ctx, p1.Handle, n); err != nil || string(b) != body {
@@ -281,9 +284,6 @@ func TestNewNames(t *testing.T) {
 		id := user(1)
 		id.Name, id.Email = fmt.Sprint("New ", round), fmt.Sprintf("new%d@example.com", round)
 		bring(t, d, id, "body")
-		if round == 1 || round == 2 {
-			mergeNow(t, d)
-		}
 		if round == 2 {
 			d = s.open(t)
 		}
@@ -313,7 +313,6 @@ func TestDamageIsAnError(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	h, _ := bring(t, d, user(1), "first")
-	mergeNow(t, d)
 	var page []byte
 	ctx := context.Background()
 	if err := s.db.Read(ctx).QueryRow(`SELECT body FROM person`).Scan(&page); err != nil {
@@ -388,7 +387,10 @@ func TestManyAtOnce(t *testing.T) {
 				}
 				mu.Unlock()
 				if n%7 == 0 {
-					mergeNow(t, d)
+					d.index.small.Add(smallRows)
+					if err := d.Compact(ctx); err != nil {
+						t.Error(err)
+					}
 				}
 				if _, err := d.Search(ctx, "name", 3); err != nil {
 					t.Error(err)

@@ -84,11 +84,7 @@ func (d *Directory) warmProfiles(ctx context.Context, profiles map[int64]int64) 
 	var pages []int64
 	sealed := map[int64][]byte{}
 	for n := range profiles {
-		if b := d.fresh.profile(n); b != nil {
-			sealed[n] = b
-		} else {
-			pages = append(pages, n/profilesPerPage)
-		}
+		pages = append(pages, n/profilesPerPage)
 	}
 	slices.Sort(pages)
 	err := d.profileTable.read(ctx, d.db.Read(ctx), d.no, slices.Compact(pages), func(page int64, body []byte) error {

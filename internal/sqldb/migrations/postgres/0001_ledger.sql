@@ -109,12 +109,6 @@ CREATE TABLE person_profile (
   body BYTEA NOT NULL,
   PRIMARY KEY (tenant_no, page)
 );
-CREATE TABLE person_journal (
-  tenant_no BIGINT NOT NULL,
-  id BIGINT NOT NULL,
-  body BYTEA NOT NULL,
-  PRIMARY KEY (tenant_no, id)
-);
 CREATE TABLE idempotency (
   tenant_id TEXT NOT NULL,
   key_hash BYTEA NOT NULL,
@@ -153,7 +147,6 @@ DROP TABLE verification;
 DROP TABLE saved_view;
 DROP TABLE setting;
 DROP TABLE idempotency;
-DROP TABLE person_journal;
 DROP TABLE person_profile;
 DROP TABLE person_identifier;
 DROP TABLE person;
