@@ -26,9 +26,9 @@ func TestRunsShowWhatTheMaskShows(t *testing.T) {
 	for i := range events {
 		a, c := i%17, i%29
 		text := fmt.Sprintf(`{"id":"e-%d","source":"app","action":"invoice.update","actor":{"type":"user","id":"u-%d","name":"Ana Horvat %d","email":"ana%d@example.com","roles":["reception"]},
-			"resource":{"type":"invoice","id":"i-%d"},"subject":{"type":"client","id":"c-%d","name":"Vesna %d"},"reason":"asked by phone","context":{"ip":"198.51.100.%d","user_agent":"Agent %d"},
+			"resource":{"type":"invoice","id":"i-%d"},"subject":{"type":"client","id":"c-%d","name":"Vesna %d"},"reason":"asked by phone","context":{"ip":"198.51.100.%d","user_agent":"Agent %d"},"correlation_id":"ana%d@example.com",
 			"changes":[{"path":"/phone","before":"+1 555 010 %04d","after":null},{"path":"/total","before":1,"after":%d}],"data":{"note":"Vesna said so","password":"hunter2","list":["x"]}}`,
-			i, a, a, a, i, c, c, a, a, i, i)
+			i, a, a, a, i, c, c, a, a, a, i, i)
 		switch i % 5 {
 		case 1: // the actor is the subject
 			text = fmt.Sprintf(`{"id":"e-%d","source":"app","action":"profile.view","actor":{"type":"user","id":"u-%d"},"subject":{"type":"user","id":"u-%d"}}`, i, a, a)
@@ -77,7 +77,7 @@ func TestRunsShowWhatTheMaskShows(t *testing.T) {
 }
 
 func printed(r *event.Record) string {
-	s := fmt.Sprintf("%s %d %d %d %s", r.AppendJSON(nil), r.SubjectHandle, r.ResourceHandle, r.IPHandle, r.ID)
+	s := fmt.Sprintf("%s %d %d %d %q %q %q", r.AppendJSON(nil), r.SubjectHandle, r.ResourceHandle, r.IPHandle, r.ID, r.ResourceID, r.CorrelationID)
 	for _, f := range r.Fields {
 		s += fmt.Sprintf("\n%s %s %d %s %d", f.Path, f.Value, f.State, f.Category, f.Owners)
 	}

@@ -124,6 +124,9 @@ type planKey struct {
 // plan is what is known of the fields of a shape before they are opened, by group.
 type plan struct {
 	groups []groupPlan
+	// masked are the positions of the fields that must be shown to the mask although it was asked before: those that it may change, when the rest comes from
+	// cells and was foreseen, and those that the record repeats outside of its fields.
+	masked []int
 }
 
 type groupPlan struct {
@@ -157,10 +160,31 @@ func (p *plans) of(s *shape, person bool) *plan {
 	}
 	out = &plan{groups: make([]groupPlan, len(s.groups))}
 	for i := range s.groups {
-		out.groups[i] = p.group(&s.groups[i], person)
+		g := &s.groups[i]
+		out.groups[i] = p.group(g, person)
+		for k := range g.fields {
+			if f := &g.fields[k]; p.masks(g, f, out.groups[i].closed) {
+				out.masked = append(out.masked, f.order)
+			}
+		}
 	}
 	p.known[k] = out
 	return out
+}
+
+func (p *plans) masks(g *shapeGroup, f *shapeField, closed bool) bool {
+	switch {
+	case g.clear:
+		return !p.mask.Shows(f.path, f.category)
+	case f.part == 's':
+		return !closed
+	}
+	return repeated(f.path)
+}
+
+// repeated reports whether a record holds the value at a path a second time, outside of its fields.
+func repeated(path string) bool {
+	return path == "/id" || path == "/resource/id" || path == "/correlation_id"
 }
 
 func (p *plans) group(g *shapeGroup, person bool) groupPlan {
@@ -177,7 +201,7 @@ func (p *plans) group(g *shapeGroup, person bool) groupPlan {
 		case 's':
 			v, state, ok := p.mask.Foresee(f.path, f.category, event.AlwaysText(f.path), person)
 			out.seen[i] = foreseen{v, state}
-			out.closed = out.closed && ok
+			out.closed = out.closed && ok && !repeated(f.path) // the mask must see those, to hide what repeats them
 		}
 	}
 	if g.pinned {

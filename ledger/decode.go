@@ -26,6 +26,7 @@ type decoder struct {
 	cell   []byte
 	last   string // shape text and its parse; neighbours often share it
 	shape  *shape
+	plan   *plan // of the current row, when there is a lens
 	fresh  []freshCell
 	known  []int64 // handles of the current row whose secrets are known to be there
 
@@ -85,6 +86,7 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 	if d.lens != nil {
 		p = d.lens.of(d.shape, row.Resource != 0)
 	}
+	d.plan = p
 	for i := range d.shape.groups {
 		g := &d.shape.groups[i]
 		if g.clear {
@@ -262,6 +264,22 @@ func (d *decoder) there(ctx context.Context, handle int64) (bool, error) {
 	}
 	d.lens.cells.put(k, mark)
 	return mark[0] == present[0], nil
+}
+
+// applyMask masks the record that was opened last: what does not come masked from a cell and was not foreseen.
+func (d *decoder) applyMask(r *event.Record) {
+	for _, f := range d.fresh {
+		for i := range f.group.fields {
+			if sf := &f.group.fields[i]; sf.part == 'p' {
+				d.lens.mask.MaskField(r, sf.order)
+			}
+		}
+	}
+	for _, i := range d.plan.masked {
+		d.lens.mask.MaskField(r, i)
+	}
+	d.lens.mask.MaskRest(r)
+	d.remember(r)
 }
 
 // remember keeps what the mask made of the profiles that the current row was the first to need.

@@ -15,7 +15,7 @@ import (
 // Chunks of rows are opened beside each other. They begin small, so that the first results come soon, and grow, so that many rows cost little each.
 const (
 	firstChunk = 64
-	largeChunk = 512
+	largeChunk = 256
 	chunkBytes = 2 << 20 // a chunk that has grown to this size is large enough
 )
 
@@ -168,9 +168,11 @@ func (o *opening) openChunk(ctx context.Context, c *chunk) error {
 			return err
 		}
 		ahead, free = ahead[g:], free[n:]
-		if o.mask != nil {
+		switch {
+		case d.lens != nil:
+			d.applyMask(r)
+		case o.mask != nil:
 			o.mask.Mask(r)
-			d.remember(r)
 		}
 		if o.post == nil || o.post.match(r) {
 			c.records = append(c.records, r)

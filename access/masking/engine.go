@@ -97,29 +97,31 @@ const maxKnown = 512
 
 // Mask changes r's fields in place. Values that it writes may be shared between records and must not be changed.
 func (m *reader) Mask(r *event.Record) {
-	var known map[string]Mask
-	if p := m.known.Load(); p != nil {
-		known = *p
-	}
 	for i := range r.Fields {
-		f := &r.Fields[i]
-		if f.Value == nil {
-			if f.State == event.Clear || f.State == event.Opened {
-				f.State = event.Withheld
-			}
-			continue
-		}
-		if f.Category == "" && f.State == event.Clear && !m.role.Nothing {
-			continue
-		}
-		mask, ok := known[f.Category]
-		if !ok || f.Category == "" || m.role.Nothing {
-			mask = m.decide(r, f)
-		}
-		if mask != Show {
-			m.apply(r, f, mask)
-		}
+		m.MaskField(r, i)
 	}
+	m.MaskRest(r)
+}
+
+// MaskField implements [event.Foreseer].
+func (m *reader) MaskField(r *event.Record, i int) {
+	f := &r.Fields[i]
+	if f.Value == nil {
+		if f.State == event.Clear || f.State == event.Opened {
+			f.State = event.Withheld
+		}
+		return
+	}
+	if f.State == event.Clear && m.Shows(f.Path, f.Category) {
+		return
+	}
+	if mask := m.decide(r, f); mask != Show {
+		m.apply(r, f, mask)
+	}
+}
+
+// MaskRest implements [event.Foreseer].
+func (m *reader) MaskRest(r *event.Record) {
 	if m.dropTies || m.role.Nothing {
 		r.ActorHandle, r.SubjectHandle, r.ResourceHandle, r.IPHandle = 0, 0, 0, 0
 	}
@@ -127,6 +129,9 @@ func (m *reader) Mask(r *event.Record) {
 		r.ID, r.ResourceID, r.CorrelationID = "", "", ""
 	}
 }
+
+// Shows implements [event.Foreseer].
+func (m *reader) Shows(_, category string) bool { return category == "" && !m.role.Nothing }
 
 // Foresee implements [event.Foreseer].
 func (m *reader) Foresee(path, category string, text, person bool) (jsontext.Value, event.State, bool) {
@@ -142,7 +147,7 @@ func (m *reader) Foresee(path, category string, text, person bool) (jsontext.Val
 	return nil, 0, false
 }
 
-// decide returns the mask of a field whose category was not seen before, or that has none.
+// decide returns the mask of a field.
 func (m *reader) decide(r *event.Record, f *event.Field) Mask {
 	if f.Category == "" && structural(f.Path) && !m.role.Nothing && plainWords(f.Value) {
 		return Show

@@ -50,6 +50,11 @@ type Foreseer interface {
 	// Foresee returns what becomes of an encrypted field whatever its value is, and false when that depends on the value. text says that the value is a
 	// JSON string, person that the event's resource stands for a person.
 	Foresee(path, category string, text, person bool) (v jsontext.Value, s State, ok bool)
+	// Shows reports whether a field that was never encrypted is shown as it is, whatever its value.
+	Shows(path, category string) bool
+	// MaskField does for the ith field of r what Mask does for all of them, and MaskRest what Mask does besides.
+	MaskField(r *Record, i int)
+	MaskRest(r *Record)
 }
 
 // AlwaysText reports whether the value at a path is a JSON string in every event that has it.
