@@ -71,18 +71,21 @@ func (c closers) Close() error {
 	return err
 }
 
-// source is one tenant's log with its working copies.
-func (v *verifier) source(ctx context.Context, tenantID string) (verify.Source, error) {
+// sources are the epochs of one tenant's log with their working copies, the present one last.
+func (v *verifier) sources(ctx context.Context, tenantID string) (out []verify.Source, err error) {
 	logs, err := ledger.OpenStored(ctx, v.db, v.dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range logs {
 		if s.TenantID == tenantID {
-			return workingSource{logSource{s}, v.l}, nil
+			out = append(out, workingSource{logSource{s}, v.l})
 		}
 	}
-	return nil, errs.New(errs.NotFound, "there is no such log")
+	if len(out) == 0 {
+		err = errs.New(errs.NotFound, "there is no such log")
+	}
+	return out, err
 }
 
 // logSource is a tenant's log as it is stored: not what the ledger made of it, which may have frozen it.
@@ -177,15 +180,16 @@ func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, er
 		delete(v.running, tenantID)
 		v.mu.Unlock()
 	}()
-	s, err := v.source(ctx, tenantID)
+	sources, err := v.sources(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := tlog.ParseKeys(s.Log().Keys)
+	log := sources[len(sources)-1].Log()
+	keys, err := tlog.ParseKeys(log.Keys)
 	if err != nil {
 		return nil, err
 	}
-	r, err := verify.Dir(ctx, s.Log().LogID, []verify.Source{s}, verify.Options{Keys: keys, Progress: func(done, total uint64) {
+	r, err := verify.Dir(ctx, log.LogID, sources, verify.Options{Keys: keys, Progress: func(done, total uint64) {
 		v.mu.Lock()
 		if p := v.running[tenantID]; p != nil {
 			p.done, p.total = done, total
@@ -195,7 +199,7 @@ func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, er
 	if err != nil {
 		return nil, err
 	}
-	return r, v.store(ctx, s.Log().LogID, r)
+	return r, v.store(ctx, log.LogID, r)
 }
 
 func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) error {
@@ -203,7 +207,7 @@ func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) er
 	if err != nil {
 		return err
 	}
-	size := uint64(0)
+	size := uint64(0) // of the present epoch, which is the last
 	for _, l := range r.Logs {
 		size = l.Size
 	}

@@ -98,6 +98,11 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	l.workers.Go(func() { l.publishLoop(work) })
 	l.workers.Go(func() { l.sealLoop(work) })
 	l.workers.Go(func() { l.mergeLoop(work) })
+	for _, t := range l.opened() {
+		if err := l.recordOpening(ctx, t); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
 	// Who reads right after the start must not find a log without its signed state.
 	return l, l.publishAll(ctx)
 }

@@ -283,6 +283,9 @@ func (l *Ledger) removeStray() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range l.tenants {
+		if t.usable() != nil {
+			continue // files that an older copy of the database does not name may be all that is left of what it lacks
+		}
 		_, segments := t.hot.view()
 		known := map[string]bool{}
 		for _, s := range segments {

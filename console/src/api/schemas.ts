@@ -212,6 +212,10 @@ export type VerifyState = z.infer<typeof verifyStateSchema>;
 
 export const logSchema = z.object({
   log_id: text, origin: text, epoch: number, size: number,
+  /** seq of the epoch's first event. */
+  base: count,
+  /** A lossy restore has ended this epoch. */
+  ended: flag,
   checkpoint: or(z.object({ size: number, root: text, signed_at: text, text }), null),
   vkey: text,
   last_verification: or(verificationSchema, null),
