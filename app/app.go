@@ -93,7 +93,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	a.verifier = newVerifier(a.Ledger, a.db, cfg.Data)
 	a.reads = newReads(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
-		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger})
+		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {
 		return a, err
 	}
@@ -109,7 +109,10 @@ func (a *App) Close() error {
 		a.reads.end(ctx)
 	}
 	if a.Access != nil {
-		err = a.Access.Flush(ctx)
+		// On a full disk this fails, and does not keep the process from stopping in order.
+		if err := a.Access.Flush(ctx); err != nil {
+			a.telemetry.Logger.Error("what the access domain holds was not written", "error", err)
+		}
 	}
 	if a.Ledger != nil {
 		err = errors.Join(err, a.Ledger.Close())
@@ -131,6 +134,11 @@ func (a *App) Close() error {
 
 // recorder lets other domains record an event together with its effect.
 type recorder struct{ l *ledger.Ledger }
+
+// RecordLater implements access.Recorder.
+func (r recorder) RecordLater(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+	return r.l.RecordLater(ctx, tenantID, e, effect)
+}
 
 // Record implements the Recorder interfaces of the domains.
 func (r recorder) Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {

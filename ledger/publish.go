@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -45,7 +45,7 @@ func (w *highWater) open(path string) error {
 		err = json.Unmarshal(b, &w.logs)
 	}
 	if err != nil {
-		return fmt.Errorf("high-water mark %s: %w", path, err)
+		return errs.Wrap(errs.Invalid, err, "the high-water mark %s is damaged; put the newest copy of the file back, or move it away and see what the server says of each log", path)
 	}
 	return nil
 }
@@ -63,7 +63,13 @@ func (w *highWater) knows(logs map[string]*tenant) error {
 // check proves that h extends what was signed last.
 func (w *highWater) check(ctx context.Context, t *tenant, h *headState, tiles tlog.TileReader) error {
 	m, ok := w.mark(t.logID)
-	if !ok || m.Size == 0 {
+	if !ok {
+		if p := t.published.Load(); p.size > 0 || h.epoch > 0 {
+			return errs.New(errs.Unavailable, "%s says nothing of this log, though a checkpoint of %d events was signed for it: put the newest copy of the file back, or accept what the database says with probity log accept-database", filepath.Base(w.path), p.size)
+		}
+		return nil
+	}
+	if m.Size == 0 && h.epoch == m.Epoch {
 		return nil
 	}
 	b, err := hex.DecodeString(m.Root)

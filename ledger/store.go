@@ -79,6 +79,7 @@ func (l *Ledger) loadLog(ctx context.Context, t *tenant) error {
 	}
 	t.published.Store(p)
 	t.sound = true
+	t.held.Store(h.epoch > 0 && size == 0) // until the event that opens the epoch is there
 	if err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
 		return l.freeze(t, h, err)
 	}

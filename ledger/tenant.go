@@ -48,6 +48,7 @@ type tenant struct {
 	stored uint64      // the log's size as the database said at the start; what a frozen log claims to hold
 	sound  bool        // at the start, the stored events gave the stored head
 	held   atomic.Bool // nothing is signed for the moment
+	later  atomic.Bool // events wait to be recorded
 
 	hot    hotWindow
 	sealMu sync.Mutex // one sealing or compaction at a time

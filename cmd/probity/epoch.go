@@ -114,3 +114,37 @@ func printEpoch(ctx context.Context, c *cobra.Command, a *app.App, t ledger.Tena
 	fmt.Fprintln(s, "\nTell those who rely on the log: the reason, both sizes, and the new key. Producers that still have the lost events can send them again.")
 	return nil
 }
+
+func newLogAccept() *cobra.Command {
+	c := &cobra.Command{
+		Use: "accept-database", Short: "Go on when highwater.json is lost", Args: cobra.NoArgs,
+		Example: "  probity log accept-database --data ./data --reason 'highwater.json lost in the move to srv2; database checked against the checkpoint that our auditor keeps'",
+		Long: `For a log that is frozen because highwater.json says nothing of it, when the file cannot be found again. It works on the data directory of a stopped server.
+
+highwater.json is what tells an older copy of the database from the newest one. Without it, this command takes the database's own word: the log is verified,
+its own newest checkpoint is taken for the newest that was ever signed, and an event records that, with the reason. If the database is an older copy after all,
+the log will contradict what it has signed, and anybody who keeps a checkpoint can show it. So compare first:
+"probity verify DIR --state FILE" with the newest checkpoint that anybody has; every bundle and every PDF report holds one.`,
+	}
+	var d decision
+	d.bind(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return d.on(c, func(ctx context.Context, a *app.App, t ledger.TenantInfo) error {
+			u, err := a.AcceptDatabase(ctx, t.ID, d.reason, func(u *ledger.Unmarked) error {
+				s := notes(c)
+				fmt.Fprintf(s, "highwater.json says nothing of log %s of %s.\n\n  the database holds %s, verified\n  its own newest checkpoint covers %s\n\n", u.LogID, terminal.Clean(t.Name),
+					terminal.Plural(u.Stored, "event", "events"), terminal.Plural(u.Signed, "event", "events"))
+				return confirm(c, d.yes, "Take that for everything that was ever signed?")
+			})
+			if err != nil {
+				return err
+			}
+			if output(c) == "json" {
+				return printJSON(c.OutOrStdout(), map[string]any{"origin": u.Origin, "stored": u.Stored, "signed": u.Signed, "last_checkpoint": u.Checkpoint})
+			}
+			fmt.Fprintf(screen(c), "The log %s goes on after %s.\n", u.Origin, terminal.Plural(u.Stored, "event", "events"))
+			return nil
+		})
+	}
+	return c
+}

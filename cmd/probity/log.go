@@ -186,7 +186,7 @@ func newLog() *cobra.Command {
 			return nil
 		})
 	}
-	c.AddCommand(newLogNewEpoch())
+	c.AddCommand(newLogNewEpoch(), newLogAccept())
 	return c
 }
 

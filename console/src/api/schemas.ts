@@ -26,6 +26,8 @@ export const sessionSchema = z.object({
   tenant: z.object({ id: text, name: text }),
   csrf_token: text,
   expires_at: text,
+  /** What every page should show, such as that the log is frozen. */
+  notices: list(z.string()),
 });
 export type Session = z.infer<typeof sessionSchema>;
 
