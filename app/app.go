@@ -36,6 +36,7 @@ type App struct {
 	kms       *crypt.FileKMS
 	engine    query.Engine
 	telemetry *telemetry.Telemetry
+	policies  *Policies
 	masks     *masks
 	verifier  *verifier
 	reads     *reads
@@ -61,6 +62,9 @@ func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err 
 
 func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.Writer) (a *App, err error) {
 	a = &App{Config: cfg, kms: kms}
+	if a.policies, err = LoadPolicies(cfg); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -84,12 +88,12 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	debug.SetMemoryLimit(900 << 20)
 	debug.SetGCPercent(200)
 	a.engine = query.Open(query.Options{Workers: cfg.QueryThreads})
-	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: kms, Dir: cfg.Data, Instance: cfg.InstanceName, Classifier: field.New(nil), Engine: a.engine,
+	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: kms, Dir: cfg.Data, Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine,
 		CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter, Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
 	if err != nil {
 		return a, err
 	}
-	a.masks = newMasks(a.Ledger)
+	a.masks = newMasks(a.Ledger, a.policies.Masking)
 	a.verifier = newVerifier(a.Ledger, a.db, cfg.Data)
 	a.reads = newReads(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
