@@ -94,7 +94,8 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		return a, err
 	}
 	a.masks = newMasks(a.Ledger, a.policies.Masking)
-	a.verifier = newVerifier(a.Ledger, a.db, cfg.Data)
+	a.verifier = newVerifier(a.Ledger, a.db, cfg.Data, a.telemetry)
+	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})

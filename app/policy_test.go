@@ -53,7 +53,9 @@ type caller struct {
 	p actor.Principal
 }
 
-func (c *caller) Authenticate(context.Context, *http.Request) (actor.Principal, error) { return c.p, nil }
+func (c *caller) Authenticate(context.Context, *http.Request) (actor.Principal, error) {
+	return c.p, nil
+}
 
 func newCaller(t *testing.T, a *App) *caller {
 	t.Helper()

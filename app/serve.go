@@ -176,9 +176,15 @@ func (a *App) scrub(ctx context.Context) {
 		return
 	}
 	for _, t := range tenants {
+		if !a.verifier.claim(t.ID) {
+			continue // somebody has just asked for it
+		}
 		r, err := a.verifier.run(ctx, t.ID)
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return
 		case err != nil:
+			a.verifier.failed.Inc()
 			a.telemetry.Logger.Error("scrub", "log_id", t.LogID, "error", err)
 		case !r.OK:
 			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())

@@ -6,14 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"probity.dev/internal/config"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/telemetry"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/httpapi"
@@ -144,6 +148,9 @@ type verifier struct {
 	db  *sqldb.DB
 	dir string
 
+	failed prometheus.Counter // runs that came to no result
+	log    *slog.Logger
+
 	mu      sync.Mutex
 	running map[string]*progress
 	wg      sync.WaitGroup
@@ -153,24 +160,38 @@ type verifier struct {
 
 type progress struct{ done, total uint64 }
 
-func newVerifier(l *ledger.Ledger, db *sqldb.DB, dir string) *verifier {
-	v := &verifier{l: l, db: db, dir: dir, running: map[string]*progress{}}
+func newVerifier(l *ledger.Ledger, db *sqldb.DB, dir string, t *telemetry.Telemetry) *verifier {
+	v := &verifier{l: l, db: db, dir: dir, log: t.Logger, running: map[string]*progress{},
+		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_scrub_failures_total", Help: "Verifications by the server that came to no result, good or bad."})}
+	t.Registry.MustRegister(v.failed)
 	v.stop, v.cancel = context.WithCancel(context.Background())
 	return v
 }
 
 // Start implements httpapi.Verifier.
 func (v *verifier) Start(_ context.Context, tenantID string) error {
+	if !v.claim(tenantID) {
+		return nil
+	}
+	v.wg.Go(func() {
+		// How it ended is stored.
+		if _, err := v.run(v.stop, tenantID); err != nil && v.stop.Err() == nil {
+			v.failed.Inc()
+			v.log.Error("verification", "error", err)
+		}
+	})
+	return nil
+}
+
+// claim marks a log as being verified, unless it is already.
+func (v *verifier) claim(tenantID string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.running[tenantID] != nil {
-		return nil
+		return false
 	}
 	v.running[tenantID] = &progress{}
-	v.wg.Go(func() {
-		_, _ = v.run(v.stop, tenantID) // its end is stored
-	})
-	return nil
+	return true
 }
 
 // run verifies a log with its working copies and stores the result.

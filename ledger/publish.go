@@ -133,6 +133,7 @@ func (l *Ledger) publishLoop(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := l.publishAll(ctx); err != nil && ctx.Err() == nil {
+				l.metrics.publishFailed()
 				l.log.Error("checkpoint not published", "error", err)
 			}
 		}

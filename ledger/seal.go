@@ -32,6 +32,7 @@ func (l *Ledger) sealLoop(ctx context.Context) {
 		}
 		for _, t := range l.opened() {
 			if err := l.sealTenant(ctx, t, time.Now().Add(-l.opt.SealAfter)); err != nil && ctx.Err() == nil {
+				l.metrics.sealFailed(t.logID)
 				l.log.Error("sealing failed; it will be tried again", "log_id", t.logID, "error", err)
 			}
 		}

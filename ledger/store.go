@@ -101,7 +101,6 @@ func (l *Ledger) freeze(t *tenant, h *headState, why error) error {
 		t.committed.Store(h)
 	}
 	l.log.Error("log frozen", "log_id", t.logID, "error", text)
-	l.metrics.frozen(t.logID)
 	return nil
 }
 
