@@ -35,6 +35,8 @@ type Handlers struct {
 	Reads Reads
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+	// CountBudget is how long a count may open events; 4 s when zero.
+	CountBudget time.Duration
 	// DB holds what the handlers keep themselves.
 	DB *sqldb.DB
 }

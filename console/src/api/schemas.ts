@@ -172,6 +172,9 @@ export const statsSchema = z.object({
   actors: list(z.object({ handle, name: text, count: number })),
   outcomes: list(counted),
   resource_types: list(counted),
+  /** The time ran out: only events from counted_from on are counted. */
+  partial: flag,
+  counted_from: or(z.object({ seq: number, recorded_at: text }), null),
 });
 export type Stats = z.infer<typeof statsSchema>;
 
