@@ -92,3 +92,31 @@ func TestCountIsWhatASearchFinds(t *testing.T) {
 		t.Error("a caller who has gone gets a count")
 	}
 }
+
+// TestSeveralHandlesAreOnePerson searches for what two applications recorded of a person whom each knows under a handle of its own.
+func TestSeveralHandlesAreOnePerson(t *testing.T) {
+	b, ctx := ledgertest.New(t), context.Background()
+	for i, source := range []string{"shop", "crm", "shop"} {
+		b.Append(t, fmt.Sprintf(`{"id":"h%d","source":%q,"action":"order.create","actor":{"id":"u1","name":"Ana Lima","email":"ana@example.com"}}`, i, source))
+	}
+	found, err := b.People(ctx, ledgertest.Tenant, "ana lima", 10)
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	term := "handle:"
+	for i, m := range found {
+		if i > 0 {
+			term += ","
+		}
+		term += fmt.Sprint(m.Handle)
+	}
+	n := 0
+	if _, err := b.Search(ctx, ledgertest.Tenant, ledger.Query{Actor: []string{term}}, ledger.Page{}, nil, func(*event.Record) error { n++; return nil }); err != nil || n != 3 {
+		t.Errorf("%s finds %d events: %v", term, n, err)
+	}
+	for _, bad := range []string{"handle:", "handle:1,", "handle:1,x", "handle:-1"} {
+		if _, err := b.Search(ctx, ledgertest.Tenant, ledger.Query{Actor: []string{bad}}, ledger.Page{}, nil, func(*event.Record) error { return nil }); err == nil {
+			t.Errorf("%s is searched for", bad)
+		}
+	}
+}

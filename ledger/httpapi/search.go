@@ -110,7 +110,6 @@ func (h *Handlers) registerSearch(a *api.API) {
 	huma.Register(a, api.Op("resource-history", "GET /api/resources/{type}/{id}/history", "History of a resource", needs), h.history)
 	huma.Register(a, api.Op("event-stats", "GET /api/stats", "Count events", needs, api.LooseQuery(),
 		api.Describe("Counts what `GET /api/events` finds with the same conditions. With `text` or a custom field it has to open events, as a search does, newest first, and stops after some seconds: then `partial` is true, and `counted_from` says from which event on the count is complete.")), h.stats)
-	huma.Register(a, api.Op("find-persons", "GET /api/persons", "Find people by part of a name", needs), h.persons)
 	huma.Register(a, api.Op("stream-events", "GET /api/events/stream", "Follow events as they are recorded", needs, api.LooseQuery(), api.Streaming(),
 		api.Describe("Server-sent events: `event` with a matching event (its id is the seq, so Last-Event-ID resumes), `head` when the log or its checkpoint has grown.")), h.stream)
 }
@@ -305,34 +304,6 @@ func (h *Handlers) history(ctx context.Context, in *historyInput) (*huma.StreamR
 		return nil, err
 	}
 	return h.list(ctx, p, "history", q, page, appendView)
-}
-
-type personsInput struct {
-	Q     string `query:"q" required:"true" minLength:"1" maxLength:"200" doc:"Part of a name, e-mail or id."`
-	Limit int    `query:"limit" minimum:"1" maximum:"50" default:"10"`
-}
-
-type personsOutput struct {
-	Body struct {
-		Items []personView `json:"items"`
-	}
-}
-
-func (h *Handlers) persons(ctx context.Context, in *personsInput) (*personsOutput, error) {
-	p, err := actor.Require(ctx, actor.LedgerSearch)
-	if err != nil {
-		return nil, err
-	}
-	found, err := h.Ledger.People(ctx, p.TenantID, in.Q, in.Limit)
-	if err != nil {
-		return nil, err
-	}
-	out := &personsOutput{}
-	out.Body.Items = []personView{}
-	for _, m := range found {
-		out.Body.Items = append(out.Body.Items, viewPerson(m, h.mask(p)))
-	}
-	return out, nil
 }
 
 type statsInput struct {

@@ -178,7 +178,7 @@ export const statsSchema = z.object({
 });
 export type Stats = z.infer<typeof statsSchema>;
 
-export const personSchema = z.object({ handle, type: text, id: text, name: text, email: text, kind: text });
+export const personSchema = z.object({ handle, handles: list(handle), type: text, id: text, name: text, email: text, kind: text });
 export type Person = z.infer<typeof personSchema>;
 export const personsSchema = z.object({ items: list(personSchema) });
 
