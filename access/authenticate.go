@@ -66,7 +66,7 @@ func (s *Service) bySession(ctx context.Context, token string) (actor.Principal,
 	if len(token) < 40 || len(token) > 64 {
 		return actor.Principal{}, ended
 	}
-	row, a, err := sessionByToken(ctx, s.o.DB.Read(ctx), hashToken(token))
+	row, a, err := s.sessionOf(ctx, token)
 	if errs.CodeOf(err) == errs.NotFound {
 		return actor.Principal{}, ended
 	}

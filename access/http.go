@@ -23,6 +23,7 @@ type sessionInfo struct {
 	Tenant    sessionTenant `json:"tenant"`
 	CSRFToken string        `json:"csrf_token" doc:"Send it as X-CSRF-Token with every POST, PUT, PATCH and DELETE"`
 	ExpiresAt time.Time     `json:"expires_at" doc:"When the session ends at the latest"`
+	Notices   []string      `json:"notices,omitempty" doc:"What every page should show: that the log is frozen, that this sign-in is not recorded yet"`
 }
 
 type sessionUser struct {
@@ -42,7 +43,7 @@ func infoOf(v *Session, token string) sessionInfo {
 	u := v.User
 	return sessionInfo{
 		User:   sessionUser{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Permissions: actor.RolePermissions(u.Role)},
-		Tenant: sessionTenant{ID: u.TenantID, Name: v.TenantName}, CSRFToken: api.CSRFToken(token), ExpiresAt: v.ExpiresAt,
+		Tenant: sessionTenant{ID: u.TenantID, Name: v.TenantName}, CSRFToken: api.CSRFToken(token), ExpiresAt: v.ExpiresAt, Notices: v.Notices,
 	}
 }
 

@@ -40,8 +40,11 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Flush writes the collected uses. What could not be written is kept for the next time.
+// Flush writes what is held and the collected uses. What could not be written is kept for the next time.
 func (s *Service) Flush(ctx context.Context) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
 	s.seenMu.Lock()
 	sessions, used := maps.Clone(s.sessions), maps.Clone(s.used)
 	s.seenMu.Unlock()

@@ -24,6 +24,8 @@ import (
 // recorded and that error comes back. Effect may run more than once, each time in a transaction of which the earlier ones left nothing.
 type Recorder interface {
 	Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error
+	// RecordLater is Record, but when the log takes no events the effect takes place all the same, and the event is kept with it until it can be recorded.
+	RecordLater(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error
 }
 
 // Options of [New].
@@ -39,6 +41,8 @@ type Options struct {
 	// Secure marks the session cookie Secure; set it when people use https.
 	Secure bool
 	Logger *slog.Logger
+	// Notice returns what everybody of a tenant should know, such as that the log takes no events; "" is nothing. May be nil.
+	Notice func(ctx context.Context, tenantID string) string
 	// Now replaces the clock in tests.
 	Now func() time.Time
 }
@@ -49,6 +53,8 @@ type Service struct {
 	hasher   *hasher
 	indexKey []byte
 	keys     keyCache
+	held     held
+	settleMu sync.Mutex
 
 	seenMu   sync.Mutex
 	sessions map[string]int64 // last use not yet written, by id

@@ -22,6 +22,8 @@ type Session struct {
 	ExpiresAt  time.Time // at the latest
 	// Token is the cookie's value; only [Service.Login] returns it.
 	Token string
+	// Notices are what every page should show.
+	Notices []string
 }
 
 // Login signs a person in. Every call makes a new session under a new token; previous, the token that the browser had so far, ends. The error is Throttled with the time to wait, or
@@ -68,32 +70,40 @@ func (s *Service) match(ctx context.Context, candidates []account, password stri
 
 // charge counts an attempt before it is judged, or refuses it. Both counters are looked at before either is changed: a refused attempt costs nothing.
 func (s *Service) charge(ctx context.Context, list []throttled) error {
+	err := s.o.DB.Write(ctx, func(tx *sql.Tx) error { return s.chargeIn(ctx, storedThrottles{tx}, list) })
+	if errs.CodeOf(err) != errs.Unavailable {
+		return err
+	}
+	s.held.mu.Lock()
+	defer s.held.mu.Unlock()
+	return s.chargeIn(ctx, heldThrottles{&s.held, s.o.DB}, list)
+}
+
+func (s *Service) chargeIn(ctx context.Context, in throttleStore, list []throttled) error {
 	now := s.o.Now()
-	return s.o.DB.Write(ctx, func(tx *sql.Tx) error {
-		rows := make([]throttleRow, len(list))
-		for i, t := range list {
-			row, err := throttleOf(ctx, tx, t.subject)
-			if err != nil {
-				return err
-			}
-			if wait := time.UnixMicro(row.blockedUntil).Sub(now); wait > 0 {
-				return &errs.Error{Code: errs.Throttled, Message: "Too many attempts. Wait before you try again.", RetryAfter: wait}
-			}
-			if now.Sub(time.UnixMicro(row.updatedAt)) > forgetAfter {
-				row = throttleRow{}
-			}
-			row.failures++
-			row.updatedAt = now.UnixMicro()
-			row.blockedUntil = now.Add(waitAfter(row.failures, t.free)).UnixMicro()
-			rows[i] = row
+	rows := make([]throttleRow, len(list))
+	for i, t := range list {
+		row, err := in.get(ctx, t.subject)
+		if err != nil {
+			return err
 		}
-		for i, t := range list {
-			if err := putThrottle(ctx, tx, t.subject, rows[i]); err != nil {
-				return err
-			}
+		if wait := time.UnixMicro(row.blockedUntil).Sub(now); wait > 0 {
+			return &errs.Error{Code: errs.Throttled, Message: "Too many attempts. Wait before you try again.", RetryAfter: wait}
 		}
-		return nil
-	})
+		if now.Sub(time.UnixMicro(row.updatedAt)) > forgetAfter {
+			row = throttleRow{}
+		}
+		row.failures++
+		row.updatedAt = now.UnixMicro()
+		row.blockedUntil = now.Add(waitAfter(row.failures, t.free)).UnixMicro()
+		rows[i] = row
+	}
+	for i, t := range list {
+		if err := in.put(ctx, t.subject, rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refuse records a failed login and returns the error that the person sees. What was typed is not recorded: people type passwords into the wrong field. An attempt on an
@@ -127,7 +137,7 @@ func (s *Service) refuse(ctx context.Context, candidates []account, matched *acc
 	if tenant == "" {
 		return errWrongLogin
 	}
-	if err := s.o.Recorder.Record(ctx, tenant, e, nothing); err != nil {
+	if err := s.record(ctx, &heldRecord{tenant: tenant, event: e, effect: nothing}); err != nil {
 		return err
 	}
 	return errWrongLogin
@@ -154,7 +164,7 @@ func (s *Service) signIn(ctx context.Context, a account, password string, attemp
 	row := sessionRow{tokenHash: hashToken(token), id: newID(), account: a.id, createdAt: now.UnixMicro(), lastSeenAt: now.UnixMicro(), expiresAt: now.Add(s.o.SessionAbsolute).UnixMicro()}
 	p := actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, SessionID: row.id}
 	e := aboutUser(newEvent(ctx, actionLogin, "auth", "login", p), u)
-	err = s.o.Recorder.Record(ctx, a.tenant, e, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.record(ctx, &heldRecord{tenant: a.tenant, event: e, session: &row, effect: func(ctx context.Context, tx *sql.Tx) error {
 		q := in(tx, a.tenant)
 		// The account may have been locked, or its password changed, since it was read.
 		if err := q.login(ctx, a.id, a.hash, now.UnixMicro()); err != nil {
@@ -177,13 +187,49 @@ func (s *Service) signIn(ctx context.Context, a account, password string, attemp
 			return err
 		}
 		return q.insertSession(ctx, row)
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
+	s.held.forgive(attempt)
 	u.LastLoginAt = now.UTC()
-	name, err := tenantName(ctx, s.o.DB.Read(ctx), a.tenant)
-	return &Session{ID: row.id, User: u, TenantName: name, ExpiresAt: time.UnixMicro(row.expiresAt).UTC(), Token: token}, err
+	v, err := s.view(ctx, row, u)
+	if err == nil {
+		v.Token = token
+	}
+	return v, err
+}
+
+// view is a session as its person sees it.
+func (s *Service) view(ctx context.Context, row sessionRow, u User) (*Session, error) {
+	v := &Session{ID: row.id, User: u, ExpiresAt: time.UnixMicro(row.expiresAt).UTC()}
+	if s.o.Notice != nil {
+		if n := s.o.Notice(ctx, u.TenantID); n != "" {
+			v.Notices = append(v.Notices, n)
+		}
+	}
+	if _, is := s.held.session(row.tokenHash); is {
+		v.Notices = append(v.Notices, "The database takes nothing at the moment, perhaps because the disk is full. You are signed in for reading; that you signed in will be recorded as soon as that works.")
+	}
+	var err error
+	v.TenantName, err = tenantName(ctx, s.o.DB.Read(ctx), u.TenantID)
+	return v, err
+}
+
+// sessionOf finds a session and its account by the cookie's value. NotFound says that there is none, or not any more.
+func (s *Service) sessionOf(ctx context.Context, token string) (sessionRow, account, error) {
+	hash := hashToken(token)
+	row, a, err := sessionByToken(ctx, s.o.DB.Read(ctx), hash)
+	if errs.CodeOf(err) == errs.NotFound {
+		var is bool
+		if row, is = s.held.session(hash); is {
+			a, err = in(s.o.DB.Read(ctx), row.tenant).account(ctx, row.account)
+		}
+	}
+	if err == nil && s.held.over(row.id) {
+		err = errs.New(errs.NotFound, "There is no such session.")
+	}
+	return row, a, err
 }
 
 // Current returns the session of the caller. The error is Unauthorized when the caller has none, as an API key has not.
@@ -192,7 +238,7 @@ func (s *Service) Current(ctx context.Context, p actor.Principal, token string) 
 	if p.SessionID == "" {
 		return nil, signedOut
 	}
-	row, a, err := sessionByToken(ctx, s.o.DB.Read(ctx), hashToken(token))
+	row, a, err := s.sessionOf(ctx, token)
 	if err != nil || row.id != p.SessionID || a.tenant != p.TenantID {
 		return nil, signedOut
 	}
@@ -200,8 +246,7 @@ func (s *Service) Current(ctx context.Context, p actor.Principal, token string) 
 	if err != nil {
 		return nil, err
 	}
-	name, err := tenantName(ctx, s.o.DB.Read(ctx), a.tenant)
-	return &Session{ID: row.id, User: u, TenantName: name, ExpiresAt: time.UnixMicro(row.expiresAt).UTC()}, err
+	return s.view(ctx, row, u)
 }
 
 // Logout ends the caller's session.
@@ -210,9 +255,9 @@ func (s *Service) Logout(ctx context.Context, p actor.Principal) error {
 		return errs.New(errs.Unauthorized, "Nobody is signed in.")
 	}
 	e := aboutUser(newEvent(ctx, actionLogout, "auth", "logout", p), User{ID: p.UserID, Name: p.Name})
-	return s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
+	return s.record(ctx, &heldRecord{tenant: p.TenantID, event: e, ends: p.SessionID, effect: func(ctx context.Context, tx *sql.Tx) error {
 		return in(tx, p.TenantID).deleteSession(ctx, p.SessionID)
-	})
+	}})
 }
 
 // ChangePassword replaces the caller's own password and ends the caller's other sessions. Guessing the current one is throttled like signing in.

@@ -36,6 +36,7 @@ type App struct {
 	kms       *crypt.FileKMS
 	engine    query.Engine
 	telemetry *telemetry.Telemetry
+	policies  *Policies
 	masks     *masks
 	verifier  *verifier
 	reads     *reads
@@ -61,6 +62,9 @@ func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err 
 
 func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.Writer) (a *App, err error) {
 	a = &App{Config: cfg, kms: kms}
+	if a.policies, err = LoadPolicies(cfg); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -84,16 +88,17 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	debug.SetMemoryLimit(900 << 20)
 	debug.SetGCPercent(200)
 	a.engine = query.Open(query.Options{Workers: cfg.QueryThreads})
-	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: kms, Dir: cfg.Data, Instance: cfg.InstanceName, Classifier: field.New(nil), Engine: a.engine,
+	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: kms, Dir: cfg.Data, Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine,
 		CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter, Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
 	if err != nil {
 		return a, err
 	}
-	a.masks = newMasks(a.Ledger)
-	a.verifier = newVerifier(a.Ledger, a.db, cfg.Data)
+	a.masks = newMasks(a.Ledger, a.policies.Masking)
+	a.verifier = newVerifier(a.Ledger, a.db, cfg.Data, a.telemetry)
+	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
-		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger})
+		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {
 		return a, err
 	}
@@ -109,7 +114,10 @@ func (a *App) Close() error {
 		a.reads.end(ctx)
 	}
 	if a.Access != nil {
-		err = a.Access.Flush(ctx)
+		// On a full disk this fails, and does not keep the process from stopping in order.
+		if err := a.Access.Flush(ctx); err != nil {
+			a.telemetry.Logger.Error("what the access domain holds was not written", "error", err)
+		}
 	}
 	if a.Ledger != nil {
 		err = errors.Join(err, a.Ledger.Close())
@@ -131,6 +139,11 @@ func (a *App) Close() error {
 
 // recorder lets other domains record an event together with its effect.
 type recorder struct{ l *ledger.Ledger }
+
+// RecordLater implements access.Recorder.
+func (r recorder) RecordLater(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+	return r.l.RecordLater(ctx, tenantID, e, effect)
+}
 
 // Record implements the Recorder interfaces of the domains.
 func (r recorder) Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {

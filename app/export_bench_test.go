@@ -140,7 +140,7 @@ func (silent) Record(context.Context, string, *event.Event, func(context.Context
 }
 
 func exporter(b *testing.B, box *ledgertest.Box) *export.Service {
-	s, err := export.NewService(export.ServiceOptions{DB: box.DB, Source: &exportSource{ledger: box.Ledger, masks: newMasks(box.Ledger)}, Recorder: silent{},
+	s, err := export.NewService(export.ServiceOptions{DB: box.DB, Source: &exportSource{ledger: box.Ledger, masks: newMasks(box.Ledger, masking.Builtin())}, Recorder: silent{},
 		Sealer: exportSealer{box.Ledger}, Tenants: exportTenants{box.Ledger}, Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)

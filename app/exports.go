@@ -82,7 +82,7 @@ func (s *exportSource) Bundle(ctx context.Context, tenantID string, f export.Fil
 	if err != nil {
 		return err
 	}
-	_, err = s.ledger.Bundle(ctx, tenantID, q, ledger.BundleOptions{Inclusion: o.Proof == "inclusion", Mask: s.masks.For(viewer), Masking: MaskingWords(viewer), Progress: progress}, w)
+	_, err = s.ledger.Bundle(ctx, tenantID, q, ledger.BundleOptions{Inclusion: o.Proof == "inclusion", Epoch: o.Epoch, Mask: s.masks.For(viewer), Masking: MaskingWords(viewer), Progress: progress}, w)
 	return err
 }
 

@@ -14,12 +14,13 @@ import (
 // masks decides what each caller sees: the masking policy with the tenant's own key for pseudonyms.
 type masks struct {
 	ledger  *ledger.Ledger
+	policy  masking.Policy
 	mu      sync.Mutex
 	engines map[string]*masking.Engine
 }
 
-func newMasks(l *ledger.Ledger) *masks {
-	return &masks{ledger: l, engines: map[string]*masking.Engine{}}
+func newMasks(l *ledger.Ledger, p masking.Policy) *masks {
+	return &masks{ledger: l, policy: p, engines: map[string]*masking.Engine{}}
 }
 
 func (m *masks) engine(ctx context.Context, tenantID string) (*masking.Engine, error) {
@@ -32,7 +33,7 @@ func (m *masks) engine(ctx context.Context, tenantID string) (*masking.Engine, e
 	if err != nil {
 		return nil, err
 	}
-	e := masking.New(masking.Builtin(), key, masking.WithFinder(find))
+	e := masking.New(m.policy, key, masking.WithFinder(find))
 	m.engines[tenantID] = e
 	return e, nil
 }

@@ -8,24 +8,26 @@ import (
 
 // metrics are the ledger's figures for Prometheus.
 type metrics struct {
-	events  *prometheus.CounterVec
-	commits prometheus.Histogram
-	group   prometheus.Histogram
-	frozenG *prometheus.GaugeVec
-	sealedC prometheus.Counter
-	sealing prometheus.Histogram
+	events   *prometheus.CounterVec
+	commits  prometheus.Histogram
+	group    prometheus.Histogram
+	unsealed *prometheus.CounterVec
+	unsigned prometheus.Counter
+	sealedC  prometheus.Counter
+	sealing  prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
-		events:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "probity_events_total", Help: "Events by what became of them: accepted, duplicate, rejected, disabled."}, []string{"status"}),
-		commits: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_commit_seconds", Help: "Time of a group commit.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
-		group:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_commit_events", Help: "Events in a group commit.", Buckets: prometheus.ExponentialBuckets(1, 4, 8)}),
-		frozenG: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "probity_log_frozen", Help: "1 for a log that takes no events because its database does not extend what was signed."}, []string{"log_id"}),
-		sealedC: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_sealed_events_total", Help: "Events moved to sealed files."}),
-		sealing: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_seal_seconds", Help: "Time to seal a segment.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 12)}),
+		events:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "probity_events_total", Help: "Events by what became of them: accepted, duplicate, rejected, disabled."}, []string{"status"}),
+		commits:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_commit_seconds", Help: "Time of a group commit.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
+		group:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_commit_events", Help: "Events in a group commit.", Buckets: prometheus.ExponentialBuckets(1, 4, 8)}),
+		unsealed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "probity_seal_failures_total", Help: "Failed attempts to seal; each is repeated after a second."}, []string{"log_id"}),
+		unsigned: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_checkpoint_failures_total", Help: "Failed attempts to sign and publish checkpoints; each is repeated after the checkpoint interval."}),
+		sealedC:  prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_sealed_events_total", Help: "Events moved to sealed files."}),
+		sealing:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_seal_seconds", Help: "Time to seal a segment.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 12)}),
 	}
-	r.MustRegister(m.events, m.commits, m.group, m.frozenG, m.sealedC, m.sealing)
+	r.MustRegister(m.events, m.commits, m.group, m.unsealed, m.unsigned, m.sealedC, m.sealing)
 	return m
 }
 
@@ -38,8 +40,11 @@ func (m *metrics) Commit(_, events int, took time.Duration) {
 // Results implements ledger.Metrics.
 func (m *metrics) Results(status string, n int) { m.events.WithLabelValues(status).Add(float64(n)) }
 
-// Frozen implements ledger.Metrics.
-func (m *metrics) Frozen(logID string) { m.frozenG.WithLabelValues(logID).Set(1) }
+// SealFailed implements ledger.Metrics.
+func (m *metrics) SealFailed(logID string) { m.unsealed.WithLabelValues(logID).Inc() }
+
+// PublishFailed implements ledger.Metrics.
+func (m *metrics) PublishFailed() { m.unsigned.Inc() }
 
 // Sealed implements ledger.Metrics.
 func (m *metrics) Sealed(events uint64, took time.Duration) {

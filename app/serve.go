@@ -42,6 +42,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
+	a.policies.Register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
 		h.Handle("GET /metrics", api.Rule{Permission: actor.SettingsManage}, a.telemetry.Metrics())
@@ -180,9 +181,15 @@ func (a *App) scrub(ctx context.Context) {
 		return
 	}
 	for _, t := range tenants {
+		if !a.verifier.claim(t.ID) {
+			continue // somebody has just asked for it
+		}
 		r, err := a.verifier.run(ctx, t.ID)
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return
 		case err != nil:
+			a.verifier.failed.Inc()
 			a.telemetry.Logger.Error("scrub", "log_id", t.LogID, "error", err)
 		case !r.OK:
 			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())

@@ -6,14 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"probity.dev/internal/config"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/telemetry"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/httpapi"
@@ -75,18 +79,25 @@ func (c closers) Close() error {
 	return err
 }
 
-// source is one tenant's log with its working copies.
-func (v *verifier) source(ctx context.Context, tenantID string) (verify.Source, error) {
+// sources are the epochs of one tenant's log with their working copies, the present one last.
+func (v *verifier) sources(ctx context.Context, tenantID string) (out []verify.Source, err error) {
 	logs, err := ledger.OpenStored(ctx, v.db, v.dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range logs {
 		if s.TenantID == tenantID {
-			return withWorking(ctx, s, v.l)
+			source, err := withWorking(ctx, s, v.l)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, source)
 		}
 	}
-	return nil, errs.New(errs.NotFound, "there is no such log")
+	if len(out) == 0 {
+		err = errs.New(errs.NotFound, "there is no such log")
+	}
+	return out, err
 }
 
 // logSource is a tenant's log as it is stored: not what the ledger made of it, which may have frozen it.
@@ -153,6 +164,9 @@ type verifier struct {
 	db  *sqldb.DB
 	dir string
 
+	failed prometheus.Counter // runs that came to no result
+	log    *slog.Logger
+
 	mu      sync.Mutex
 	running map[string]*progress
 	wg      sync.WaitGroup
@@ -162,24 +176,38 @@ type verifier struct {
 
 type progress struct{ done, total uint64 }
 
-func newVerifier(l *ledger.Ledger, db *sqldb.DB, dir string) *verifier {
-	v := &verifier{l: l, db: db, dir: dir, running: map[string]*progress{}}
+func newVerifier(l *ledger.Ledger, db *sqldb.DB, dir string, t *telemetry.Telemetry) *verifier {
+	v := &verifier{l: l, db: db, dir: dir, log: t.Logger, running: map[string]*progress{},
+		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_scrub_failures_total", Help: "Verifications by the server that came to no result, good or bad."})}
+	t.Registry.MustRegister(v.failed)
 	v.stop, v.cancel = context.WithCancel(context.Background())
 	return v
 }
 
 // Start implements httpapi.Verifier.
 func (v *verifier) Start(_ context.Context, tenantID string) error {
+	if !v.claim(tenantID) {
+		return nil
+	}
+	v.wg.Go(func() {
+		// How it ended is stored.
+		if _, err := v.run(v.stop, tenantID); err != nil && v.stop.Err() == nil {
+			v.failed.Inc()
+			v.log.Error("verification", "error", err)
+		}
+	})
+	return nil
+}
+
+// claim marks a log as being verified, unless it is already.
+func (v *verifier) claim(tenantID string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.running[tenantID] != nil {
-		return nil
+		return false
 	}
 	v.running[tenantID] = &progress{}
-	v.wg.Go(func() {
-		_, _ = v.run(v.stop, tenantID) // its end is stored
-	})
-	return nil
+	return true
 }
 
 // run verifies a log with its working copies and stores the result.
@@ -189,15 +217,16 @@ func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, er
 		delete(v.running, tenantID)
 		v.mu.Unlock()
 	}()
-	s, err := v.source(ctx, tenantID)
+	sources, err := v.sources(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := tlog.ParseKeys(s.Log().Keys)
+	log := sources[len(sources)-1].Log()
+	keys, err := tlog.ParseKeys(log.Keys)
 	if err != nil {
 		return nil, err
 	}
-	r, err := verify.Dir(ctx, s.Log().LogID, []verify.Source{s}, verify.Options{Keys: keys, Progress: func(done, total uint64) {
+	r, err := verify.Dir(ctx, log.LogID, sources, verify.Options{Keys: keys, Progress: func(done, total uint64) {
 		v.mu.Lock()
 		if p := v.running[tenantID]; p != nil {
 			p.done, p.total = done, total
@@ -207,7 +236,7 @@ func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, er
 	if err != nil {
 		return nil, err
 	}
-	return r, v.store(ctx, s.Log().LogID, r)
+	return r, v.store(ctx, log.LogID, r)
 }
 
 func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) error {
@@ -215,7 +244,7 @@ func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) er
 	if err != nil {
 		return err
 	}
-	size := uint64(0)
+	size := uint64(0) // of the present epoch, which is the last
 	for _, l := range r.Logs {
 		size = l.Size
 	}

@@ -20,6 +20,8 @@ type ExportRequest struct {
 	Columns []string // of csv and pdf
 	// Proof is range (the default: nothing of the range is missing) or inclusion, for a bundle.
 	Proof string
+	// Epoch is an epoch of the log, for a bundle, where a lossy restore has left several; nil leaves it to the server.
+	Epoch *int64
 }
 
 // Export is an export and its progress.
@@ -71,6 +73,9 @@ func (c *Client) CreateExport(ctx context.Context, r ExportRequest) (*Export, er
 		return nil, fmt.Errorf("client: an export cannot be limited to ids; use Search")
 	}
 	body := map[string]any{"format": r.Format, "filter": r.Query.filter()}
+	if r.Epoch != nil {
+		body["epoch"] = *r.Epoch
+	}
 	for name, s := range map[string]string{"title": r.Title, "proof": r.Proof} {
 		if s != "" {
 			body[name] = s

@@ -95,6 +95,7 @@ type Log struct {
 	LogID      string `json:"log_id"`
 	Origin     string `json:"origin"`
 	Epoch      int64  `json:"epoch"`
+	Base       uint64 `json:"base"` // seq of the epoch's first event
 	Size       uint64 `json:"size"` // events recorded
 	VKey       string `json:"vkey"`
 	SealedSize uint64 `json:"sealed_size"`
@@ -121,7 +122,7 @@ type Log struct {
 	Frozen string `json:"frozen"`
 }
 
-// Log returns the log of the key's tenant.
+// Log returns the log of the key's tenant in its present epoch.
 func (c *Client) Log(ctx context.Context) (*Log, error) {
 	var out struct {
 		Logs []Log `json:"logs"`

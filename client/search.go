@@ -14,7 +14,7 @@ type Query struct {
 	// From (included) and To (excluded) bound the time that Time names: "occurred" (the default) or "recorded".
 	From, To time.Time
 	Time     string
-	// Actor, Subject and Person take an id, an e-mail address, an exact name or "handle:42".
+	// Actor, Subject and Person take an id, an e-mail address, an exact name or "handle:42" ("handle:42,43" for a person with several).
 	Actor, Subject, Person []string
 	Action                 []string // with * as in "invoice.*"
 	Resource               []string // "type/id" or "type"

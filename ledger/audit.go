@@ -21,7 +21,7 @@ func (l *Ledger) Leaves(ctx context.Context, tenantID string, from, to uint64, y
 	return l.leaves(ctx, t, from, to, yield)
 }
 
-// StoredTile returns a full tile as it is stored.
+// StoredTile returns a full tile of the present epoch as it is stored.
 func (l *Ledger) StoredTile(ctx context.Context, tenantID string, level uint8, index uint64, width int) ([]byte, error) {
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {

@@ -23,6 +23,8 @@ type BundleOptions struct {
 	Inclusion bool
 	// Mask is what the recipient may see; nil means everything.
 	Mask event.Masker
+	// Epoch is the epoch that the bundle is of; nil means the one that the query's bounds on seq or recorded_at lie in, else the present one.
+	Epoch *int64
 	// Masking says in words which rules Mask applies.
 	Masking string
 	// Progress is told how many events are written of how many; total is -1 while unknown.
@@ -36,16 +38,21 @@ func (l *Ledger) Bundle(ctx context.Context, tenantID string, q Query, opt Bundl
 	if err != nil {
 		return 0, err
 	}
-	h := t.committed.Load()
-	p, err := l.waitPublished(ctx, t, h.tree.Size())
-	if err != nil {
-		return 0, err
-	}
 	f, post, err := l.resolveQuery(ctx, t, q)
 	if err != nil {
 		return 0, err
 	}
-	b := &bundler{l: l, t: t, q: q, f: f, post: post, opt: opt, h: h, p: p}
+	e, err := t.epochFor(f, opt.Epoch)
+	if err != nil {
+		return 0, err
+	}
+	p := e.published
+	if !e.closed {
+		if p, err = l.waitPublished(ctx, t, e.size); err != nil {
+			return 0, err
+		}
+	}
+	b := &bundler{l: l, t: t, q: q, f: f, post: post, opt: opt, e: e, p: p}
 	if err := b.bounds(ctx); err != nil {
 		return 0, err
 	}
@@ -62,7 +69,7 @@ type bundler struct {
 	f    query.Filter
 	post *postFilter
 	opt  BundleOptions
-	h    *headState
+	e    epoch
 	p    *publishedState
 
 	first, end uint64 // seqs of the range, boundary leaves included
@@ -72,7 +79,8 @@ type bundler struct {
 
 // bounds maps the seq and recorded_at conditions to a range of seq, and widens it by a leaf on each side, which show that the range ends where it should.
 func (b *bundler) bounds(ctx context.Context) error {
-	b.first, b.end = b.h.base, b.h.base+b.p.size
+	b.first, b.end = b.e.base, b.e.base+b.p.size
+	b.f.SeqFrom = max(b.f.SeqFrom, b.e.base)
 	if b.f.SeqTo == 0 || b.f.SeqTo > b.end {
 		b.f.SeqTo = b.end
 	}
@@ -83,13 +91,13 @@ func (b *bundler) bounds(ctx context.Context) error {
 		page query.Page
 		move func(seq uint64)
 	}{
-		{b.f.RecordedFrom != 0, query.Filter{SeqTo: b.end, RecordedTo: b.f.RecordedFrom}, query.Page{Desc: true, Limit: 1}, func(seq uint64) { b.first = max(b.first, seq) }},
-		{b.f.RecordedTo != 0, query.Filter{SeqTo: b.end, RecordedFrom: b.f.RecordedTo}, query.Page{Limit: 1}, func(seq uint64) { b.end = min(b.end, seq+1) }},
+		{b.f.RecordedFrom != 0, query.Filter{SeqFrom: b.e.base, SeqTo: b.end, RecordedTo: b.f.RecordedFrom}, query.Page{Desc: true, Limit: 1}, func(seq uint64) { b.first = max(b.first, seq) }},
+		{b.f.RecordedTo != 0, query.Filter{SeqFrom: b.e.base, SeqTo: b.end, RecordedFrom: b.f.RecordedTo}, query.Page{Limit: 1}, func(seq uint64) { b.end = min(b.end, seq+1) }},
 	} {
 		if !x.set {
 			continue
 		}
-		err := b.l.opt.Engine.Rows(ctx, b.t.snapshot(b.l.path, b.h.base+b.p.size), x.f, x.page, func(r *segment.Row) error {
+		err := b.l.opt.Engine.Rows(ctx, b.t.snapshot(b.l.path, b.e.base+b.p.size), x.f, x.page, func(r *segment.Row) error {
 			x.move(uint64(r.Seq))
 			return nil
 		})
@@ -260,12 +268,12 @@ func (b *bundler) resourceClause(ctx context.Context) error {
 }
 
 func (b *bundler) write(ctx context.Context, w io.Writer) (uint64, error) {
-	meta := bundle.Meta{CreatedAt: time.UnixMicro(sqldb.Now()), Origin: b.t.origin(b.h.epoch), LogID: b.t.logID, Epoch: uint64(b.h.epoch), Base: b.h.base, Checkpoint: []byte(b.p.text), TreeSize: b.p.size,
-		Filter: b.filter, Tags: b.tags, Masking: b.opt.Masking, Keys: strings.Join(b.t.vkeys, "\n") + "\n"}
-	reader := b.p.edge.Reader(b.l.tiles(b.t, b.h.epoch))
+	meta := bundle.Meta{CreatedAt: time.UnixMicro(sqldb.Now()), Origin: b.t.origin(b.e.number), LogID: b.t.logID, Epoch: uint64(b.e.number), Base: b.e.base, Checkpoint: []byte(b.p.text), TreeSize: b.p.size,
+		Filter: b.filter, Tags: b.tags, Masking: b.opt.Masking, Keys: strings.Join(b.t.vkeysOf(b.e.number), "\n") + "\n"}
+	reader := b.p.edge.Reader(b.l.tiles(b.t, b.e.number))
 	if !b.opt.Inclusion {
 		var err error
-		if meta.Range, err = tlog.ProveRange(ctx, reader, b.first-b.h.base, b.end-b.first, b.p.size); err != nil {
+		if meta.Range, err = tlog.ProveRange(ctx, reader, b.first-b.e.base, b.end-b.first, b.p.size); err != nil {
 			return 0, err
 		}
 	}
@@ -286,13 +294,13 @@ func (b *bundler) write(ctx context.Context, w io.Writer) (uint64, error) {
 	if b.opt.Progress != nil {
 		b.opt.Progress(int64(n), int64(n))
 	}
-	return n, out.Close(b.t.signers...)
+	return n, out.Close(b.t.signersOf(b.t.origin(b.e.number))...)
 }
 
 func (b *bundler) events(ctx context.Context, out *bundle.Writer, tiles tlog.TileReader) (n uint64, err error) {
 	d := newDiscloser(b.l, b.t)
 	var view []byte
-	err = b.l.opt.Engine.Rows(ctx, b.t.snapshot(b.l.path, b.h.base+b.p.size), b.f, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
+	err = b.l.opt.Engine.Rows(ctx, b.t.snapshot(b.l.path, b.e.base+b.p.size), b.f, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
 		full, err := d.record(ctx, row)
 		if err != nil {
 			return err
@@ -322,7 +330,7 @@ func (b *bundler) events(ctx context.Context, out *bundle.Writer, tiles tlog.Til
 }
 
 func (b *bundler) proven(ctx context.Context, out *bundle.Writer, tiles tlog.TileReader, seq uint64, d *evidence.Disclosure, view []byte) error {
-	path, err := tlog.Inclusion(ctx, tiles, seq-b.h.base, b.p.size)
+	path, err := tlog.Inclusion(ctx, tiles, seq-b.e.base, b.p.size)
 	if err != nil {
 		return err
 	}

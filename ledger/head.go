@@ -25,7 +25,7 @@ type Head struct {
 	Published  uint64
 	Root       tlog.Hash // of the checkpoint
 	Checkpoint string
-	SignedAt   time.Time
+	SignedAt   time.Time // zero when it is not known
 	RecordedAt time.Time
 	// Sealed is the number of events in segments, Segments how many there are.
 	Sealed   uint64
@@ -35,21 +35,51 @@ type Head struct {
 	VKeys                       []string
 	// Frozen says why the log takes no events; empty when it does.
 	Frozen string
+	// Ended says that a lossy restore has ended this epoch; the log goes on in a later one.
+	Ended bool
 }
 
-// Head returns where a tenant's log stands.
+// Head returns where a tenant's log stands, in its present epoch.
 func (l *Ledger) Head(ctx context.Context, tenantID string) (Head, error) {
-	t, err := l.tenant(ctx, tenantID)
+	return l.EpochHead(ctx, tenantID, Newest)
+}
+
+// EpochHead returns where an epoch of a tenant's log stands, or stood when it ended. A log without that epoch is NotFound.
+func (l *Ledger) EpochHead(ctx context.Context, tenantID string, number int64) (Head, error) {
+	t, e, err := l.epoch(ctx, tenantID, number)
 	if err != nil {
 		return Head{}, err
 	}
-	p := t.published.Load()
-	h := t.committed.Load()
+	return t.head(e), nil
+}
+
+// Heads returns the heads of all epochs of a tenant's log, the present one first.
+func (l *Ledger) Heads(ctx context.Context, tenantID string) ([]Head, error) {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	out := []Head{t.head(t.present())}
+	for i := len(t.closed) - 1; i >= 0; i-- {
+		out = append(out, t.head(t.closed[i]))
+	}
+	return out, nil
+}
+
+func (t *tenant) head(e epoch) Head {
+	p := e.published
+	out := Head{LogID: t.logID, Origin: t.origin(e.number), Epoch: e.number, Base: e.base, Next: e.base + e.size, Stored: e.size, Published: e.base + p.size, Root: p.root, Checkpoint: p.text,
+		RecordedAt: time.UnixMicro(e.recordedAt).UTC(), VKeys: t.vkeysOf(e.number), Ended: e.closed}
+	if p.signedAt != 0 {
+		out.SignedAt = time.UnixMicro(p.signedAt).UTC()
+	}
 	_, segments := t.hot.view()
-	out := Head{LogID: t.logID, Origin: t.origin(h.epoch), Epoch: h.epoch, Base: h.base, Next: h.base + h.tree.Size(), Stored: max(h.tree.Size(), t.stored), Published: h.base + p.size, Root: p.root, Checkpoint: p.text,
-		SignedAt: time.UnixMicro(p.signedAt).UTC(), RecordedAt: time.UnixMicro(h.recordedAt).UTC(), Segments: len(segments), VKeys: t.vkeys}
 	seen := map[string]bool{}
 	for _, s := range segments {
+		if s.First < e.base || s.First-e.base >= e.size {
+			continue
+		}
+		out.Segments++
 		out.Sealed += s.Count
 		out.EvidenceBytes += s.EvidenceBytes
 		if !seen[s.WorkingPath] {
@@ -57,10 +87,14 @@ func (l *Ledger) Head(ctx context.Context, tenantID string) (Head, error) {
 			out.WorkingBytes += s.WorkingSize
 		}
 	}
+	if e.closed {
+		return out
+	}
+	out.Stored = max(e.size, t.stored)
 	if why := t.frozen.Load(); why != nil {
 		out.Frozen = *why
 	}
-	return out, nil
+	return out
 }
 
 // Changed returns a channel that is closed when the tenant's log grows or is published. Ask before looking.
@@ -76,30 +110,28 @@ func (l *Ledger) Changed(tenantID string) <-chan struct{} {
 	return l.feed.wait(t.logID)
 }
 
-// Tile returns a tile of a tenant's log as far as the checkpoint covers it. width is 1 to 256.
-func (l *Ledger) Tile(ctx context.Context, tenantID string, level uint8, index uint64, width int) ([]byte, error) {
-	t, err := l.tenant(ctx, tenantID)
+// Tile returns a tile of an epoch of a tenant's log as far as the checkpoint covers it. width is 1 to 256.
+func (l *Ledger) Tile(ctx context.Context, tenantID string, number int64, level uint8, index uint64, width int) ([]byte, error) {
+	t, e, err := l.epoch(ctx, tenantID, number)
 	if err != nil {
 		return nil, err
 	}
-	p := t.published.Load()
-	if tlog.TileWidthAt(level, index, p.size) < width {
+	if tlog.TileWidthAt(level, index, e.published.size) < width {
 		return nil, errs.New(errs.NotFound, "the checkpoint does not cover this tile yet")
 	}
-	return p.edge.Reader(l.tiles(t, t.committed.Load().epoch)).ReadTile(ctx, level, index, width)
+	return e.published.edge.Reader(l.tiles(t, e.number)).ReadTile(ctx, level, index, width)
 }
 
-// Entries returns an entry bundle of C2SP tlog-tiles: width leaves from index*256, each after its length.
-func (l *Ledger) Entries(ctx context.Context, tenantID string, index uint64, width int) ([]byte, error) {
-	t, err := l.tenant(ctx, tenantID)
+// Entries returns an entry bundle of C2SP tlog-tiles: width leaves from index*256 of an epoch, each after its length.
+func (l *Ledger) Entries(ctx context.Context, tenantID string, number int64, index uint64, width int) ([]byte, error) {
+	t, e, err := l.epoch(ctx, tenantID, number)
 	if err != nil {
 		return nil, err
 	}
-	h := t.committed.Load()
-	if tlog.TileWidthAt(0, index, t.published.Load().size) < width {
+	if tlog.TileWidthAt(0, index, e.published.size) < width {
 		return nil, errs.New(errs.NotFound, "the checkpoint does not cover these entries yet")
 	}
-	from := h.base + index*tlog.TileWidth
+	from := e.base + index*tlog.TileWidth
 	out := make([]byte, 0, width*256)
 	err = l.leaves(ctx, t, from, from+uint64(width), func(_ uint64, leaf []byte) error {
 		var err error
@@ -109,20 +141,29 @@ func (l *Ledger) Entries(ctx context.Context, tenantID string, index uint64, wid
 	return out, err
 }
 
-// Consistency proves that the tree of size to extends that of size from. Both must be covered by the checkpoint.
-func (l *Ledger) Consistency(ctx context.Context, tenantID string, from, to uint64) ([]tlog.Hash, error) {
-	t, err := l.tenant(ctx, tenantID)
+// Consistency proves that an epoch's tree of size to extends that of size from. Both must be covered by its checkpoint.
+func (l *Ledger) Consistency(ctx context.Context, tenantID string, number int64, from, to uint64) ([]tlog.Hash, error) {
+	t, e, err := l.epoch(ctx, tenantID, number)
 	if err != nil {
 		return nil, err
 	}
-	p := t.published.Load()
-	if to > p.size || from > to {
-		return nil, errs.New(errs.Invalid, "the sizes are out of order or beyond the checkpoint's %d", p.size)
+	if to > e.published.size || from > to {
+		return nil, errs.New(errs.Invalid, "the sizes are out of order or beyond the checkpoint's %d", e.published.size)
 	}
 	if from == 0 || from == to {
 		return nil, nil
 	}
-	return tlog.Consistency(ctx, p.edge.Reader(l.tiles(t, t.committed.Load().epoch)), from, to)
+	return tlog.Consistency(ctx, e.published.edge.Reader(l.tiles(t, e.number)), from, to)
+}
+
+// epoch returns a tenant and an epoch of its log.
+func (l *Ledger) epoch(ctx context.Context, tenantID string, number int64) (*tenant, epoch, error) {
+	t, err := l.tenant(ctx, tenantID)
+	if err != nil {
+		return nil, epoch{}, err
+	}
+	e, err := t.epochNo(number)
+	return t, e, err
 }
 
 // IdentityRecord is a person in the form of a record that holds nothing else, so that a masking policy applies to a directory entry as it does to an event.

@@ -98,8 +98,17 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	l.workers.Go(func() { l.publishLoop(work) })
 	l.workers.Go(func() { l.sealLoop(work) })
 	l.workers.Go(func() { l.compactLoop(work) })
-	// Who reads right after the start must not find a log without its signed state.
-	return l, l.publishAll(ctx)
+	l.workers.Go(func() { l.laterLoop(work) })
+	for _, t := range l.opened() {
+		if err := l.recordOpening(ctx, t); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
+	// Who reads right after the start must not find a log without its signed state. On a full disk there is no newer one than the last, and what is there can be read.
+	if err := l.publishAll(ctx); err != nil {
+		l.log.Error("checkpoint not published", "error", err)
+	}
+	return l, nil
 }
 
 // Close finishes what is under way, publishes what is committed and stops. It does not close the database or the engine.
@@ -239,6 +248,9 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 		return nil, err
 	}
 	if err := l.loadSettings(ctx, t); err != nil {
+		return nil, err
+	}
+	if err := l.loadLater(ctx, t); err != nil {
 		return nil, err
 	}
 	l.tenants[id], l.byLog[t.logID] = t, t

@@ -12,13 +12,13 @@ import (
 // dropRecorded takes those events out of a submission that the log holds beyond the dedupe window, and answers them. It returns the places of the rest.
 func (l *Ledger) dropRecorded(ctx context.Context, s *submission, r *Receipt, places []int) ([]int, error) {
 	h := s.t.committed.Load()
-	size := h.tree.Size()
-	if size <= dedupeEvents || len(s.events) == 0 {
+	next := h.base + h.tree.Size()
+	if next-s.t.skipped(h.base) <= dedupeEvents || len(s.events) == 0 {
 		return places, nil
 	}
 	type key struct{ source, id string }
 	at := make(map[key]int, len(s.events))
-	f := query.Filter{SeqTo: h.base + size - dedupeEvents}
+	f := query.Filter{SeqTo: next - dedupeEvents}
 	for i := range s.events {
 		row := &s.events[i].row
 		at[key{row.Source, row.EventID}] = i

@@ -8,10 +8,11 @@ type Metrics interface {
 	Commit(requests, events int, took time.Duration)
 	// Results counts what became of events, by status.
 	Results(status string, n int)
-	// Frozen reports a log that may not be appended to.
-	Frozen(logID string)
 	// Sealed reports a sealed segment.
 	Sealed(events uint64, took time.Duration)
+	// SealFailed reports a failed attempt to seal, PublishFailed one to sign and publish a checkpoint. Both are repeated.
+	SealFailed(logID string)
+	PublishFailed()
 }
 
 type metricSink struct{ m Metrics }
@@ -37,9 +38,15 @@ func (s metricSink) results(r *Receipt) {
 	s.m.Results(string(StatusDisabled), r.Disabled)
 }
 
-func (s metricSink) frozen(logID string) {
+func (s metricSink) sealFailed(logID string) {
 	if s.m != nil {
-		s.m.Frozen(logID)
+		s.m.SealFailed(logID)
+	}
+}
+
+func (s metricSink) publishFailed() {
+	if s.m != nil {
+		s.m.PublishFailed()
 	}
 }
 

@@ -34,15 +34,16 @@ func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask ev
 	if err != nil {
 		return nil, err
 	}
-	h := t.committed.Load()
-	if seq < h.base || seq >= h.base+h.tree.Size() {
-		return nil, errs.New(errs.NotFound, "there is no event with seq %d", seq)
-	}
-	p, err := l.waitPublished(ctx, t, seq-h.base+1)
+	e, err := t.epochOf(seq)
 	if err != nil {
 		return nil, err
 	}
-	out := &Proof{Seq: seq, Index: seq - h.base, TreeSize: p.size, Checkpoint: p.text, VKeys: t.vkeys}
+	index := seq - e.base
+	p, err := l.covering(ctx, t, e, index+1)
+	if err != nil {
+		return nil, err
+	}
+	out := &Proof{Seq: seq, Index: index, TreeSize: p.size, Checkpoint: p.text, VKeys: t.vkeysOf(e.number)}
 	if err := l.leaves(ctx, t, seq, seq+1, func(_ uint64, leaf []byte) error {
 		out.Leaf = append([]byte(nil), leaf...)
 		return nil
@@ -50,10 +51,10 @@ func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask ev
 		return nil, err
 	}
 	out.LeafHash = tlog.LeafHash(out.Leaf)
-	if out.Inclusion, err = l.inclusion(ctx, t, seq-h.base, p); err != nil {
+	if out.Inclusion, err = l.inclusion(ctx, t, e.number, index, p); err != nil {
 		return nil, err
 	}
-	tp := tlog.Proof{Index: seq - h.base, Path: out.Inclusion, Checkpoint: []byte(p.text)}
+	tp := tlog.Proof{Index: index, Path: out.Inclusion, Checkpoint: []byte(p.text)}
 	out.TLogProof = string(tp.Marshal())
 	row, err := l.row(ctx, t, seq)
 	if err != nil {
@@ -64,23 +65,35 @@ func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask ev
 	return out, err
 }
 
-// Inclusion returns the inclusion proof of the leaf at index in the newest checkpoint, and that checkpoint's size.
+// Inclusion returns the inclusion proof of the leaf at index of the present epoch in the newest checkpoint, and that checkpoint's size.
 func (l *Ledger) Inclusion(ctx context.Context, tenantID string, index uint64) ([]tlog.Hash, uint64, error) {
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {
 		return nil, 0, err
 	}
-	p := t.published.Load()
+	e := t.present()
+	p := e.published
 	if index >= p.size {
 		return nil, 0, errs.New(errs.NotFound, "the checkpoint of size %d does not cover leaf %d", p.size, index)
 	}
-	path, err := l.inclusion(ctx, t, index, p)
+	path, err := l.inclusion(ctx, t, e.number, index, p)
 	return path, p.size, err
 }
 
-// inclusion proves the leaf at index in the published tree.
-func (l *Ledger) inclusion(ctx context.Context, t *tenant, index uint64, p *publishedState) ([]tlog.Hash, error) {
-	return tlog.Inclusion(ctx, p.edge.Reader(l.tiles(t, t.committed.Load().epoch)), index, p.size)
+// covering returns a checkpoint of an epoch that covers size events: the newest of the present epoch, waiting for one, or the last of one that has ended.
+func (l *Ledger) covering(ctx context.Context, t *tenant, e epoch, size uint64) (*publishedState, error) {
+	if !e.closed {
+		return l.waitPublished(ctx, t, size)
+	}
+	if e.published.size < size {
+		return nil, errs.New(errs.Unavailable, "the event was recorded after the last checkpoint of epoch %d that was kept; the first event of the epoch after it states the root of the tree that holds it", e.number)
+	}
+	return e.published, nil
+}
+
+// inclusion proves the leaf at index in the published tree of an epoch.
+func (l *Ledger) inclusion(ctx context.Context, t *tenant, number int64, index uint64, p *publishedState) ([]tlog.Hash, error) {
+	return tlog.Inclusion(ctx, p.edge.Reader(l.tiles(t, number)), index, p.size)
 }
 
 // row returns the working copy at seq.
@@ -103,9 +116,8 @@ func (l *Ledger) Get(ctx context.Context, tenantID string, seq uint64, mask even
 	if err != nil {
 		return nil, err
 	}
-	h := t.committed.Load()
-	if seq < h.base || seq >= h.base+h.tree.Size() {
-		return nil, errs.New(errs.NotFound, "there is no event with seq %d", seq)
+	if _, err := t.epochOf(seq); err != nil {
+		return nil, err
 	}
 	row, err := l.row(ctx, t, seq)
 	if err != nil {

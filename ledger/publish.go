@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -28,9 +28,11 @@ type highWater struct {
 
 type highMark struct {
 	Epoch      int64  `json:"epoch"`
+	Base       uint64 `json:"base"`
 	Size       uint64 `json:"size"`
 	Root       string `json:"root"`
 	Checkpoint string `json:"checkpoint"`
+	SignedAt   int64  `json:"signed_at,omitempty"` // microseconds since 1970 UTC
 }
 
 func (w *highWater) open(path string) error {
@@ -43,7 +45,7 @@ func (w *highWater) open(path string) error {
 		err = json.Unmarshal(b, &w.logs)
 	}
 	if err != nil {
-		return fmt.Errorf("high-water mark %s: %w", path, err)
+		return errs.Wrap(errs.Invalid, err, "the high-water mark %s is damaged; put the newest copy of the file back, or move it away and see what the server says of each log", path)
 	}
 	return nil
 }
@@ -60,10 +62,14 @@ func (w *highWater) knows(logs map[string]*tenant) error {
 
 // check proves that h extends what was signed last.
 func (w *highWater) check(ctx context.Context, t *tenant, h *headState, tiles tlog.TileReader) error {
-	w.mu.Lock()
-	m, ok := w.logs[t.logID]
-	w.mu.Unlock()
-	if !ok || m.Size == 0 {
+	m, ok := w.mark(t.logID)
+	if !ok {
+		if p := t.published.Load(); p.size > 0 || h.epoch > 0 {
+			return errs.New(errs.Unavailable, "%s says nothing of this log, though a checkpoint of %d events was signed for it: put the newest copy of the file back, or accept what the database says with probity log accept-database", filepath.Base(w.path), p.size)
+		}
+		return nil
+	}
+	if m.Size == 0 && h.epoch == m.Epoch {
 		return nil
 	}
 	b, err := hex.DecodeString(m.Root)
@@ -71,10 +77,14 @@ func (w *highWater) check(ctx context.Context, t *tenant, h *headState, tiles tl
 		return errors.New("the high-water mark is damaged")
 	}
 	size := h.tree.Size()
-	if h.epoch < m.Epoch || h.epoch == m.Epoch && size < m.Size {
+	switch {
+	case h.epoch < m.Epoch:
+		return errs.New(errs.Unavailable, "the database is older than the last signed checkpoint: it knows nothing of epoch %d, of which %d events were signed for", m.Epoch, m.Size)
+	case h.epoch == m.Epoch && size < m.Size:
 		return errs.New(errs.Unavailable, "the database is older than the last signed checkpoint: it holds %d events, %d were signed for", size, m.Size)
-	}
-	if h.epoch > m.Epoch {
+	case h.epoch > m.Epoch && h.base < m.Base+m.Size:
+		return errs.New(errs.Unavailable, "epoch %d begins at seq %d, within the %d numbers that were signed for", h.epoch, h.base, m.Base+m.Size)
+	case h.epoch > m.Epoch:
 		return nil
 	}
 	proof, err := tlog.Consistency(ctx, h.edge.Reader(tiles), m.Size, size)
@@ -85,6 +95,14 @@ func (w *highWater) check(ctx context.Context, t *tenant, h *headState, tiles tl
 		return errs.New(errs.Unavailable, "the log does not extend the last signed checkpoint (size %d): its history has been changed", m.Size)
 	}
 	return nil
+}
+
+// mark is what was signed last for a log.
+func (w *highWater) mark(logID string) (highMark, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m, ok := w.logs[logID]
+	return m, ok
 }
 
 func (w *highWater) raise(logID string, m highMark) error {
@@ -115,6 +133,7 @@ func (l *Ledger) publishLoop(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := l.publishAll(ctx); err != nil && ctx.Err() == nil {
+				l.metrics.publishFailed()
 				l.log.Error("checkpoint not published", "error", err)
 			}
 		}
@@ -124,7 +143,7 @@ func (l *Ledger) publishLoop(ctx context.Context) {
 func (l *Ledger) publishAll(ctx context.Context) error {
 	var err error
 	for _, t := range l.opened() {
-		if t.frozen.Load() == nil {
+		if t.frozen.Load() == nil && !t.held.Load() {
 			err = errors.Join(err, l.publish(ctx, t))
 		}
 	}
@@ -143,11 +162,12 @@ func (l *Ledger) publish(ctx context.Context, t *tenant) error {
 		return l.freeze(t, h, err)
 	}
 	root := h.edge.Root()
-	text, err := tlog.Sign(t.origin(h.epoch), size, root, t.signers...)
+	text, err := tlog.Sign(t.origin(h.epoch), size, root, t.signersOf(t.origin(h.epoch))...)
 	if err != nil {
 		return err
 	}
-	if err := l.high.raise(t.logID, highMark{Epoch: h.epoch, Size: size, Root: hex.EncodeToString(root[:]), Checkpoint: string(text)}); err != nil {
+	now := sqldb.Now()
+	if err := l.high.raise(t.logID, highMark{Epoch: h.epoch, Base: h.base, Size: size, Root: hex.EncodeToString(root[:]), Checkpoint: string(text), SignedAt: now}); err != nil {
 		return err
 	}
 	err = l.db.Write(ctx, func(tx *sql.Tx) error {
@@ -157,7 +177,7 @@ func (l *Ledger) publish(ctx context.Context, t *tenant) error {
 	if err != nil {
 		return err
 	}
-	t.published.Store(&publishedState{size: size, root: root, text: string(text), signedAt: sqldb.Now(), edge: h.edge})
+	t.published.Store(&publishedState{size: size, root: root, text: string(text), signedAt: now, edge: h.edge})
 	l.feed.notify(t.logID)
 	return nil
 }
@@ -166,14 +186,14 @@ func (l *Ledger) publish(ctx context.Context, t *tenant) error {
 func (l *Ledger) republish(ctx context.Context, t *tenant, h *headState, old *publishedState) error {
 	if size := h.tree.Size(); size == 0 && old.text == "" {
 		root := h.edge.Root()
-		text, err := tlog.Sign(t.origin(h.epoch), 0, root, t.signers...)
+		text, err := tlog.Sign(t.origin(h.epoch), 0, root, t.signersOf(t.origin(h.epoch))...)
 		if err != nil {
 			return err
 		}
 		t.published.Store(&publishedState{root: root, text: string(text), signedAt: sqldb.Now(), edge: h.edge})
 		return nil
 	}
-	if old.root == (tlog.Hash{}) && old.size > 0 {
+	if old.signedAt == 0 && old.size > 0 {
 		t.published.Store(&publishedState{size: old.size, root: h.edge.Root(), text: old.text, signedAt: sqldb.Now(), edge: h.edge})
 	}
 	return ctx.Err()

@@ -33,6 +33,7 @@ func (l *Ledger) sealLoop(ctx context.Context) {
 		}
 		for _, t := range l.opened() {
 			if err := l.sealTenant(ctx, t, time.Now().Add(-l.opt.SealAfter)); err != nil && ctx.Err() == nil {
+				l.metrics.sealFailed(t.logID)
 				l.log.Error("sealing failed; it will be tried again", "log_id", t.logID, "error", err)
 			}
 		}
@@ -283,6 +284,9 @@ func (l *Ledger) removeStray() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range l.tenants {
+		if t.usable() != nil {
+			continue // files that an older copy of the database does not name may be all that is left of what it lacks
+		}
 		_, segments := t.hot.view()
 		known := map[string]bool{}
 		for _, s := range segments {

@@ -19,7 +19,7 @@ type Query struct {
 	From, To time.Time
 	// Time says which time they bound: "recorded" or "occurred"; occurred when empty.
 	Time string
-	// Actor and Subject are ids, e-mails, exact names or "handle:N"; Person is either of them or the resource.
+	// Actor and Subject are ids, e-mails, exact names or "handle:N" ("handle:N,M" for a person with several); Person is either of them or the resource.
 	Actor, Subject, Person []string
 	// Action and Source are globs with *.
 	Action, Source []string
@@ -205,12 +205,14 @@ const nobody = -1
 func (l *Ledger) handles(ctx context.Context, t *tenant, terms []string) ([]int64, error) {
 	var out []int64
 	for _, term := range terms {
-		if n, ok := strings.CutPrefix(term, "handle:"); ok {
-			h, err := strconv.ParseInt(n, 10, 64)
-			if err != nil || h <= 0 {
-				return nil, errs.Field("/actor", "invalid", "a handle is a positive number, as in handle:123")
+		if list, ok := strings.CutPrefix(term, "handle:"); ok {
+			for n := range strings.SplitSeq(list, ",") {
+				h, err := strconv.ParseInt(n, 10, 64)
+				if err != nil || h <= 0 {
+					return nil, errs.Field("/actor", "invalid", "a handle is a positive number, as in handle:123, or several, as in handle:123,456")
+				}
+				out = append(out, h)
 			}
-			out = append(out, h)
 			continue
 		}
 		found, err := t.people.Find(ctx, term)

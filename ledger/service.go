@@ -272,7 +272,7 @@ func (l *Ledger) finish(t *tenant, r *Receipt) error {
 		return nil
 	}
 	p := tlog.Promise{Origin: t.origin(t.committed.Load().epoch), First: r.First, Count: uint64(r.Accepted), Root: tlog.Hash([]byte(root)), RecordedAt: r.RecordedAt.UnixMicro()}
-	text, err := p.Sign(t.signers...)
+	text, err := p.Sign(t.signersOf(p.Origin)...)
 	r.Promise = string(text)
 	return err
 }

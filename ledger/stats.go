@@ -13,7 +13,7 @@ import (
 	"probity.dev/ledger/query"
 )
 
-// Stats counts the events that a query finds, by time and by their most frequent attributes. Text and field conditions cannot be counted this way and are an error.
+// Stats counts the events that a query finds, by time and by their most frequent attributes. Text and field conditions depend on the reader and are an error; see [Ledger.Count].
 func (l *Ledger) Stats(ctx context.Context, tenantID string, q Query, spec query.StatsSpec) (*query.Stats, error) {
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {

@@ -51,7 +51,10 @@ func (l *Ledger) loadLog(ctx context.Context, t *tenant) error {
 	if err := l.loadHot(ctx, t); err != nil {
 		return err
 	}
-	if err := l.loadDedupe(ctx, t, size); err != nil {
+	if err := l.loadEpochs(ctx, t); err != nil {
+		return err
+	}
+	if err := l.loadDedupe(ctx, t, h.base+size, dedupeEvents+t.skipped(h.base)); err != nil {
 		return err
 	}
 	pending, err := l.pendingHashes(ctx, t, h, size)
@@ -67,7 +70,16 @@ func (l *Ledger) loadLog(ctx context.Context, t *tenant) error {
 	if got := h.tree.Root(); string(got[:]) != string(root) {
 		return l.freeze(t, h, errors.New("the stored head does not match the stored tiles and events"))
 	}
-	t.published.Store(&publishedState{size: published, text: checkpoint, edge: h.edge})
+	p := &publishedState{size: published, text: checkpoint, edge: h.edge}
+	if c := t.stated(checkpoint); c != nil {
+		p.root = c.Root
+	}
+	if m, ok := l.high.mark(t.logID); ok && m.Checkpoint == checkpoint {
+		p.signedAt = m.SignedAt
+	}
+	t.published.Store(p)
+	t.sound = true
+	t.held.Store(h.epoch > 0 && size == 0) // until the event that opens the epoch is there
 	if err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
 		return l.freeze(t, h, err)
 	}
@@ -89,7 +101,6 @@ func (l *Ledger) freeze(t *tenant, h *headState, why error) error {
 		t.committed.Store(h)
 	}
 	l.log.Error("log frozen", "log_id", t.logID, "error", text)
-	l.metrics.frozen(t.logID)
 	return nil
 }
 
@@ -160,10 +171,11 @@ func (l *Ledger) loadHot(ctx context.Context, t *tenant) error {
 	return sqldb.Translate(rows.Err())
 }
 
-func (l *Ledger) loadDedupe(ctx context.Context, t *tenant, size uint64) error {
+// loadDedupe loads the fingerprints of the window numbers before next.
+func (l *Ledger) loadDedupe(ctx context.Context, t *tenant, next, window uint64) error {
 	from := uint64(0)
-	if size > dedupeEvents {
-		from = size - dedupeEvents
+	if next > window {
+		from = next - window
 	}
 	rows, err := l.db.Read(ctx).QueryContext(ctx, `SELECT first_seq, body FROM dedupe WHERE log_id = $1 AND first_seq >= $2 ORDER BY first_seq`, t.logID, from)
 	if err != nil {
@@ -178,7 +190,7 @@ func (l *Ledger) loadDedupe(ctx context.Context, t *tenant, size uint64) error {
 		}
 		t.dedupe.addBody(first, body)
 	}
-	t.dedupe.loaded = size
+	t.dedupe.loaded = next
 	return sqldb.Translate(rows.Err())
 }
 

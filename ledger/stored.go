@@ -19,7 +19,7 @@ type StoredLog struct {
 	Head Head
 }
 
-// OpenStored lists the logs in a database and the folder of its segments, in order of creation. The caller keeps the database open as long as it reads.
+// OpenStored lists the logs in a database and the folder of its segments, in order of creation, each epoch by itself, the earlier ones first. The caller keeps the database open as long as it reads.
 func OpenStored(ctx context.Context, db *sqldb.DB, dir string) ([]*StoredLog, error) {
 	l := &Ledger{opt: Options{Dir: dir}, db: db}
 	rows, err := db.Read(ctx).QueryContext(ctx, `SELECT tenant_id, log_id, instance, epoch, base, size, recorded_at, published, checkpoint FROM log ORDER BY created_at, log_id`)
@@ -43,12 +43,38 @@ func OpenStored(ctx context.Context, db *sqldb.DB, dir string) ([]*StoredLog, er
 	if err := rows.Err(); err != nil {
 		return nil, sqldb.Translate(err)
 	}
+	var all []*StoredLog
 	for _, s := range out {
 		if err := s.load(ctx, db.Read(ctx)); err != nil {
 			return nil, err
 		}
+		ended, err := s.ended(ctx, db.Read(ctx))
+		if err != nil {
+			return nil, err
+		}
+		all = append(append(all, ended...), s)
 	}
-	return out, nil
+	return all, nil
+}
+
+// ended lists the epochs of the log before the present one.
+func (s *StoredLog) ended(ctx context.Context, db *sql.DB) ([]*StoredLog, error) {
+	rows, err := db.QueryContext(ctx, `SELECT epoch, base, size, published, checkpoint FROM log_epoch WHERE log_id = $1 ORDER BY epoch`, s.t.logID)
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	var out []*StoredLog
+	for rows.Next() {
+		o := &StoredLog{l: s.l, t: s.t, TenantID: s.TenantID, Head: Head{LogID: s.t.logID, VKeys: s.Head.VKeys, Ended: true}}
+		var size, published uint64
+		if err := rows.Scan(&o.Head.Epoch, &o.Head.Base, &size, &published, &o.Head.Checkpoint); err != nil {
+			return nil, err
+		}
+		o.Head.Origin, o.Head.Next, o.Head.Published = s.t.origin(o.Head.Epoch), o.Head.Base+size, o.Head.Base+published
+		out = append(out, o)
+	}
+	return out, sqldb.Translate(rows.Err())
 }
 
 func (s *StoredLog) load(ctx context.Context, db *sql.DB) error {

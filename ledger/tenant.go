@@ -32,8 +32,9 @@ type tenant struct {
 	keys     *crypt.Tenant
 	people   *person.Directory
 	dedupe   *dedupeWindow
-	signers  []note.Signer // the current key first
+	signers  []note.Signer // of every epoch, the newest key first
 	vkeys    []string      // every key that ever signed, current first
+	closed   []epoch       // the epochs before the present one, in order
 
 	secretsMu sync.Mutex
 	secrets   map[periodID]evidence.Hash
@@ -44,7 +45,10 @@ type tenant struct {
 	// frozen holds the reason why nothing may be appended or signed: the database does not extend what was published.
 	frozen atomic.Pointer[string]
 
-	stored uint64 // the log's size as the database said at the start; what a frozen log claims to hold
+	stored uint64      // the log's size as the database said at the start; what a frozen log claims to hold
+	sound  bool        // at the start, the stored events gave the stored head
+	held   atomic.Bool // nothing is signed for the moment
+	later  atomic.Bool // events wait to be recorded
 
 	hot    hotWindow
 	sealMu sync.Mutex // one sealing or compaction at a time

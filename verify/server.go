@@ -135,11 +135,19 @@ func (h *httpClient) logs(ctx context.Context, base string) ([]httpLog, error) {
 	if err := json.Unmarshal(b, &list); err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "the server's list of logs is malformed")
 	}
+	newest := map[string]uint64{}
+	for _, l := range list.Logs {
+		newest[l.LogID] = max(newest[l.LogID], l.Epoch)
+	}
 	var out []httpLog
 	for _, l := range list.Logs {
 		keys := strings.Join(append(l.VKeys, l.VKey), "\n")
+		path := "/api/log/" + url.PathEscape(l.LogID)
+		if l.Epoch < newest[l.LogID] {
+			path += "/epoch/" + strconv.FormatUint(l.Epoch, 10)
+		}
 		out = append(out, httpLog{
-			h: h, base: base + "/api/log/" + url.PathEscape(l.LogID),
+			h: h, base: base + path,
 			log: Log{Origin: l.Origin, LogID: l.LogID, Epoch: l.Epoch, Base: l.Base, Keys: keys},
 		})
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 
 	"probity.dev/app"
 	"probity.dev/cmd/probity/terminal"
@@ -45,6 +47,37 @@ docs/configuration.md explains each. A setting that is not valid is reported as 
 			}
 		}
 		return g.end()
+	}
+	c.AddCommand(newConfigPolicy("catalog", "Show which fields are personal", `Prints the field catalogue in effect as YAML, in the form of the file that --catalog-file names: the rules of that file, then the built-in ones.
+The first rule that matches an event's action and a field's path decides; without a match, the field's name and value do.`, func(p *app.Policies) any { return p.Catalog() }),
+		newConfigPolicy("masking", "Show what each role sees", `Prints the masking policy in effect as YAML, in the form of the file that --masking-file names: that file over the built-in policy.`,
+			func(p *app.Policies) any { return p.Masks() }))
+	return c
+}
+
+// newConfigPolicy prints one of the policies in effect. A file that is not valid is reported as serve would.
+func newConfigPolicy(name, short, long string, show func(*app.Policies) any) *cobra.Command {
+	c := &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs, Long: long,
+		Example: fmt.Sprintf("  probity config %s --%s-file %s.yaml\n  probity config %s --output json", name, name, name, name),
+	}
+	settings(c, name+"-file")
+	outputFlag(c, "yaml", "json")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := load(c)
+		if err != nil {
+			return err
+		}
+		p, err := app.LoadPolicies(cfg)
+		if err != nil {
+			return err
+		}
+		if output(c) == "json" {
+			return printJSON(c.OutOrStdout(), show(p))
+		}
+		e := yaml.NewEncoder(c.OutOrStdout())
+		e.SetIndent(2)
+		return errors.Join(e.Encode(show(p)), e.Close())
 	}
 	return c
 }

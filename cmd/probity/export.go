@@ -19,6 +19,7 @@ import (
 
 type exportFlags struct {
 	format, file, proof, title string
+	epoch                      int64 // -1 leaves it to the server
 	columns                    []string
 	force                      bool
 }
@@ -52,6 +53,7 @@ Every export is itself recorded in the log.
 	fl.StringVar(&o.format, "format", "", "csv, json, ndjson, pdf, parquet, ocsf or bundle")
 	fl.StringVarP(&o.file, "file", "o", "", "file to write; - is standard output")
 	fl.StringVar(&o.proof, "proof", "", "proof of a bundle: range (default) or inclusion")
+	fl.Int64Var(&o.epoch, "epoch", -1, "epoch of the log that a bundle is of, where a lossy restore has left several; by default the present one")
 	fl.StringVar(&o.title, "title", "", "title of a PDF report")
 	fl.StringSliceVar(&o.columns, "columns", nil, "columns of csv and pdf, separated by commas")
 	fl.BoolVar(&o.force, "force", false, "replace the file if it exists")
@@ -127,6 +129,13 @@ func (o *exportFlags) run(c *cobra.Command, p *place, q client.Query) error {
 	return nil
 }
 
+func (o *exportFlags) chosenEpoch() *int64 {
+	if o.epoch < 0 {
+		return nil
+	}
+	return &o.epoch
+}
+
 // write writes the export to w and returns the number of events.
 func (o *exportFlags) write(c *cobra.Command, p *place, q client.Query, w io.Writer) (int64, error) {
 	bar := terminal.NewProgress(notes(c), "export")
@@ -135,7 +144,7 @@ func (o *exportFlags) write(c *cobra.Command, p *place, q client.Query, w io.Wri
 		bar.Update(terminal.State{Done: done, Total: total, Count: done, Unit: "events"})
 	}
 	if p.App != nil {
-		r := export.Request{Format: o.format, Filter: exportFilter(q), Title: o.title, Columns: o.columns, Proof: o.proof}
+		r := export.Request{Format: o.format, Filter: exportFilter(q), Title: o.title, Columns: o.columns, Proof: o.proof, Epoch: o.chosenEpoch()}
 		return p.App.Export(c.Context(), p.By, r, w, update)
 	}
 	return o.remote(c.Context(), p.Client, q, w, update)
@@ -143,7 +152,7 @@ func (o *exportFlags) write(c *cobra.Command, p *place, q client.Query, w io.Wri
 
 // remote has the server make the file and fetches it.
 func (o *exportFlags) remote(ctx context.Context, cl *client.Client, q client.Query, w io.Writer, update func(done, total int64)) (int64, error) {
-	e, err := cl.CreateExport(ctx, client.ExportRequest{Format: o.format, Query: q, Title: o.title, Columns: o.columns, Proof: o.proof})
+	e, err := cl.CreateExport(ctx, client.ExportRequest{Format: o.format, Query: q, Title: o.title, Columns: o.columns, Proof: o.proof, Epoch: o.chosenEpoch()})
 	if err != nil {
 		return 0, err
 	}

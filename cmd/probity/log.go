@@ -186,6 +186,7 @@ func newLog() *cobra.Command {
 			return nil
 		})
 	}
+	c.AddCommand(newLogNewEpoch(), newLogAccept())
 	return c
 }
 
@@ -195,6 +196,9 @@ func printLog(s *terminal.Screen, l *client.Log) {
 	}
 	line("Log", l.Origin)
 	line("Events", terminal.Count(l.Size))
+	if l.Base > 0 {
+		line("From seq", fmt.Sprint(l.Base)+", after earlier epochs")
+	}
 	cp := "none yet"
 	if l.Checkpoint.Text != "" {
 		cp = "covers " + terminal.Count(l.Checkpoint.Size)

@@ -27,6 +27,8 @@ type Config struct {
 	SessionIdle        time.Duration
 	SessionAbsolute    time.Duration
 	MetricsListen      string
+	CatalogFile        string // "" for what is built in alone
+	MaskingFile        string
 	ScrubAt            string // HH:MM in UTC, or "off"
 
 	sources map[string]Source

@@ -14,7 +14,7 @@ import (
 
 // Settings returns the table of settings in the order of the documentation.
 func Settings() []Setting {
-	return slices.Concat(storageSettings(), networkSettings(), limitSettings(), observeSettings())
+	return slices.Concat(storageSettings(), networkSettings(), limitSettings(), privacySettings(), observeSettings())
 }
 
 func storageSettings() []Setting {
@@ -63,6 +63,15 @@ func limitSettings() []Setting {
 			func(c *Config) *time.Duration { return &c.SessionIdle }, time.Minute, 30*24*time.Hour),
 		duration("session-absolute", "12h", "A console session ends this long after signing in, whatever happens.",
 			func(c *Config) *time.Duration { return &c.SessionAbsolute }, time.Minute, 90*24*time.Hour),
+	}
+}
+
+func privacySettings() []Setting {
+	return []Setting{
+		text("catalog-file", "path", "", "YAML file that says which fields of which actions are personal, read at start; its rules come before the built-in ones. What is recorded already keeps its class. See docs/operators.md.",
+			func(c *Config) *string { return &c.CatalogFile }, nil),
+		text("masking-file", "path", "", "YAML file that says what each role sees of personal values, read at start; roles that it does not name keep the built-in policy. See docs/operators.md.",
+			func(c *Config) *string { return &c.MaskingFile }, nil),
 	}
 }
 

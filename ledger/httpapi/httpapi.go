@@ -9,7 +9,6 @@ import (
 	"probity.dev/internal/sqldb"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
-	"probity.dev/ledger/person"
 	"probity.dev/ledger/views"
 )
 
@@ -35,6 +34,8 @@ type Handlers struct {
 	Reads Reads
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+	// CountBudget is how long a count may open events; 4 s when zero.
+	CountBudget time.Duration
 	// DB holds what the handlers keep themselves.
 	DB *sqldb.DB
 }
@@ -74,6 +75,7 @@ type Reads interface {
 func (h *Handlers) Register(a *api.API) {
 	h.registerAppend(a)
 	h.registerSearch(a)
+	h.registerPersons(a)
 	h.registerEntries(a)
 	h.registerLog(a)
 	h.registerSettings(a)
@@ -99,22 +101,4 @@ func By(p actor.Principal) event.Actor {
 		a.Roles = []string{p.Role}
 	}
 	return a
-}
-
-// personView is a person as the type-ahead shows them.
-type personView struct {
-	Handle int64  `json:"handle"`
-	Type   string `json:"type"`
-	ID     string `json:"id"`
-	Name   string `json:"name,omitempty"`
-	Email  string `json:"email,omitempty"`
-	Kind   string `json:"kind"`
-}
-
-func viewPerson(m person.Match, mask event.Masker) personView {
-	r := ledger.IdentityRecord(m.Handle, m.Identity)
-	if mask != nil {
-		mask.Mask(r)
-	}
-	return personView{Handle: m.Handle, Type: m.Identity.Type, ID: r.Text("/actor/id"), Name: r.Text("/actor/name"), Email: r.Text("/actor/email"), Kind: "person"}
 }

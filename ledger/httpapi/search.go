@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -107,8 +108,8 @@ func (h *Handlers) registerSearch(a *api.API) {
 	huma.Register(a, api.Op("lookup-event", "GET /api/event-lookup", "Get one event by source and id", needs), h.lookup)
 	huma.Register(a, api.Op("prove-event", "GET /api/events/{id}/proof", "Prove one event", needs), h.proof)
 	huma.Register(a, api.Op("resource-history", "GET /api/resources/{type}/{id}/history", "History of a resource", needs), h.history)
-	huma.Register(a, api.Op("event-stats", "GET /api/stats", "Count events", needs, api.LooseQuery()), h.stats)
-	huma.Register(a, api.Op("find-persons", "GET /api/persons", "Find people by part of a name", needs), h.persons)
+	huma.Register(a, api.Op("event-stats", "GET /api/stats", "Count events", needs, api.LooseQuery(),
+		api.Describe("Counts what `GET /api/events` finds with the same conditions. With `text` or a custom field it has to open events, as a search does, newest first, and stops after some seconds: then `partial` is true, and `counted_from` says from which event on the count is complete.")), h.stats)
 	huma.Register(a, api.Op("stream-events", "GET /api/events/stream", "Follow events as they are recorded", needs, api.LooseQuery(), api.Streaming(),
 		api.Describe("Server-sent events: `event` with a matching event (its id is the seq, so Last-Event-ID resumes), `head` when the log or its checkpoint has grown.")), h.stream)
 }
@@ -305,34 +306,6 @@ func (h *Handlers) history(ctx context.Context, in *historyInput) (*huma.StreamR
 	return h.list(ctx, p, "history", q, page, appendView)
 }
 
-type personsInput struct {
-	Q     string `query:"q" required:"true" minLength:"1" maxLength:"200" doc:"Part of a name, e-mail or id."`
-	Limit int    `query:"limit" minimum:"1" maximum:"50" default:"10"`
-}
-
-type personsOutput struct {
-	Body struct {
-		Items []personView `json:"items"`
-	}
-}
-
-func (h *Handlers) persons(ctx context.Context, in *personsInput) (*personsOutput, error) {
-	p, err := actor.Require(ctx, actor.LedgerSearch)
-	if err != nil {
-		return nil, err
-	}
-	found, err := h.Ledger.People(ctx, p.TenantID, in.Q, in.Limit)
-	if err != nil {
-		return nil, err
-	}
-	out := &personsOutput{}
-	out.Body.Items = []personView{}
-	for _, m := range found {
-		out.Body.Items = append(out.Body.Items, viewPerson(m, h.mask(p)))
-	}
-	return out, nil
-}
-
 type statsInput struct {
 	FilterParams
 	Bucket string `query:"bucket" enum:"auto,minute,hour,day,week,month" default:"auto"`
@@ -365,8 +338,18 @@ type statsOutput struct {
 		Actors        []actorCount `json:"actors"`
 		Outcomes      []countView  `json:"outcomes"`
 		ResourceTypes []countView  `json:"resource_types"`
+		Partial       bool         `json:"partial,omitempty" doc:"The time ran out: older events were not looked at"`
+		CountedFrom   *countedFrom `json:"counted_from,omitempty" doc:"Of a partial count: every matching event from here on is counted"`
 	}
 }
+
+type countedFrom struct {
+	Seq        int64      `json:"seq"`
+	RecordedAt *time.Time `json:"recorded_at,omitempty"`
+}
+
+// countBudget is how long counting may open events.
+const countBudget = 4 * time.Second
 
 func (h *Handlers) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
 	p, err := actor.Require(ctx, actor.LedgerSearch)
@@ -384,11 +367,19 @@ func (h *Handlers) stats(ctx context.Context, in *statsInput) (*statsOutput, err
 	if in.Bucket == "auto" {
 		unit = autoBucket(q.From, q.To)
 	}
-	s, err := h.Ledger.Stats(ctx, p.TenantID, q, query.StatsSpec{Unit: unit, TimeZone: in.TZ, Occurred: in.Time != "recorded", TopN: 20})
+	s, got, err := h.Ledger.Count(ctx, p.TenantID, q, query.StatsSpec{Unit: unit, TimeZone: in.TZ, Occurred: in.Time != "recorded", TopN: 20}, h.mask(p), cmp.Or(h.CountBudget, countBudget))
 	if err != nil {
 		return nil, err
 	}
-	return h.viewStats(ctx, p, s, unit), nil
+	out := h.viewStats(ctx, p, s, unit)
+	if got.Partial {
+		from := &countedFrom{Seq: int64(got.From)}
+		if !got.RecordedAt.IsZero() {
+			from.RecordedAt = &got.RecordedAt
+		}
+		out.Body.Partial, out.Body.CountedFrom = true, from
+	}
+	return out, nil
 }
 
 // autoBucket aims at some 30 to 120 bars.

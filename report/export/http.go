@@ -21,6 +21,7 @@ type createInput struct {
 		Title     string   `json:"title,omitempty" maxLength:"200" doc:"Heads a PDF report"`
 		Columns   []string `json:"columns,omitempty" maxItems:"64" doc:"Columns of csv and pdf; json and ndjson write flat objects of just these"`
 		Proof     string   `json:"proof,omitempty" enum:"range,inclusion" doc:"For a bundle: prove that nothing of the range is missing (the default), or only each event"`
+		Epoch     *int64   `json:"epoch,omitempty" minimum:"0" doc:"For a bundle: the epoch of the log, where a lossy restore has left several; by default the present one, or an earlier one that holds all of the period of recorded_at"`
 		BOM       bool     `json:"bom,omitempty" doc:"Start CSV with a byte order mark, which some spreadsheets need"`
 		Delimiter string   `json:"delimiter,omitempty" maxLength:"1" doc:"Of CSV: a comma (the default), semicolon, tab or bar"`
 	} `nameHint:"ExportRequest"`
@@ -88,7 +89,7 @@ func (s *Service) create(ctx context.Context, in *createInput) (*exportOutput, e
 		return nil, err
 	}
 	b := &in.Body
-	e, err := s.Create(ctx, by, Request{Format: b.Format, Filter: b.Filter, Title: b.Title, Columns: b.Columns, Proof: b.Proof, BOM: b.BOM, Delimiter: b.Delimiter})
+	e, err := s.Create(ctx, by, Request{Format: b.Format, Filter: b.Filter, Title: b.Title, Columns: b.Columns, Proof: b.Proof, Epoch: b.Epoch, BOM: b.BOM, Delimiter: b.Delimiter})
 	if err != nil {
 		return nil, err
 	}

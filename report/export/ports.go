@@ -28,6 +28,8 @@ type Source interface {
 type BundleOptions struct {
 	// Proof is "range" (nothing of the range was left out) or "inclusion" (each event by itself).
 	Proof string
+	// Epoch is the epoch of the log that the bundle is of; nil leaves it to the source.
+	Epoch *int64
 	Title string
 }
 

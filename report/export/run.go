@@ -94,7 +94,7 @@ func (s *Service) produce(ctx context.Context, tenantID string, r *Request, view
 }
 
 func (s *Service) bundle(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, w io.Writer, at *running) error {
-	o := BundleOptions{Proof: cmp.Or(r.Proof, "range"), Title: r.Title}
+	o := BundleOptions{Proof: cmp.Or(r.Proof, "range"), Epoch: r.Epoch, Title: r.Title}
 	return s.o.Source.Bundle(ctx, tenantID, r.Filter, viewer, o, w, func(done, total int64) {
 		at.rows.Store(done)
 		if total >= 0 {

@@ -122,6 +122,8 @@ type Request struct {
 	Delimiter string
 	// Proof is for the bundle: "range" (the default) or "inclusion".
 	Proof string
+	// Epoch, for the bundle, is an epoch of the log; nil means the one that the filter's time leaves, else the present one.
+	Epoch *int64 `json:",omitempty"`
 	// Compliance asks for the four columns of a compliance log instead of the events.
 	Compliance bool
 }

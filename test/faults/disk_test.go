@@ -2,6 +2,7 @@ package faults
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/app"
 	"probity.dev/test/instance"
 )
 
@@ -68,6 +70,7 @@ func TestFullDisk(t *testing.T) {
 	if n := s.Count("source=filler&action=order.update&limit=1000"); n != book.Acked() {
 		t.Errorf("on the full disk %d of %d events are found", n, book.Acked())
 	}
+	signInFull(t, s, founded)
 	time.Sleep(1500 * time.Millisecond) // checkpoints and sealing fail as well, and must not break anything
 	if !s.Alive() {
 		t.Fatal("the server ended on a full disk")
@@ -88,6 +91,10 @@ func TestFullDisk(t *testing.T) {
 		return a.Status == 201
 	})
 	book.Receipt("filler", s.Append(batch("filler", full, 500)))
+	signIn := s.Do("POST", "/api/session", credentials(founded), "Content-Type", "application/json")
+	if signIn.Status != 200 || strings.Contains(string(signIn.Body), "notices") {
+		t.Errorf("signing in when there is room again: %d %s", signIn.Status, signIn.Body)
+	}
 	book.Check(s)
 	s.Stop()
 	r := book.Verify(dir)
@@ -128,5 +135,34 @@ func refused(t *testing.T, s *instance.Server) {
 	}
 	if a := s.Do("GET", "/healthz", nil); a.Status != 200 {
 		t.Errorf("health: %d", a.Status)
+	}
+}
+
+func credentials(founded *app.InitResult) []byte {
+	return fmt.Appendf(nil, `{"email":%q,"password":%q}`, founded.Email, founded.Password)
+}
+
+// signInFull signs in on a full disk, reads, and signs out again.
+func signInFull(t *testing.T, s *instance.Server, founded *app.InitResult) {
+	t.Helper()
+	a := s.Do("POST", "/api/session", credentials(founded), "Content-Type", "application/json")
+	if a.Status != 200 {
+		t.Errorf("signing in on a full disk: %d %s", a.Status, a.Body)
+		return
+	}
+	var v struct {
+		CSRF string `json:"csrf_token"`
+	}
+	a.JSON(s, &v)
+	cookie, _, _ := strings.Cut(a.Header.Get("Set-Cookie"), ";")
+	browser := s.As("")
+	if a := browser.Do("GET", "/api/events?limit=1", nil, "Cookie", cookie); a.Status != 200 {
+		t.Errorf("searching on a full disk: %d %s", a.Status, a.Body)
+	}
+	if a := browser.Do("DELETE", "/api/session", nil, "Cookie", cookie, "X-CSRF-Token", v.CSRF); a.Status != 204 {
+		t.Errorf("signing out on a full disk: %d %s", a.Status, a.Body)
+	}
+	if a := browser.Do("GET", "/api/session", nil, "Cookie", cookie); a.Status != 401 {
+		t.Errorf("a session that was ended on a full disk: %d %s", a.Status, a.Body)
 	}
 }

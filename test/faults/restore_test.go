@@ -98,12 +98,18 @@ func TestRestoredDatabase(t *testing.T) {
 	frozen(t, s, other.APIKey, "older than the last signed checkpoint", 300)
 	signIn(t, s, founded)
 	s.Stop()
+	acceptRefused(t, dir)
 
 	// The same number of events and more, but other ones: a history that was rewritten.
 	forged := filepath.Join(t.TempDir(), "forged")
 	instance.CopyDir(t, dir, forged)
 	if err := os.Remove(filepath.Join(forged, "highwater.json")); err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range []string{"Test", "Other"} {
+		if out, errOut, code := instance.Run(t, "log", "accept-database", "--data", forged, "--tenant", name, "--reason", "forgery", "--yes"); code != 0 {
+			t.Fatalf("accept-database: %d %s %s", code, out, errOut)
+		}
 	}
 	s = instance.Start(t, forged, founded.APIKey)
 	s.Append(batch("shop", 5000, 400))
@@ -124,12 +130,24 @@ func TestRestoredDatabase(t *testing.T) {
 	}
 }
 
-// signIn demands that people who sign in are told what has happened: signing in is itself recorded, so a frozen log cannot let them.
+// signIn demands that people can sign in to see what has happened, and are told.
 func signIn(t *testing.T, s *instance.Server, founded *app.InitResult) {
 	t.Helper()
 	b := fmt.Sprintf(`{"email":%q,"password":%q}`, founded.Email, founded.Password)
-	if a := s.Do("POST", "/api/session", []byte(b), "Content-Type", "application/json"); a.Status != 200 && !(a.Status == 503 && strings.Contains(string(a.Body), "frozen")) {
+	if a := s.Do("POST", "/api/session", []byte(b), "Content-Type", "application/json"); a.Status != 200 || !strings.Contains(string(a.Body), `"notices":["The log is frozen`) {
 		t.Errorf("signing in: %d %s", a.Status, a.Body)
+	}
+	b = fmt.Sprintf(`{"email":%q,"password":"something else"}`, founded.Email)
+	if a := s.Do("POST", "/api/session", []byte(b), "Content-Type", "application/json"); a.Status != 401 {
+		t.Errorf("signing in with a wrong password: %d %s", a.Status, a.Body)
+	}
+}
+
+// acceptRefused demands that a database which contradicts its high-water mark cannot be accepted.
+func acceptRefused(t *testing.T, dir string) {
+	t.Helper()
+	if _, errOut, code := instance.Run(t, "log", "accept-database", "--data", dir, "--tenant", "Test", "--reason", "x", "--yes"); code == 0 || !strings.Contains(errOut, "for another reason") {
+		t.Errorf("accept-database: %d %s", code, errOut)
 	}
 }
 

@@ -26,6 +26,8 @@ export const sessionSchema = z.object({
   tenant: z.object({ id: text, name: text }),
   csrf_token: text,
   expires_at: text,
+  /** What every page should show, such as that the log is frozen. */
+  notices: list(z.string()),
 });
 export type Session = z.infer<typeof sessionSchema>;
 
@@ -170,10 +172,13 @@ export const statsSchema = z.object({
   actors: list(z.object({ handle, name: text, count: number })),
   outcomes: list(counted),
   resource_types: list(counted),
+  /** The time ran out: only events from counted_from on are counted. */
+  partial: flag,
+  counted_from: or(z.object({ seq: number, recorded_at: text }), null),
 });
 export type Stats = z.infer<typeof statsSchema>;
 
-export const personSchema = z.object({ handle, type: text, id: text, name: text, email: text, kind: text });
+export const personSchema = z.object({ handle, handles: list(handle), type: text, id: text, name: text, email: text, kind: text });
 export type Person = z.infer<typeof personSchema>;
 export const personsSchema = z.object({ items: list(personSchema) });
 
@@ -212,6 +217,10 @@ export type VerifyState = z.infer<typeof verifyStateSchema>;
 
 export const logSchema = z.object({
   log_id: text, origin: text, epoch: number, size: number,
+  /** seq of the epoch's first event. */
+  base: count,
+  /** A lossy restore has ended this epoch. */
+  ended: flag,
   checkpoint: or(z.object({ size: number, root: text, signed_at: text, text }), null),
   vkey: text,
   last_verification: or(verificationSchema, null),

@@ -46,6 +46,13 @@ const session = (permissions: string[]) => ({
 });
 const problem = (status: number, title: string, detail: string) => ({ type: 'about:blank', title, status, detail, instance: 'req-77' });
 
+describe('notices', () => {
+  it('shows on every page that the log is frozen', async () => {
+    show('/exports', { 'GET /api/session': [200, { ...session(['ledger.search', 'exports.create']), notices: ['The log is frozen and takes no events: the disk died.'] }], 'GET /api/exports': [200, { items: [] }] });
+    expect((await screen.findByRole('alert', {}, { timeout: 8000 })).textContent).toContain('The log is frozen');
+  }, 15000);
+});
+
 describe('sign-in', () => {
   it('counts down while attempts are throttled', async () => {
     show('/signin', { 'GET /api/session': [401, {}], 'POST /api/session': [429, problem(429, 'Too Many Requests', ''), { 'Retry-After': '90' }] });

@@ -78,7 +78,7 @@ export function AuditLogPage() {
       </div>
       <Suspense fallback={null}>
         {dialog === 'help' && <ShortcutHelp onClose={() => setDialog(null)} />}
-        {dialog === 'export' && <ExportDialog filter={filter} range={list.range} total={list.countable ? list.stats.data?.total : undefined} onClose={() => setDialog(null)} />}
+        {dialog === 'export' && <ExportDialog filter={filter} range={list.range} total={list.stats.data?.partial ? undefined : list.stats.data?.total} onClose={() => setDialog(null)} />}
       </Suspense>
     </div>
   );
@@ -102,7 +102,7 @@ function Head({ filter, list, searchBox, onChange, onApply, onDialog }: HeadProp
     <div className={classes.head}>
       <Toolbar filter={filter} list={list} searchBox={searchBox} onChange={onChange} onApply={onApply} onExport={() => onDialog('export')} onHelp={() => onDialog('help')} />
       <FilterChips filter={filter} onChange={onChange} />
-      {histogram && list.countable && (data ? <Histogram stats={data} range={list.range} now={list.now} busy={isPlaceholderData} onZoom={zoom} /> : <div className={classes.chartSpace} />)}
+      {histogram && (data ? <Histogram stats={data} range={list.range} now={list.now} busy={isPlaceholderData} onZoom={zoom} /> : <div className={classes.chartSpace} />)}
       <ListSummary list={list} />
     </div>
   );

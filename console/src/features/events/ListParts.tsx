@@ -13,24 +13,20 @@ export function ListSummary({ list }: { list: EventList }) {
   const times = useTimes();
   const { stats, events } = list;
   const complete = events.data?.pages[0]?.complete_until;
-  const found = list.rows.length;
   const failures = stats.data?.buckets.reduce((n, b) => n + b.failures, 0) ?? 0;
   return (
     <div className={classes.summary}>
       <Text size="sm" role="status" aria-live="polite">
-        {!list.countable ? (
-          events.isPending || events.isPlaceholderData ? (
-            'Searching in text…'
-          ) : (
-            <>
-              {plural(found, 'match', 'matches')}
-              {events.hasNextPage && ' so far; scroll for more'}
-            </>
-          )
-        ) : stats.data && !stats.isPlaceholderData ? (
+        {stats.data && !stats.isPlaceholderData ? (
           <>
             <strong>{formatNumber(stats.data.total)}</strong> {stats.data.total === 1 ? 'event' : 'events'}
             {failures > 0 && <span className={classes.failures}> · {formatNumber(failures)} not successful</span>}
+            {stats.data.partial && (
+              <span>
+                {' '}
+                · counted {stats.data.counted_from?.recorded_at ? `back to ${times.time(stats.data.counted_from.recorded_at)}` : 'in part'} only; choose a shorter period
+              </span>
+            )}
           </>
         ) : stats.error ? (
           <span className={classes.failures}>Counts are not available</span>

@@ -60,7 +60,7 @@ describe('filters', () => {
 
 describe('histogram', () => {
   const stats = (bucket: string, starts: string[]) => ({
-    bucket, total: starts.length, buckets: starts.map((start) => ({ start, count: 1, failures: 0 })), actions: [], actors: [], outcomes: [], resource_types: [],
+    bucket, total: starts.length, buckets: starts.map((start) => ({ start, count: 1, failures: 0 })), actions: [], actors: [], outcomes: [], resource_types: [], partial: false, counted_from: null,
   });
 
   it('lets days with a clock change end where the next begins', () => {

@@ -11,7 +11,13 @@ export function personLabel(p: { name: string; email?: string; id: string; handl
 }
 
 export function rememberPerson(p: Person): void {
-  if (p.handle) names.set(p.handle, personLabel(p));
+  for (const handle of [...handlesOf(p), handlesOf(p).join()]) names.set(handle, personLabel(p));
+}
+
+/** A person has one handle for each application that knows them under a namespace of its own. */
+function handlesOf(p: { handle: string; handles?: string[] }): string[] {
+  if (p.handles?.length) return p.handles;
+  return p.handle ? [p.handle] : [];
 }
 
 export function rememberPersons(events: readonly EventView[]): void {
@@ -31,6 +37,7 @@ export function describePerson(value: string): string {
 }
 
 /** What to filter by to find this person's events: the handle where there is one, so that no name goes into the URL. */
-export function personFilter(p: { handle: string; id: string }): string {
-  return p.handle ? `handle:${p.handle}` : p.id;
+export function personFilter(p: { handle: string; handles?: string[]; id: string }): string {
+  const handles = handlesOf(p);
+  return handles.length > 0 ? `handle:${handles.join()}` : p.id;
 }

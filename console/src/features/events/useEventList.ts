@@ -22,9 +22,7 @@ export function useEventList(filter: EventFilter, atTop: () => boolean) {
   const query = useMemo(() => toQuery(filter, range), [filter, range]);
   const key = `${filterKey} ${anchor.now}`;
   const events = useInfiniteQuery(eventsQuery({ ...query, order: filter.order }, key));
-  // The server does not count by text: it would have to decrypt every event.
-  const countable = !filter.text;
-  const stats = useQuery({ ...statsQuery(query, zone, key), enabled: countable });
+  const stats = useQuery(statsQuery(query, zone, key));
 
   const loaded = useMemo(() => events.data?.pages.flatMap((p) => p.items) ?? [], [events.data]);
   // complete_until names the next seq; the stream begins after the last one that the list has looked at.
@@ -45,7 +43,7 @@ export function useEventList(filter: EventFilter, atTop: () => boolean) {
     if (hasNextPage && !isFetchingNextPage && !isFetchNextPageError) void fetchNextPage();
   }, [hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage]);
 
-  return { events, stats, countable, rows, range, now: anchor.now, refresh, more, stream, mayFollow, query };
+  return { events, stats, rows, range, now: anchor.now, refresh, more, stream, mayFollow, query };
 }
 
 export type EventList = ReturnType<typeof useEventList>;

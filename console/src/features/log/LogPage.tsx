@@ -8,7 +8,7 @@ import { IconExport, IconShield, IconWarn } from '../../ui/icons';
 import { Empty, Failure, Loading, PageTitle } from '../../ui/states';
 import { formatAgo, formatNumber, useTimes } from '../../ui/format';
 import { useMay } from '../auth/session';
-import { logQuery, startVerification, verificationQuery, watchLog } from './api';
+import { filesOf, logQuery, startVerification, verificationQuery, watchLog } from './api';
 import classes from './Log.module.css';
 
 export function LogPage() {
@@ -34,7 +34,7 @@ function LogCard({ log }: { log: LogView }) {
   return (
     <>
       <div className={classes.figures}>
-        <Figure label="Events in the log" value={formatNumber(log.size)} note={`epoch ${log.epoch}`} />
+        <Figure label="Events in the log" value={formatNumber(log.size)} note={log.base > 0 ? `epoch ${log.epoch}, from seq ${formatNumber(log.base)} on` : `epoch ${log.epoch}`} />
         <Figure label="Sealed" value={formatNumber(log.sealed_size)} note={`${formatNumber(log.segments)} ${log.segments === 1 ? 'segment' : 'segments'}, ${formatNumber(hot)} events not sealed yet`} />
         <Figure
           label="Last signed head" value={checkpoint ? formatNumber(checkpoint.size) : 'none'}
@@ -46,10 +46,15 @@ function LogCard({ log }: { log: LogView }) {
           {log.frozen}
         </Alert>
       )}
+      {log.ended && (
+        <Alert color="ember" icon={<IconWarn />} title={`Epoch ${log.epoch} has ended`}>
+          A restore lost events after the last of these. The log goes on in a later epoch, whose first event says what was lost.
+        </Alert>
+      )}
       <BrowserWatch log={log} />
-      <ServerVerification log={log} />
+      {!log.ended && <ServerVerification log={log} />}
       <Checkpoint log={log} />
-      <Trust log={log} />
+      {!log.ended && <Trust log={log} />}
     </>
   );
 }
@@ -139,7 +144,7 @@ function ServerVerification({ log }: { log: LogView }) {
 }
 
 function Checkpoint({ log }: { log: LogView }) {
-  const base = `/api/log/${encodeURIComponent(log.log_id)}`;
+  const base = filesOf(log);
   return (
     <section className={`panel ${classes.card}`}>
       <Group justify="space-between">

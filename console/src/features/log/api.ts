@@ -33,6 +33,11 @@ export interface Watch {
   detail: string;
 }
 
+/** Where the files of an epoch are. */
+export function filesOf(log: LogView): string {
+  return `/api/log/${encodeURIComponent(log.log_id)}${log.ended ? `/epoch/${log.epoch}` : ''}`;
+}
+
 /**
  * Checks the log's head here in the browser: its signature, and that it extends the head that this browser saw last. A log that dropped or
  * rewrote events between two visits cannot pass.
@@ -52,7 +57,7 @@ export async function watchLog(log: LogView): Promise<Watch> {
       const proof =
         from === now.size || from === 0n
           ? []
-          : (await request('GET', `/api/log/${encodeURIComponent(log.log_id)}/consistency`, { query: { from: from.toString(), to: now.size.toString() }, schema: consistencySchema })).proof;
+          : (await request('GET', `${filesOf(log)}/consistency`, { query: { from: from.toString(), to: now.size.toString() }, schema: consistencySchema })).proof;
       await checkConsistency(engine, from, root, now.size, now.root, proof.map(fromBase64));
     }
     rememberHead(now.origin, now.size, toBase64(now.root));

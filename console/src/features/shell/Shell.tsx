@@ -2,7 +2,7 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconExport, IconLog, IconMenu, IconSettings, IconShield, Mark } from '../../ui/icons';
+import { IconExport, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
@@ -49,8 +49,24 @@ export function Shell() {
         </Drawer.Content>
       </Drawer.Root>
       <main ref={main} className={classes.main} id="main" tabIndex={-1}>
+        <Notices />
         <Outlet />
       </main>
+    </div>
+  );
+}
+
+/** What everybody should know before anything else: that the log takes no events, say. */
+function Notices() {
+  const notices = useSession()?.notices ?? [];
+  if (notices.length === 0) return null;
+  return (
+    <div className={classes.notices} role="alert">
+      {notices.map((text) => (
+        <p key={text}>
+          <IconWarn size={16} /> {text}
+        </p>
+      ))}
     </div>
   );
 }

@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"probity.dev/ledger"
+)
+
+// scrapeTime bounds how long a scrape may look at the database.
+const scrapeTime = 5 * time.Second
+
+// gauges are figures that are looked up when somebody asks for them.
+type gauges struct{ a *App }
+
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("probity_"+name, help, labels, nil)
+}
+
+var (
+	frozenGauge     = gauge("log_frozen", "1 for a log that takes no events, because its database does not extend what was signed or nobody knows what was.", "log_id")
+	eventsGauge     = gauge("log_events", "Events in the log, in its present epoch.", "log_id")
+	epochGauge      = gauge("log_epoch", "Number of the log's present epoch; above 0 after a lossy restore.", "log_id")
+	unsealedGauge   = gauge("unsealed_events", "Events that are in the database and not in a sealed file yet.", "log_id")
+	uncoveredGauge  = gauge("uncovered_events", "Events that no signed checkpoint covers yet.", "log_id")
+	signedGauge     = gauge("checkpoint_timestamp_seconds", "When the newest checkpoint was signed, in seconds since 1970.", "log_id")
+	verifiedGauge   = gauge("verification_ok", "1 when the newest verification of the log and its working copies found nothing wrong, 0 when it did.", "log_id")
+	verifiedAtGauge = gauge("verification_timestamp_seconds", "When the newest verification ended, in seconds since 1970.", "log_id")
+	verifiedNGauge  = gauge("verification_events", "Events that the newest verification covered, in the present epoch.", "log_id")
+	pendingGauge    = gauge("pending_events", "Events of the product itself that wait for a frozen log, such as sign-ins.")
+	walGauge        = gauge("database_wal_bytes", "Size of the database's write-ahead log.")
+	scrapeGauge     = gauge("scrape_error", "1 when figures are missing because the database could not be read.")
+)
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{frozenGauge, eventsGauge, epochGauge, unsealedGauge, uncoveredGauge, signedGauge, verifiedGauge, verifiedAtGauge, verifiedNGauge, pendingGauge,
+		walGauge, scrapeGauge} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
+	defer cancel()
+	failed := 0.0
+	if g.logs(ctx, to) != nil || g.database(ctx, to) != nil {
+		failed = 1
+	}
+	to <- prometheus.MustNewConstMetric(scrapeGauge, prometheus.GaugeValue, failed)
+}
+
+func (g gauges) logs(ctx context.Context, to chan<- prometheus.Metric) error {
+	tenants, err := g.a.Ledger.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		h, err := g.a.Ledger.Head(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		v, err := g.a.verifier.Status(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		set := func(d *prometheus.Desc, value float64) {
+			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, t.LogID)
+		}
+		logFigures(set, &h)
+		if l := v.Last; l != nil {
+			set(verifiedGauge, one(l.OK))
+			set(verifiedAtGauge, float64(l.At.UnixMilli())/1000)
+			set(verifiedNGauge, float64(l.Size))
+		}
+	}
+	return nil
+}
+
+func logFigures(set func(*prometheus.Desc, float64), h *ledger.Head) {
+	set(frozenGauge, one(h.Frozen != ""))
+	set(eventsGauge, float64(h.Next-h.Base))
+	set(epochGauge, float64(h.Epoch))
+	set(unsealedGauge, float64(h.Next-h.Base)-float64(h.Sealed))
+	set(uncoveredGauge, float64(h.Next)-float64(h.Published))
+	if !h.SignedAt.IsZero() {
+		set(signedGauge, float64(h.SignedAt.UnixMilli())/1000)
+	}
+}
+
+func (g gauges) database(ctx context.Context, to chan<- prometheus.Metric) error {
+	var pending int64
+	err := g.a.db.Read(ctx).QueryRowContext(ctx, `SELECT COUNT(*) FROM pending_event`).Scan(&pending)
+	if err != nil {
+		return err
+	}
+	set := func(d *prometheus.Desc, value int64) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value))
+	}
+	set(pendingGauge, pending)
+	if info, err := os.Stat(databasePath(g.a.Config.Data) + "-wal"); err == nil {
+		set(walGauge, info.Size())
+	}
+	return nil
+}
+
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
