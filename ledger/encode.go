@@ -33,6 +33,8 @@ type encoder struct {
 	own       *groupCipher  // of the tenant in the period
 	resources evidence.Hash // see evidence.ResourceTags
 
+	single [3]*groupCipher // of the event's actor, subject and resource alone; nil for nobody
+
 	fields  []event.Field
 	part    []byte  // of each field
 	group   []uint8 // of each field
@@ -59,7 +61,7 @@ func (enc *encoder) begin(ctx context.Context, l *Ledger, t *tenant, period peri
 		return err
 	}
 	enc.resources = evidence.ResourceTags(s)
-	enc.own, err = t.groupKeys(ctx, l.db, groupID{periodID: period})
+	enc.own, err = t.groupKeys(ctx, l.db, groupID{periodID: period}, nil)
 	enc.arena = make([]byte, 0, events*arenaBytes)
 	return err
 }
@@ -106,6 +108,9 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	if who.resource.Handle == 0 {
 		row.ResourceID = l.searchableID(ev)
 	}
+	if err := l.singles(ctx, t, enc, &who, period); err != nil {
+		return out, err
+	}
 	if err := l.groups(ctx, t, enc, b, row, who, period); err != nil {
 		return out, err
 	}
@@ -114,9 +119,7 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	if p := ev.Producer; p != nil {
 		leaf.Producer = &evidence.Producer{ID: p.ID, Boot: p.Boot, Seq: p.Seq}
 	}
-	if err := l.tags(ctx, t, enc, &leaf, ev, who, period); err != nil {
-		return out, err
-	}
+	enc.askTags(&leaf, ev)
 	leaf.FieldsRoot = enc.tree.Root()
 	enc.tree.Tags(&leaf.Tags)
 	start := len(enc.arena)
@@ -190,6 +193,18 @@ func (who *persons) own(o event.Owners) event.Owners {
 		}
 	}
 	return out
+}
+
+// secret returns the secret of the person with this handle, if it is one of these.
+func (who *persons) secret(handle int64) (evidence.Hash, bool) {
+	if who != nil {
+		for _, p := range [...]*person.Person{&who.actor, &who.subject, &who.resource} {
+			if p.Handle == handle {
+				return p.Secret, true
+			}
+		}
+	}
+	return evidence.Hash{}, false
 }
 
 func (who *persons) handle(bit event.Owners) int64 {

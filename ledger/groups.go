@@ -27,11 +27,9 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 		if g > 0 {
 			s = slot
 			slot++
-			if o := who.handles(event.Owners(g - 1)); o[0] != 0 {
-				var err error
-				if keys, err = t.groupKeys(ctx, l.db, groupID{periodID: period, owners: o}); err != nil {
-					return err
-				}
+			var err error
+			if keys, err = l.keysOf(ctx, t, enc, &who, event.Owners(g-1), period); err != nil {
+				return err
 			}
 		}
 		enc.tree.Derived(s, &keys.keys.G)
@@ -56,6 +54,43 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 	row.Sealed = enc.arena[start:len(enc.arena):len(enc.arena)]
 	row.Shape = enc.intern()
 	return nil
+}
+
+// singles finds the keys of each person of the event: nearly every event needs them for a group or a tag.
+func (l *Ledger) singles(ctx context.Context, t *tenant, enc *encoder, who *persons, period periodID) error {
+	enc.single = [3]*groupCipher{}
+	for i, p := range [...]*person.Person{&who.actor, &who.subject, &who.resource} {
+		switch p.Handle {
+		case 0:
+			continue
+		case who.actor.Handle:
+			enc.single[i] = enc.single[0]
+		case who.subject.Handle:
+			enc.single[i] = enc.single[1]
+		}
+		if enc.single[i] == nil {
+			var err error
+			if enc.single[i], err = t.groupKeys(ctx, l.db, groupID{periodID: period, owners: [3]int64{p.Handle}}, who); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keysOf returns the keys of a group by the bits of its owners; no bits stand for the tenant.
+func (l *Ledger) keysOf(ctx context.Context, t *tenant, enc *encoder, who *persons, o event.Owners, period periodID) (*groupCipher, error) {
+	switch o {
+	case 0:
+		return enc.own, nil
+	case event.OwnerActor:
+		return enc.single[0], nil
+	case event.OwnerSubject:
+		return enc.single[1], nil
+	case event.OwnerResource:
+		return enc.single[2], nil
+	}
+	return t.groupKeys(ctx, l.db, groupID{periodID: period, owners: who.handles(o)}, who)
 }
 
 func (who *persons) handles(o event.Owners) [3]int64 {

@@ -89,7 +89,7 @@ func (d *decoder) keys(ctx context.Context, period int, owners [3]int64) (*evide
 func (d *decoder) cipherOf(ctx context.Context, period int, owners [3]int64) (*groupCipher, error) {
 	id := groupID{periodID{period: period}, owners}
 	if d.people == nil {
-		return d.t.groupKeys(ctx, d.l.db, id)
+		return d.t.groupKeys(ctx, d.l.db, id, nil)
 	}
 	k, err := d.keys(ctx, period, owners)
 	if err != nil {

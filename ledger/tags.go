@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 
@@ -11,26 +10,19 @@ import (
 	"probity.dev/ledger/event"
 )
 
-// tags asks the event's tree for the search tags of the roles that somebody fills, and gives the others random ones.
-func (l *Ledger) tags(ctx context.Context, t *tenant, enc *encoder, leaf *evidence.Leaf, ev *event.Event, who persons, period periodID) error {
-	for role, h := range [...]int64{who.actor.Handle, who.subject.Handle, who.resource.Handle} {
-		var key evidence.Hash
-		var err error
+// askTags asks the event's tree for the search tags of the roles that somebody fills, and gives the others random ones.
+func (enc *encoder) askTags(leaf *evidence.Leaf, ev *event.Event) {
+	for role, keys := range enc.single {
 		switch {
-		case h != 0:
-			key, err = t.personTag(ctx, l.db, period, h)
+		case keys != nil:
+			enc.tree.Tag(uint8(role), &keys.tag)
 		case role == evidence.RoleResource && ev.Resource.ID != "":
-			key = enc.derive.ResourceTagKey(enc.resources, ev.Resource.Type, ev.Resource.ID)
+			key := enc.derive.ResourceTagKey(enc.resources, ev.Resource.Type, ev.Resource.ID)
+			enc.tree.Tag(uint8(role), &key)
 		default:
 			leaf.Tags[role] = enc.random16()
-			continue
 		}
-		if err != nil {
-			return err
-		}
-		enc.tree.Tag(uint8(role), &key)
 	}
-	return nil
 }
 
 // prints returns the keyed fingerprints of the event's identity and of its content as the producer sent it: SHA-256 behind the tenant's key, over parts with their

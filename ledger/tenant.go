@@ -178,8 +178,8 @@ func (k *groupCipher) cipher() cipher.AEAD {
 	return c
 }
 
-// groupKeys returns the keys of the group with these owners (handles ascending, 0 for none) in a period.
-func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID) (*groupCipher, error) {
+// groupKeys returns the keys of the group with these owners (handles ascending, 0 for none) in a period. The secrets of persons in who, which may be nil, are taken from there.
+func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID, who *persons) (*groupCipher, error) {
 	if k, ok := t.groups.Get(id); ok {
 		return k, nil
 	}
@@ -190,6 +190,10 @@ func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID) (*grou
 	var secrets [3]evidence.Hash
 	n := 0
 	for ; n < len(id.owners) && id.owners[n] != 0; n++ {
+		var known bool
+		if secrets[n], known = who.secret(id.owners[n]); known {
+			continue
+		}
 		if secrets[n], err = t.people.Secret(ctx, id.owners[n]); err != nil {
 			return nil, err
 		}
@@ -206,7 +210,7 @@ func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID) (*grou
 
 // personTag returns K_tag of a person in a period.
 func (t *tenant) personTag(ctx context.Context, db *sqldb.DB, id periodID, handle int64) (evidence.Hash, error) {
-	k, err := t.groupKeys(ctx, db, groupID{periodID: id, owners: [3]int64{handle}})
+	k, err := t.groupKeys(ctx, db, groupID{periodID: id, owners: [3]int64{handle}}, nil)
 	if err != nil {
 		return evidence.Hash{}, err
 	}
