@@ -52,7 +52,7 @@ type as struct{ p actor.Principal }
 func (s as) Authenticate(context.Context, *http.Request) (actor.Principal, error) { return s.p, nil }
 
 // MaskedHeader with the value true asks for what the caller would see without the permission to read personal values as they are. It can only take away.
-const MaskedHeader = "Probity-Masked"
+const MaskedHeader = api.MaskedHeader
 
 // maskable authenticates like the authenticator within, and honours MaskedHeader.
 type maskable struct{ api.Authenticator }

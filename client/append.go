@@ -104,7 +104,7 @@ func IdempotencyKey(key string) AppendOption {
 }
 
 // Append records up to [MaxBatch] events and returns when they are durable. Each is judged by itself unless [Atomic] is given: the error is about the whole request, and Results say
-// what became of each event. Events without an ID get one, which is set in place when events is a slice given with "...".
+// what became of each event. A single event that is rejected is an error. Events without an ID get one, which is set in place when events is a slice given with "...".
 func (c *Client) Append(ctx context.Context, events ...Event) (*Receipt, error) {
 	return c.AppendWith(ctx, events)
 }
@@ -121,8 +121,12 @@ func (c *Client) AppendWith(ctx context.Context, events []Event, options ...Appe
 	for _, o := range options {
 		o(&r)
 	}
+	var body any = events
+	if len(events) == 1 {
+		body = events[0] // by itself: when it is rejected, the server says why for the request as a whole
+	}
 	out := &Receipt{}
-	if err := c.call(ctx, r, events, out); err != nil {
+	if err := c.call(ctx, r, body, out); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -8,10 +8,10 @@ import (
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
+	"probity.dev/internal/glob"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger/event"
-	"probity.dev/ledger/query"
 )
 
 // Status says what became of one event of an append.
@@ -177,7 +177,7 @@ func sourceAllowed(globs []string, source string) bool {
 		return true
 	}
 	for _, g := range globs {
-		if query.MatchGlob(g, source) {
+		if glob.Match(g, source) {
 			return true
 		}
 	}

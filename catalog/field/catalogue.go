@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/glob"
 	"probity.dev/ledger/event"
 )
 
@@ -160,7 +161,7 @@ func validCategory(s string) bool {
 
 func (c *Catalogue) decide(action string, segments []string) (decision, bool) {
 	for i := range c.rules {
-		if r := &c.rules[i]; matchPath(r.path, segments) && glob(r.action, action) {
+		if r := &c.rules[i]; matchPath(r.path, segments) && glob.Match(r.action, action) {
 			return r.decision, true
 		}
 	}
@@ -188,35 +189,10 @@ func matchPath(pattern, segments []string) bool {
 			}
 			return false
 		}
-		if len(segments) == 0 || !glob(pattern[0], segments[0]) {
+		if len(segments) == 0 || !glob.Match(pattern[0], segments[0]) {
 			return false
 		}
 		pattern, segments = pattern[1:], segments[1:]
 	}
 	return len(segments) == 0
-}
-
-// glob matches s against a pattern in which "*" stands for any run of characters, in time linear in the product of both.
-func glob(pattern, s string) bool {
-	star, mark := -1, 0
-	p, i := 0, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && pattern[p] == s[i]:
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
 }

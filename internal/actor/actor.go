@@ -3,9 +3,9 @@ package actor
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/glob"
 )
 
 // The permissions of the product. They are part of the HTTP contract: an API key's scopes are taken from the same words.
@@ -92,30 +92,7 @@ func (p Principal) MayWriteAs(source string) bool {
 	if len(p.Sources) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(p.Sources, func(glob string) bool { return matchGlob(glob, source) })
-}
-
-// matchGlob matches * against any run of bytes and everything else literally.
-func matchGlob(glob, s string) bool {
-	head, rest, wild := strings.Cut(glob, "*")
-	if !wild {
-		return glob == s
-	}
-	if !strings.HasPrefix(s, head) {
-		return false
-	}
-	s = s[len(head):]
-	for {
-		part, tail, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(s, part)
-		}
-		i := strings.Index(s, part)
-		if i < 0 {
-			return false
-		}
-		s, rest = s[i+len(part):], tail
-	}
+	return slices.ContainsFunc(p.Sources, func(pattern string) bool { return glob.Match(pattern, source) })
 }
 
 // Type returns the actor type under which the caller appears in events: user, api_key or system.

@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -392,6 +394,48 @@ func TestDescription(t *testing.T) {
 	for _, banned := range []string{"<script", "http://", "https://", "src="} {
 		if strings.Contains(page, banned) {
 			t.Errorf("the reference is not self-contained: %s", banned)
+		}
+	}
+}
+
+// TestDescriptionOfHeaders demands that what the server really sends is described.
+func TestDescriptionOfHeaders(t *testing.T) {
+	h := newHarness(Options{CallerRate: Rate{PerSecond: 10, Burst: 10}})
+	raw, err := h.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]struct {
+				Headers map[string]struct {
+					Ref string `json:"$ref"`
+				}
+			}
+		}
+		Components struct{ Headers, Parameters map[string]any }
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Components.Parameters[MaskedHeader] == nil {
+		t.Error(MaskedHeader + " is not described")
+	}
+	protection := []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy", "Content-Type"}
+	w := h.call("GET", "/api/items?limit=1", "", "Authorization", asWriter)
+	for name := range w.Header() {
+		described := slices.ContainsFunc(slices.Collect(maps.Keys(doc.Components.Headers)), func(x string) bool { return http.CanonicalHeaderKey(x) == name })
+		if !described && !slices.Contains(protection, name) {
+			t.Errorf("the header %s is not described", name)
+		}
+	}
+	for path, item := range doc.Paths {
+		for method, op := range item {
+			for status, r := range op.Responses {
+				if r.Headers["X-Request-Id"].Ref != "#/components/headers/X-Request-Id" || status == "429" && r.Headers["Retry-After"].Ref == "" {
+					t.Errorf("%s %s %s: %v", method, path, status, r.Headers)
+				}
+			}
 		}
 	}
 }

@@ -51,6 +51,9 @@ func (a *API) Document() ([]byte, error) {
 		return nil, fmt.Errorf("render the OpenAPI document: %w", err)
 	}
 	plainIntegers(doc)
+	if top, ok := doc.(map[string]any); ok {
+		describeHeaders(top)
+	}
 	return json.MarshalIndent(doc, "", " ")
 }
 

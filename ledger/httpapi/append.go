@@ -49,7 +49,7 @@ func (h *Handlers) registerAppend(a *api.API) {
 	op := api.Op("append-events", "POST /api/events", "Record events", api.Needs(actor.LedgerAppend), api.MaxBody(-1), api.Streaming(), api.Idempotent(),
 		api.Describe("Send one event, an array, `{\"events\": […]}`, newline-delimited JSON (`application/x-ndjson`, no limit of events), or CloudEvents "+
 			"(`application/cloudevents+json`, `application/cloudevents-batch+json`). At most 1,000 events or 8 MiB a request, 256 KiB an event. Accepted means durable. "+
-			"Each event has its own result; `(source, id)` is recorded once, so any request is safe to retry."), api.Errors(400, 413, 415, 429, 503))
+			"Each event of a list has its own result, and the status is 207 when one is rejected; a single event that is rejected answers with a problem that names the member in `errors[].pointer`. `(source, id)` is recorded once, so any request is safe to retry."), api.Errors(400, 403, 409, 413, 415, 429, 503))
 	media := func(example string) *huma.MediaType { return &huma.MediaType{Example: jsontext.Value(example)} }
 	sample := `{"source":"booking.app","action":"service.update","actor":{"type":"user","id":"bob","name":"Bob"},"resource":{"type":"service","id":"haircut","name":"Haircut"},"changes":[{"path":"/price","before":50,"after":10}]}`
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
@@ -73,6 +73,8 @@ func (h *Handlers) append(ctx context.Context, in *appendInput) (*huma.StreamRes
 	if media == "application/x-ndjson" || media == "application/jsonl" {
 		return h.appendStream(ctx, p, in, opt)
 	}
+	head := &headReader{Reader: in.body}
+	in.body = head
 	w := workspaces.Get().(*workspace)
 	defer w.release()
 	items, err := w.items(in, media)
@@ -81,6 +83,9 @@ func (h *Handlers) append(ctx context.Context, in *appendInput) (*huma.StreamRes
 	}
 	r, err := h.Ledger.Append(ctx, p.TenantID, items, opt)
 	if err != nil {
+		return nil, err
+	}
+	if err := refused(r, head); err != nil {
 		return nil, err
 	}
 	out := h.appendReceipt(nil, p.TenantID, r, in.Results != "problems", 0)
@@ -92,12 +97,9 @@ func (h *Handlers) append(ctx context.Context, in *appendInput) (*huma.StreamRes
 	return raw(statusOf(r), "application/json", append(out, '\n')), nil
 }
 
-// statusOf is 201 when everything was accepted or already there, 207 when results differ.
+// statusOf is 201 when everything was accepted or already there, 207 when an event of a list was rejected.
 func statusOf(r *ledger.Receipt) int {
 	if r.Rejected > 0 {
-		if r.Accepted+r.Duplicates+r.Disabled == 0 && len(r.Results) == 1 {
-			return errs.Status(r.Results[0].Err.Code)
-		}
 		return http.StatusMultiStatus
 	}
 	return http.StatusCreated

@@ -10,7 +10,6 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
-	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 )
 
@@ -22,19 +21,7 @@ func (h *Handlers) registerEntries(a *api.API) {
 }
 
 func (h *Handlers) entries(ctx context.Context, in *searchInput) (*huma.StreamResponse, error) {
-	p, err := actor.Require(ctx, actor.LedgerSearch)
-	if err != nil {
-		return nil, err
-	}
-	q, err := in.Query()
-	if err != nil {
-		return nil, err
-	}
-	page := ledger.Page{Ascending: in.Order == "asc", Limit: in.Limit}
-	if err := applyCursor(in.Cursor, &page, &q); err != nil {
-		return nil, err
-	}
-	return h.list(ctx, p, "search", q, page, appendEntry)
+	return h.searchAs(ctx, in, appendEntry)
 }
 
 // entryMetadata are the members of an event's view that have no place of their own in an entry.

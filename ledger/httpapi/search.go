@@ -115,6 +115,11 @@ func (h *Handlers) registerSearch(a *api.API) {
 }
 
 func (h *Handlers) search(ctx context.Context, in *searchInput) (*huma.StreamResponse, error) {
+	return h.searchAs(ctx, in, appendView)
+}
+
+// searchAs answers a search with a page of events in the form that write gives them.
+func (h *Handlers) searchAs(ctx context.Context, in *searchInput, write func([]byte, *event.Record) []byte) (*huma.StreamResponse, error) {
 	p, err := actor.Require(ctx, actor.LedgerSearch)
 	if err != nil {
 		return nil, err
@@ -127,7 +132,7 @@ func (h *Handlers) search(ctx context.Context, in *searchInput) (*huma.StreamRes
 	if err := applyCursor(in.Cursor, &page, &q); err != nil {
 		return nil, err
 	}
-	return h.list(ctx, p, "search", q, page, appendView)
+	return h.list(ctx, p, "search", q, page, write)
 }
 
 // applyCursor continues after the page before. A cursor is the seq of that page's last event; people are told to treat it as opaque.

@@ -3,9 +3,9 @@ package query
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/glob"
 	"probity.dev/ledger/segment"
 )
 
@@ -88,30 +88,7 @@ func (f *Filter) times(recorded, occurred int64) bool {
 func among[T comparable](values []T, v T) bool { return len(values) == 0 || slices.Contains(values, v) }
 
 func globs(patterns []string, s string) bool {
-	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return MatchGlob(p, s) })
-}
-
-// MatchGlob reports whether s is matched by pattern, in which * stands for any number of any characters and everything else for itself.
-func MatchGlob(pattern, s string) bool {
-	head, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == s
-	}
-	if !strings.HasPrefix(s, head) {
-		return false
-	}
-	s = s[len(head):]
-	for {
-		part, tail, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(s, part)
-		}
-		i := strings.Index(s, part)
-		if i < 0 {
-			return false
-		}
-		s, rest = s[i+len(part):], tail
-	}
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return glob.Match(p, s) })
 }
 
 // mayHold reports whether the file may have matching rows, as far as ranges tell.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"probity.dev/internal/glob"
 	"probity.dev/ledger/segment"
 )
 
@@ -323,7 +324,7 @@ func (c *textCond) has(v string) bool {
 		return true
 	}
 	for _, p := range c.globs {
-		if MatchGlob(p, v) {
+		if glob.Match(p, v) {
 			return true
 		}
 	}
