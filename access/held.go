@@ -39,9 +39,12 @@ type heldRecord struct {
 	ends    string      // id of the session that it ends
 }
 
-// record records an event with its effect, or holds both while that is impossible.
+// record records an event with its effect, or holds both while that is impossible. What is held goes first: the end of a session must not be written before its beginning.
 func (s *Service) record(ctx context.Context, r *heldRecord) error {
-	err := s.o.Recorder.RecordLater(ctx, r.tenant, r.event, r.effect)
+	err := s.settle(ctx)
+	if err == nil {
+		err = s.o.Recorder.RecordLater(ctx, r.tenant, r.event, r.effect)
+	}
 	if errs.CodeOf(err) != errs.Unavailable || !s.held.add(r) {
 		return err
 	}
