@@ -131,54 +131,52 @@ func (t *Tree) eventKeys() {
 }
 
 func (t *Tree) keyed(domain byte, key *Hash, number uint8) {
-	t.batch.Append(domain)
-	t.batch.Append(key[:]...)
-	t.batch.Append(t.nonce[:]...)
-	t.batch.Append(number)
-	t.batch.End()
+	m := t.batch.Message(50)
+	m[0], m[49] = domain, number
+	copy(m[1:33], key[:])
+	copy(m[33:49], t.nonce[:])
 }
 
-// each calls f for every field with its group.
-func (t *Tree) each(f func(g *treeGroup, f *treeField)) {
-	n := 0
-	for i := range t.groups {
-		g := &t.groups[i]
-		for range g.fields {
-			f(g, &t.fields[n])
-			n++
-		}
-	}
+// keyedPath begins a message of domain, key, path and more bytes, and returns the place of those.
+func (t *Tree) keyedPath(domain byte, key *Hash, path string, more int) []byte {
+	m := t.batch.Message(35 + len(path) + more)
+	m[0], m[33], m[34] = domain, byte(len(path)>>8), byte(len(path))
+	copy(m[1:33], key[:])
+	copy(m[35:], path)
+	return m[35+len(path):]
 }
 
 func (t *Tree) salts() {
 	t.batch.Reset()
-	t.each(func(g *treeGroup, f *treeField) {
-		if g.kind != groupPartly {
-			t.batch.Append(domainSalt)
-			t.batch.Append(g.key[:]...)
-			t.batch.AppendPart(f.path)
-			t.batch.End()
-		}
-	})
-	t.sums = t.batch.Sums(t.sums[:0])
 	n := 0
-	t.each(func(g *treeGroup, f *treeField) {
+	for i := range t.groups {
+		g := &t.groups[i]
 		if g.kind != groupPartly {
-			f.hash = t.sums[n]
-			n++
+			for k := range g.fields {
+				t.keyedPath(domainSalt, &g.key, t.fields[n+k].path, 0)
+			}
 		}
-	})
+		n += g.fields
+	}
+	t.sums = t.batch.Sums(t.sums[:0])
+	n, sum := 0, 0
+	for i := range t.groups {
+		g := &t.groups[i]
+		if g.kind != groupPartly {
+			for k := range g.fields {
+				t.fields[n+k].hash = t.sums[sum]
+				sum++
+			}
+		}
+		n += g.fields
+	}
 }
 
 func (t *Tree) commitments() {
 	t.batch.Reset()
 	for i := range t.fields {
 		if f := &t.fields[i]; !f.known {
-			t.batch.Append(domainField)
-			t.batch.Append(f.hash[:]...)
-			t.batch.AppendPart(f.path)
-			t.batch.Append(f.value...)
-			t.batch.End()
+			copy(t.keyedPath(domainField, &f.hash, f.path, len(f.value)), f.value)
 		}
 	}
 	t.sums = t.batch.Sums(t.sums[:0])
@@ -199,12 +197,12 @@ func (t *Tree) groupRoots() {
 		if g.kind == groupClosed {
 			continue
 		}
-		t.batch.Append(domainGroup, g.slot, byte(g.fields>>8), byte(g.fields))
-		for range g.fields {
-			t.batch.Append(t.fields[n].hash[:]...)
+		m := t.batch.Message(4 + 32*g.fields)
+		m[0], m[1], m[2], m[3] = domainGroup, g.slot, byte(g.fields>>8), byte(g.fields)
+		for m = m[4:]; len(m) > 0; m = m[32:] {
+			copy(m, t.fields[n].hash[:])
 			n++
 		}
-		t.batch.End()
 	}
 	t.sums = t.batch.Sums(t.sums[:0])
 	n = 0

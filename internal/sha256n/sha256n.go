@@ -3,6 +3,7 @@ package sha256n
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 )
 
 // blockSize is that of SHA-256, in bytes.
@@ -24,41 +25,30 @@ func (s *state) sum() (out [sha256.Size]byte) {
 type Batch struct {
 	buf  []byte    // the messages, padded as SHA-256 wants them
 	msgs []message // where they are
-	from int       // start of the message that is being written
 }
 
 type message struct{ from, length int }
 
 // Reset empties the batch.
-func (b *Batch) Reset() { b.buf, b.msgs, b.from = b.buf[:0], b.msgs[:0], 0 }
+func (b *Batch) Reset() { b.buf, b.msgs = b.buf[:0], b.msgs[:0] }
 
-// Len is the number of finished messages.
+// Len is the number of messages.
 func (b *Batch) Len() int { return len(b.msgs) }
 
-// Append adds p to the current message.
-func (b *Batch) Append(p ...byte) { b.buf = append(b.buf, p...) }
-
-// AppendString adds s to the current message.
-func (b *Batch) AppendString(s string) { b.buf = append(b.buf, s...) }
-
-// AppendPart adds the length of s, which must be below 65,536, as two bytes, most significant first, and s.
-func (b *Batch) AppendPart(s string) {
-	b.buf = append(binary.BigEndian.AppendUint16(b.buf, uint16(len(s))), s...)
-}
-
-// End finishes the current message; what is added next begins another.
-func (b *Batch) End() {
-	n := len(b.buf) - b.from
-	b.msgs = append(b.msgs, message{b.from, n})
-	b.buf = append(b.buf, 0x80)
-	if pad := -(n + 9) & (blockSize - 1); pad > 0 {
-		b.buf = append(b.buf, zeroes[:pad]...)
+// Message adds a message of n bytes and returns the place where the caller writes it, all of it, before the next call.
+func (b *Batch) Message(n int) []byte {
+	from := len(b.buf)
+	end := from + (n+9+blockSize-1)/blockSize*blockSize
+	if end > cap(b.buf) {
+		b.buf = slices.Grow(b.buf, end-from)
 	}
-	b.buf = binary.BigEndian.AppendUint64(b.buf, uint64(n)<<3)
-	b.from = len(b.buf)
+	b.buf = b.buf[:end]
+	clear(b.buf[from+n+1 : end-8])
+	b.buf[from+n] = 0x80
+	binary.BigEndian.PutUint64(b.buf[end-8:end], uint64(n)<<3)
+	b.msgs = append(b.msgs, message{from, n})
+	return b.buf[from : from+n : from+n]
 }
-
-var zeroes [blockSize]byte
 
 // Sums appends the hash of every message, in order, to dst.
 func (b *Batch) Sums(dst [][sha256.Size]byte) [][sha256.Size]byte {

@@ -11,9 +11,9 @@ type Hasher struct {
 
 // Leaf adds an encoded leaf, of which it keeps a copy until the next call of [Hasher.Leaves].
 func (h *Hasher) Leaf(leaf []byte) {
-	h.batch.Append(0)
-	h.batch.Append(leaf...)
-	h.batch.End()
+	m := h.batch.Message(1 + len(leaf))
+	m[0] = 0
+	copy(m[1:], leaf)
 }
 
 // Len is the number of leaves added.
@@ -38,10 +38,10 @@ func (h *Hasher) MTH(leaves []Hash) Hash {
 		for len(row) > 0 {
 			n := min(len(row), 2*nodesAtOnce)
 			for i := 0; i+1 < n; i += 2 {
-				h.batch.Append(1)
-				h.batch.Append(row[i][:]...)
-				h.batch.Append(row[i+1][:]...)
-				h.batch.End()
+				m := h.batch.Message(1 + 2*HashSize)
+				m[0] = 1
+				copy(m[1:], row[i][:])
+				copy(m[1+HashSize:], row[i+1][:])
 			}
 			*next = h.batch.Sums(*next)
 			h.batch.Reset()
