@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/binary"
 
 	"probity.dev/internal/evidence"
@@ -9,7 +11,7 @@ import (
 // dedupeWindow remembers the fingerprints of the newest events of a log, at least dedupeEvents of them, so that an event that was sent twice is recorded
 // once. Only the committer touches it. What it holds is also in the table dedupe, which is where a start reads it from.
 type dedupeWindow struct {
-	key  evidence.Hash
+	mac  cipher.AEAD
 	gens [dedupeGenerations]printSet // newest first
 	// loaded is the log size up to which the window has been brought.
 	loaded uint64
@@ -21,6 +23,23 @@ const (
 	dedupeEvents      = (dedupeGenerations - 1) * generationEvents
 	dedupeBytes       = 16 // fingerprint and digest of an event in the table
 )
+
+func newDedupeWindow(key evidence.Hash) (*dedupeWindow, error) {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	mac, err := cipher.NewGCM(block)
+	return &dedupeWindow{mac: mac}, err
+}
+
+// fingerprint is 64 bits of AES-256-GMAC (NIST SP 800-38D) over b, with one nonce for all: a keyed universal hash, five times as fast as SHA-256. Fingerprints never
+// leave the database, and whoever has not seen any cannot find two texts with the same one.
+func (w *dedupeWindow) fingerprint(b []byte) uint64 {
+	var nonce [12]byte
+	var tag [16]byte
+	return binary.BigEndian.Uint64(w.mac.Seal(tag[:0], nonce[:], nil, b))
+}
 
 // find calls check with the seq of every event that may have this fingerprint, until check says that one has. Nearly always that is none or one.
 func (w *dedupeWindow) find(print uint64, check func(seq uint64) (bool, error)) error {

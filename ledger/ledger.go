@@ -240,8 +240,11 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if t.people, err = person.Open(ctx, id, no, l.db, t.keys, directory); err != nil {
 		return nil, err
 	}
-	t.dedupe = &dedupeWindow{}
-	if t.dedupe.key, err = t.loadSecret(ctx, l.db, "dedupe", periodID{}); err != nil {
+	dedupe, err := t.loadSecret(ctx, l.db, "dedupe", periodID{})
+	if err != nil {
+		return nil, err
+	}
+	if t.dedupe, err = newDedupeWindow(dedupe); err != nil {
 		return nil, err
 	}
 	if err := l.loadLog(ctx, t); err != nil {

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,15 +24,12 @@ func (enc *encoder) askTags(leaf *evidence.Leaf, ev *event.Event) {
 	}
 }
 
-// prints returns the keyed fingerprints of the event's identity and of its content as the producer sent it: SHA-256 behind the tenant's key, over parts with their
-// lengths in front. They stay in the database, where the full hash would only take room.
+// prints returns the keyed fingerprints of the event's identity and of its content as the producer sent it, over parts with their lengths in front.
 func (enc *encoder) prints(t *tenant, ev *event.Event) (print, digest uint64) {
-	key := len(t.dedupe.key)
-	b := appendPart(append(append(enc.plain[:0], t.dedupe.key[:]...), 'i'), ev.Source)
+	b := appendPart(append(enc.plain[:0], 'i'), ev.Source)
 	b = appendPart(b, ev.ID)
-	sum := sha256.Sum256(b)
-	print = binary.BigEndian.Uint64(sum[:])
-	b = appendPart(appendPart(appendPart(append(b[:key], 'c'), ev.Action), ev.Outcome.Status), ev.Resource.Type)
+	print = t.dedupe.fingerprint(b)
+	b = appendPart(appendPart(appendPart(append(b[:0], 'c'), ev.Action), ev.Outcome.Status), ev.Resource.Type)
 	if !ev.Undated {
 		b = binary.BigEndian.AppendUint64(b, uint64(ev.OccurredAt.UnixMicro()))
 	}
@@ -41,8 +37,7 @@ func (enc *encoder) prints(t *tenant, ev *event.Event) (print, digest uint64) {
 		b = appendPart(appendPart(b, enc.fields[i].Path), enc.fields[i].Value)
 	}
 	enc.plain = b
-	sum = sha256.Sum256(b)
-	return print, binary.BigEndian.Uint64(sum[:])
+	return print, t.dedupe.fingerprint(b)
 }
 
 func appendPart[T string | []byte | jsontext.Value](b []byte, s T) []byte {
