@@ -50,9 +50,18 @@ type Receipt struct {
 	FirstSeq   uint64    `json:"first_seq"`
 	RecordedAt time.Time `json:"recorded_at"`
 	Results    []Result  `json:"results"`
-	// Promise is the log's signed word that the accepted events are at their places; see [Receipt.Check].
-	Promise  string `json:"promise"`
-	ProofURL string `json:"proof_url"`
+	// Promise is the log's signed word that events are at their places, the accepted ones among them; see [Receipt.Check].
+	Promise string `json:"promise"`
+	// PromiseProof shows that the accepted events are part of the promise, when it covers those of other requests too.
+	PromiseProof *PromiseProof `json:"promise_proof"`
+	ProofURL     string        `json:"proof_url"`
+}
+
+// PromiseProof is a proof of a range of the leaves of a promise (ledger/DESIGN.md §7).
+type PromiseProof struct {
+	// Left and Right are the roots of the perfect subtrees before and after the receipt's leaves.
+	Left  [][]byte `json:"left"`
+	Right [][]byte `json:"right"`
 }
 
 // Check verifies the promise under the log's keys (vkeys, one a line) and that it covers the accepted events of this receipt. A receipt without accepted events has no promise.
@@ -80,13 +89,38 @@ func (r *Receipt) Check(keys string) error {
 		leaves = append(leaves, tlog.Hash(x.LeafHash))
 		seq++
 	}
-	if p.First != r.FirstSeq {
-		return fmt.Errorf("client: the promise is about seq %d, the receipt about seq %d", p.First, r.FirstSeq)
+	if r.PromiseProof == nil {
+		if p.First != r.FirstSeq {
+			return fmt.Errorf("client: the promise is about seq %d, the receipt about seq %d", p.First, r.FirstSeq)
+		}
+		err = p.Check(leaves)
+	} else {
+		err = r.PromiseProof.check(p, r.FirstSeq, leaves)
 	}
-	if err := p.Check(leaves); err != nil {
+	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
 	return nil
+}
+
+// check verifies that the leaves are those of the promise from a seq on.
+func (x *PromiseProof) check(p *tlog.Promise, first uint64, leaves []tlog.Hash) error {
+	if first < p.First || first-p.First > p.Count {
+		return fmt.Errorf("the promise is about %d events from seq %d, the receipt about seq %d", p.Count, p.First, first)
+	}
+	r := &tlog.RangeProof{First: first - p.First, Count: uint64(len(leaves)), Size: p.Count}
+	for _, side := range [...]struct {
+		from [][]byte
+		to   *[]tlog.Hash
+	}{{x.Left, &r.Left}, {x.Right, &r.Right}} {
+		for _, h := range side.from {
+			if len(h) != tlog.HashSize {
+				return fmt.Errorf("the proof of the promise is malformed")
+			}
+			*side.to = append(*side.to, tlog.Hash(h))
+		}
+	}
+	return tlog.VerifyRange(r, leaves, p.Root)
 }
 
 // AppendOption changes one call of [Client.Append].

@@ -42,7 +42,7 @@ type submission struct {
 	results  []Result // one for each event
 	first    uint64   // seq of the first accepted event
 	accepted int
-	root     tlog.Hash // over the accepted leaves
+	promise  *sharedPromise
 	recorded int64
 	err      error
 	done     chan struct{}
@@ -144,6 +144,9 @@ func (c *committer) commit(group []*submission) {
 			}
 		}
 		for _, a := range logs {
+			if err := a.t.people.Persist(ctx, tx, a.people...); err != nil {
+				return err
+			}
 			if err := a.store(ctx, tx); err != nil {
 				return err
 			}
@@ -182,8 +185,9 @@ func (c *committer) one(ctx context.Context, tx *sql.Tx, a *logAppend, s *submis
 		a.reset(mark)
 		return nil
 	}
-	if s.effect == nil { // nothing of the submission can fail but the database, which is everybody's trouble
-		return s.t.people.Persist(ctx, tx, &s.people)
+	if s.effect == nil { // nothing of the submission can fail any more but the database, which is everybody's trouble
+		a.people = append(a.people, &s.people)
+		return nil
 	}
 	var failed error
 	err := sqldb.Savepoint(ctx, tx, "submission", func() error {
@@ -213,7 +217,6 @@ func diskTrouble(err error) error {
 func (c *committer) choose(ctx context.Context, tx *sql.Tx, a *logAppend, s *submission) error {
 	s.results = make([]Result, len(s.events))
 	s.first, s.accepted, s.recorded = a.next(), 0, a.recordedAt
-	var head tlog.Head
 	for i := range s.events {
 		e := &s.events[i]
 		r := &s.results[i]
@@ -226,7 +229,6 @@ func (c *committer) choose(ctx context.Context, tx *sql.Tx, a *logAppend, s *sub
 		case !known:
 			r.Status, r.Seq = StatusAccepted, a.next()
 			r.LeafHash = a.add(e)
-			head.AppendLeaf(r.LeafHash)
 			s.accepted++
 		case digest == e.digest:
 			r.Status, r.Seq = StatusDuplicate, seq
@@ -240,7 +242,7 @@ func (c *committer) choose(ctx context.Context, tx *sql.Tx, a *logAppend, s *sub
 		}
 		r.ID = e.row.EventID
 	}
-	s.root = head.Root()
+	s.promise = a.promise
 	return nil
 }
 
@@ -257,12 +259,14 @@ type logAppend struct {
 	recent     map[uint64]int // fingerprints of this group
 	tree       *tlog.Tree
 	batches    []HotBatch
+	people     []*person.Batch // of submissions without an effect
+	promise    *sharedPromise  // filled in by apply
 }
 
 func newLogAppend(t *tenant, events int) *logAppend {
 	from := t.committed.Load()
 	return &logAppend{t: t, from: from, recordedAt: from.recordedAt, recent: make(map[uint64]int, events), leaves: make([][]byte, 0, events), hashes: make([]tlog.Hash, 0, events),
-		rows: make([]segment.Row, 0, events), prints: make([]uint64, 0, events), digests: make([]uint64, 0, events)}
+		promise: &sharedPromise{}, rows: make([]segment.Row, 0, events), prints: make([]uint64, 0, events), digests: make([]uint64, 0, events)}
 }
 
 // stamp fixes the group's recorded_at: the server's time, never before that of an earlier event.
@@ -401,6 +405,8 @@ func (a *logAppend) apply(l *Ledger) {
 		a.t.dedupe.add(p, a.from.base+a.from.tree.Size()+uint64(i))
 	}
 	a.t.dedupe.loaded = a.tree.Size()
+	p := a.promise
+	p.epoch, p.first, p.recordedAt, p.leaves = a.from.epoch, a.from.base+a.from.tree.Size(), a.recordedAt, a.hashes
 	a.t.hot.add(a.batches...)
 	a.t.committed.Store(&headState{epoch: a.from.epoch, base: a.from.base, tree: a.tree, edge: a.tree.Edge(), recordedAt: a.recordedAt})
 	l.appended(a.t)

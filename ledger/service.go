@@ -45,8 +45,12 @@ type Receipt struct {
 	Rejected   int
 	Disabled   int
 	RecordedAt time.Time
-	// Promise is the log's signed word that the accepted events are durably at their seq; empty when there are none.
+	// Promise is the log's signed word that events are durably at their seq, the accepted ones of this receipt among them; empty when there are none.
 	Promise string
+	// PromiseProof shows that the accepted events are those of the promise at their place, when it covers those of other requests too.
+	PromiseProof *tlog.RangeProof
+
+	shared *sharedPromise
 }
 
 // Item is one event to append, or the reason why it could not be read.
@@ -250,7 +254,7 @@ func collect(r *Receipt, s *submission, places []int) {
 		r.Results[places[i]] = res
 	}
 	r.First, r.Accepted, r.RecordedAt = s.first, s.accepted, time.UnixMicro(s.recorded).UTC()
-	r.Promise = string(s.root[:]) // replaced by finish
+	r.shared = s.promise
 }
 
 // finish counts the results and signs the promise.
@@ -266,14 +270,11 @@ func (l *Ledger) finish(t *tenant, r *Receipt) error {
 		}
 	}
 	l.metrics.results(r)
-	root := r.Promise
-	r.Promise = ""
 	if r.Accepted == 0 {
 		return nil
 	}
-	p := tlog.Promise{Origin: t.origin(t.committed.Load().epoch), First: r.First, Count: uint64(r.Accepted), Root: tlog.Hash([]byte(root)), RecordedAt: r.RecordedAt.UnixMicro()}
-	text, err := p.Sign(t.signersOf(p.Origin)...)
-	r.Promise = string(text)
+	var err error
+	r.Promise, r.PromiseProof, err = r.shared.cut(t, r.First, uint64(r.Accepted))
 	return err
 }
 

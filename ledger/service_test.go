@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,6 +163,50 @@ func TestPromiseCoversWhatWasAccepted(t *testing.T) {
 	hashes[1][0] ^= 1
 	if p.Check(hashes) == nil {
 		t.Error("a promise covers another leaf")
+	}
+}
+
+// TestRequestsShareAPromise sends from many at once and checks every receipt by itself, as a client does.
+func TestRequestsShareAPromise(t *testing.T) {
+	b := ledgertest.New(t)
+	keys, err := tlog.ParseKeys(b.Info.VKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shared atomic.Int64
+	var wg sync.WaitGroup
+	for w := range 16 {
+		wg.Go(func() {
+			for i := range 20 {
+				r, err := b.Ledger.Append(context.Background(), ledgertest.Tenant, items(t, numbered(1000*w+2*i), numbered(1000*w+2*i+1)), ledger.AppendOptions{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				p, err := tlog.OpenPromise([]byte(r.Promise), keys)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				leaves := []tlog.Hash{r.Results[0].LeafHash, r.Results[1].LeafHash}
+				if r.PromiseProof == nil {
+					err = p.Check(leaves)
+				} else {
+					shared.Add(1)
+					if q := r.PromiseProof; q.First != r.First-p.First || q.Count != 2 || q.Size != p.Count {
+						t.Errorf("the proof is about %d from %d of %d", q.Count, q.First, q.Size)
+					}
+					err = tlog.VerifyRange(r.PromiseProof, leaves, p.Root)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if shared.Load() == 0 {
+		t.Error("no two requests were committed together")
 	}
 }
 

@@ -37,17 +37,23 @@ func (h *Hasher) MTH(leaves []Hash) Hash {
 		*next = (*next)[:0]
 		for len(row) > 0 {
 			n := min(len(row), 2*nodesAtOnce)
-			for i := 0; i+1 < n; i += 2 {
-				m := h.batch.Message(1 + 2*HashSize)
-				m[0] = 1
-				copy(m[1:], row[i][:])
-				copy(m[1+HashSize:], row[i+1][:])
-			}
-			*next = h.batch.Sums(*next)
-			h.batch.Reset()
+			*next = h.nodes(row[:n], *next)
 			row = row[n:]
 		}
 		row = *next
 	}
 	return row[0]
+}
+
+// nodes appends the parents of pairs of nodes to dst; an odd one out is left.
+func (h *Hasher) nodes(row, dst []Hash) []Hash {
+	for i := 0; i+1 < len(row); i += 2 {
+		m := h.batch.Message(1 + 2*HashSize)
+		m[0] = 1
+		copy(m[1:], row[i][:])
+		copy(m[1+HashSize:], row[i+1][:])
+	}
+	dst = h.batch.Sums(dst)
+	h.batch.Reset()
+	return dst
 }

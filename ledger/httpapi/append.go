@@ -20,6 +20,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/intake"
@@ -343,6 +344,17 @@ func appendCounts(b []byte, r *ledger.Receipt) []byte {
 	return b
 }
 
+func appendHashes(b []byte, list []tlog.Hash) []byte {
+	b = append(b, '[')
+	for i := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(base64.StdEncoding.AppendEncode(append(b, '"'), list[i][:]), '"')
+	}
+	return append(b, ']')
+}
+
 // appendReceipt writes a receipt as JSON. A batch of a thousand events has a thousand results, so this does without reflection.
 func (h *Handlers) appendReceipt(b []byte, _ string, r *ledger.Receipt, all bool, offset int) []byte {
 	size := 512 + len(r.Promise) + len(r.Promise)/8
@@ -360,6 +372,10 @@ func (h *Handlers) appendReceipt(b []byte, _ string, r *ledger.Receipt, all bool
 		b = r.RecordedAt.AppendFormat(b, time.RFC3339Nano)
 		b = append(b, `","promise":`...)
 		b, _ = jsontext.AppendQuote(b, r.Promise)
+		if p := r.PromiseProof; p != nil {
+			b = appendHashes(append(b, `,"promise_proof":{"left":`...), p.Left)
+			b = append(appendHashes(append(b, `,"right":`...), p.Right), '}')
+		}
 		b = append(b, `,"proof_url":"`...)
 		b = append(append(b, h.PublicURL...), "/api/events/"...)
 		b = strconv.AppendUint(b, r.First, 10)

@@ -167,22 +167,28 @@ func (d *Directory) preparePersons(b *Batch, s *sealer) error {
 // hasAlias reports whether a person is to be found by e-mail: when that says more than the id.
 func hasAlias(id *Identity) bool { return id.Email != "" && fold(id.Email) != fold(id.ID) }
 
-// Persist writes the batch in tx: a few pages at the end of the tables, whatever they hold.
+// Persist writes batches in tx: a few pages at the end of the tables, whatever they hold. Several batches of a few persons each share their pages, so they are written
+// together.
 //
-// Prepare MUST have been called before.
-func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, b *Batch) error {
-	if err := d.personTable.insert(ctx, tx, d.no, b.rows.persons); err != nil {
+// Prepare MUST have been called for each.
+func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, batches ...*Batch) error {
+	var all rows
+	for _, b := range batches {
+		all.persons, all.profiles = append(all.persons, b.rows.persons...), append(all.profiles, b.rows.profiles...)
+		all.entries, all.displays = append(all.entries, b.rows.entries...), append(all.displays, b.rows.displays...)
+	}
+	if err := d.personTable.insert(ctx, tx, d.no, all.persons); err != nil {
 		return err
 	}
-	if err := d.profileTable.insert(ctx, tx, d.no, b.rows.profiles); err != nil {
+	if err := d.profileTable.insert(ctx, tx, d.no, all.profiles); err != nil {
 		return err
 	}
-	for _, c := range b.rows.displays {
+	for _, c := range all.displays {
 		if err := d.rename(ctx, tx, c); err != nil {
 			return err
 		}
 	}
-	return d.storeEntries(ctx, tx, b.rows.entries)
+	return d.storeEntries(ctx, tx, all.entries)
 }
 
 // Committed tells the directory that the transaction in which b was persisted has committed.

@@ -1,6 +1,7 @@
 package person
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -47,6 +48,10 @@ func (t *pageTable) insert(ctx context.Context, tx *sql.Tx, tenant int64, pages 
 	if len(pages) == 0 {
 		return nil
 	}
+	pages, err := t.join(pages)
+	if err != nil {
+		return err
+	}
 	put, err := tx.PrepareContext(ctx, `INSERT INTO `+t.name+` (tenant_no, page, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`) //nolint:gosec // a constant name
 	if err != nil {
 		return sqldb.Translate(err)
@@ -67,6 +72,24 @@ func (t *pageTable) insert(ctx context.Context, tx *sql.Tx, tenant int64, pages 
 		}
 	}
 	return nil
+}
+
+// join puts the rows of the same page together; of an item that is in several, the first stays.
+func (t *pageTable) join(pages []pageRow) ([]pageRow, error) {
+	slices.SortStableFunc(pages, func(a, b pageRow) int { return cmp.Compare(a.page, b.page) })
+	out := pages[:1]
+	for _, p := range pages[1:] {
+		last := &out[len(out)-1]
+		if last.page != p.page {
+			out = append(out, p)
+			continue
+		}
+		var err error
+		if last.body, err = t.union(p.page, last.body, p.body); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // amend replaces a page that is stored in tx.
