@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,5 +262,52 @@ func export(ctx context.Context, t *testing.T, c *client.Client) {
 	}
 	if _, err := c.CreateExport(ctx, client.ExportRequest{Format: "docx"}); client.CodeOf(err) != client.Invalid {
 		t.Fatal(err)
+	}
+}
+
+// TestReceiptsOfRequestsAtTheSameTime checks every receipt by itself while many requests share commits, and that a receipt is not proven by the proof of another.
+func TestReceiptsOfRequestsAtTheSameTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a whole server")
+	}
+	c, init := serve(t)
+	var mu sync.Mutex
+	var part *client.Receipt
+	var wg sync.WaitGroup
+	for w := range 16 {
+		wg.Go(func() {
+			for i := range 20 {
+				r, err := c.Append(t.Context(), event(1000*w+i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := r.Check(init.VKey); err != nil {
+					t.Error(err)
+				}
+				if r.PromiseProof != nil {
+					mu.Lock()
+					part = r
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if part == nil {
+		t.Fatal("no two requests were committed together")
+	}
+	part.Results[0].LeafHash[3] ^= 1
+	if part.Check(init.VKey) == nil {
+		t.Error("a receipt about another event passes")
+	}
+	part.Results[0].LeafHash[3] ^= 1
+	part.PromiseProof.Left = append(part.PromiseProof.Left, make([]byte, 32))
+	if part.Check(init.VKey) == nil {
+		t.Error("a proof with more in it passes")
+	}
+	part.PromiseProof = nil
+	if part.Check(init.VKey) == nil {
+		t.Error("a receipt without its proof passes")
 	}
 }
