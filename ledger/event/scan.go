@@ -135,9 +135,9 @@ func overflows(num []byte) bool {
 	return err != nil
 }
 
-// object calls f for each member of the compact object that starts at b[i] and returns the index after it. f gets the position of the
+// object calls f for each member of the compact object that starts at b[i]. f gets the position of the
 // name without quotes and of the value, and returns the index after the value.
-func object(b []byte, i int, f func(name text, value int) (end int)) int {
+func object(b []byte, i int, f func(name text, value int) (end int)) {
 	i++
 	for b[i] != '}' {
 		if b[i] == ',' {
@@ -146,11 +146,10 @@ func object(b []byte, i int, f func(name text, value int) (end int)) int {
 		end, esc := skipString(b, i)
 		i = f(text{i + 1, end - 1, esc}, end+1)
 	}
-	return i + 1
 }
 
 // array is object for an array; f gets the index of the element.
-func array(b []byte, i int, f func(n, value int) (end int)) int {
+func array(b []byte, i int, f func(n, value int) (end int)) {
 	i++
 	for n := 0; b[i] != ']'; n++ {
 		if b[i] == ',' {
@@ -158,7 +157,6 @@ func array(b []byte, i int, f func(n, value int) (end int)) int {
 		}
 		i = f(n, i)
 	}
-	return i + 1
 }
 
 // text is the position of a string's content, without its quotes.
