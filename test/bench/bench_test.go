@@ -198,3 +198,11 @@ func TestStorage(t *testing.T) {
 		t.Errorf("%v, %v", sums, err)
 	}
 }
+
+func TestTileBytes(t *testing.T) {
+	for n, want := range map[int64]int64{0: 0, 255: 0, 256: 8192, 65_535: 255 * 8192, 65_536: 257 * 8192, 5_000_000: (19_531 + 76) * 8192} {
+		if got := tileBytes(n); got != want {
+			t.Errorf("%d events have %d bytes of tiles, not %d", n, got, want)
+		}
+	}
+}

@@ -128,10 +128,23 @@ func (w *workload) storage(s *server) {
 	if sealed == 0 {
 		return // all of it is still in the database
 	}
-	parts := float64(sums["evidence"] + sums["working"] + sums["tiles"])
-	w.rep.add("bytes/event", probitySide, parts/(sealed*float64(w.o.events)))
+	perEvent := float64(sums["evidence"]+sums["working"]+sums["tiles"]) / (sealed * float64(w.o.events))
+	if sums["tiles"] == 0 { // they lie in the database, those of unsealed events too
+		tiles := float64(tileBytes(int64(w.o.events))) / float64(w.o.events)
+		w.rep.add("bytes tiles", probitySide, tiles)
+		perEvent += tiles
+	}
+	w.rep.add("bytes/event", probitySide, perEvent)
 	w.rep.add("bytes/event all", probitySide, float64(all)/float64(w.o.events))
 	w.rep.note("probity: storage per event is that of the %.1f %% of events that are sealed; the whole data directory also holds the rest, unsealed, and the persons", 100*sealed)
+}
+
+// tileBytes is the size of the full tiles of a log of n events (C2SP tlog-tiles): at each level, 8 KiB for 256 entries.
+func tileBytes(n int64) (sum int64) {
+	for n /= 256; n > 0; n /= 256 {
+		sum += 8192 * n
+	}
+	return sum
 }
 
 func (w *workload) searchProbity(ctx context.Context, s *server) error {
