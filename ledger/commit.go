@@ -185,7 +185,9 @@ func (c *committer) one(ctx context.Context, tx *sql.Tx, a *logAppend, s *submis
 		a.reset(mark)
 		return nil
 	}
-	if s.effect == nil { // nothing of the submission can fail any more but the database, which is everybody's trouble
+	// Nothing of a submission without an effect can fail any more but the database, which is everybody's trouble. A changed name rewrites what is stored of the
+	// person: if that is damaged, it is the trouble of those who name the person.
+	if s.effect == nil && !s.people.Rewrites() {
 		a.people = append(a.people, &s.people)
 		return nil
 	}

@@ -52,6 +52,9 @@ func (b *Batch) Empty() bool {
 	return len(b.persons.list)+len(b.displays)+len(b.profiles.list) == 0
 }
 
+// Rewrites reports whether the batch changes persons who are stored already.
+func (b *Batch) Rewrites() bool { return len(b.displays) > 0 }
+
 func (b *Batch) addPerson(e *entry) {
 	p := &b.persons
 	if u := e.unsaved.Load(); u != nil && u.owner == b.id {
