@@ -252,7 +252,7 @@ func escapeLength(b []byte) int {
 	return 0
 }
 
-// hex4 reads the number of \uXXXX, -1 when it is none.
+// hex4 reads the four hexadecimal digits of an escaped character, -1 when they are none.
 func hex4(b []byte) int {
 	if len(b) < 6 {
 		return -1
