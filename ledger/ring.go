@@ -11,8 +11,9 @@ import (
 )
 
 // keyRing keeps the ciphers of groups that one decoder used last, in places that follow from their owners. A search that reads much has one for each
-// processor, because the tenant's own cache is for those who write: a reading of everybody's events would drive out what they use.
-type keyRing [2048]ringEntry
+// processor, because the tenant's own cache is for those who write: a reading of everybody's events would drive out what they use. It takes
+// half a megabyte, and ten more when it is full.
+type keyRing [8192]ringEntry
 
 type ringEntry struct {
 	period int

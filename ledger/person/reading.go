@@ -15,7 +15,7 @@ type Reading struct {
 	persons, profiles keptPages
 }
 
-// Read begins a reading. It takes no memory before it is used, and at most some 128 MiB.
+// Read begins a reading. It takes no memory before it is used, and at most 256 MiB: two generations of pages of each of its tables.
 func (d *Directory) Read() *Reading {
 	r := &Reading{d: d}
 	r.persons.table, r.persons.seq = &d.personTable, &d.newPersons
@@ -24,7 +24,7 @@ func (d *Directory) Read() *Reading {
 }
 
 const (
-	keptBytes = 32 << 20 // of a generation of one table's pages; a page takes some 4 kB, and has 16 persons
+	keptBytes = 64 << 20 // of a generation of one table's pages: some 250,000 persons
 	aheadFrom = 1_000    // pages asked for, after which it is clear that the work is a long one
 	aheadRun  = 32       // pages read at once from then on
 )
