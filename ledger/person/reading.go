@@ -15,7 +15,8 @@ type Reading struct {
 	persons, profiles keptPages
 }
 
-// Read begins a reading. It takes no memory before it is used, and at most 256 MiB: two generations of pages of each of its tables.
+// Read begins a reading. It takes no memory before it is used, and at most 192 MiB for each of
+// the two tables, of which that of later profiles is small.
 func (d *Directory) Read() *Reading {
 	r := &Reading{d: d}
 	r.persons.table, r.persons.seq = &d.personTable, &d.newPersons
@@ -24,7 +25,7 @@ func (d *Directory) Read() *Reading {
 }
 
 const (
-	keptBytes = 64 << 20 // of a generation of one table's pages: some 250,000 persons
+	keptBytes = 96 << 20 // of a generation of one table's pages; both hold some 750,000 persons
 	aheadFrom = 1_000    // pages asked for, after which it is clear that the work is a long one
 	aheadRun  = 32       // pages read at once from then on
 )
@@ -112,23 +113,23 @@ func (k *keptPages) fetch(ctx context.Context, d *Directory, miss []int64) error
 	return nil
 }
 
-// fits reports whether the whole table is likely to fit, so that reading ahead does not push out what was read before.
+// fits reports whether the whole table is likely to fit, so that reading ahead pushes out nothing.
 func (k *keptPages) fits() bool {
 	k.seq.mu.Lock()
 	pages := k.seq.next / k.table.width
 	k.seq.mu.Unlock()
-	return k.read > 0 && k.size/k.read*pages <= keptBytes
+	return k.read > 0 && k.size/k.read*pages <= 2*keptBytes
 }
 
 // fetchRuns reads the runs of pages in which the missing ones lie.
 func (k *keptPages) fetchRuns(ctx context.Context, d *Directory, miss []int64) error {
 	for _, p := range miss {
-		if _, ok := k.young[p]; ok {
+		if _, ok := k.find(p); ok {
 			continue
 		}
 		from := p / aheadRun * aheadRun
 		err := k.table.query(ctx, d.db.Read(ctx), ` AND page >= $2 AND page < $3`, []any{d.no, from, from + aheadRun}, func(page int64, body []byte) error {
-			if _, ok := k.young[page]; !ok {
+			if _, ok := k.find(page); !ok {
 				k.keep(page, slices.Clone(body))
 			}
 			return nil
@@ -137,7 +138,7 @@ func (k *keptPages) fetchRuns(ctx context.Context, d *Directory, miss []int64) e
 			return err
 		}
 		for q := from; q < from+aheadRun; q++ {
-			if _, ok := k.young[q]; !ok {
+			if _, ok := k.find(q); !ok {
 				k.young[q] = nil
 			}
 		}

@@ -39,15 +39,19 @@ type warmPerson struct {
 
 // wanting returns what of the wanted is not in the caches: persons by number, and the handles of profiles by number.
 func (d *Directory) wanting(want []Wanted) (persons map[int64]warmPerson, profiles map[int64]int64) {
+	var handle, n int64 // of the one before, who is often the same
 	for _, w := range want {
 		if w.Profile != 0 {
 			if _, ok := d.profiles.Get(profileKey{w.Handle, w.Profile}); ok {
 				continue
 			}
 		}
-		n, ok := d.handles.number(w.Handle)
-		if !ok {
-			continue
+		if w.Handle != handle {
+			var ok bool
+			if n, ok = d.handles.number(w.Handle); !ok {
+				continue
+			}
+			handle = w.Handle
 		}
 		if w.Profile > firstProfile {
 			if profiles == nil {
