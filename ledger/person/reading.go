@@ -18,10 +18,8 @@ type Reading struct {
 // Read begins a reading. It takes no memory before it is used, and at most 192 MiB for each of
 // the two tables, of which that of later profiles is small.
 func (d *Directory) Read() *Reading {
-	r := &Reading{d: d}
-	r.persons.table, r.persons.seq = &d.personTable, &d.newPersons
-	r.profiles.table, r.profiles.seq = &d.profileTable, &d.newProfiles
-	return r
+	return &Reading{d: d, persons: keptPages{table: &d.personTable, seq: &d.newPersons, limit: keptBytes, aheadFrom: aheadFrom},
+		profiles: keptPages{table: &d.profileTable, seq: &d.newProfiles, limit: keptBytes, aheadFrom: aheadFrom}}
 }
 
 const (
@@ -32,8 +30,9 @@ const (
 
 // keptPages are the pages of one table that a reading has met, in two generations like those of a cache.
 type keptPages struct {
-	table *pageTable
-	seq   *sequence
+	table            *pageTable
+	seq              *sequence
+	limit, aheadFrom int // keptBytes and aheadFrom, but for tests
 
 	mu         sync.RWMutex
 	young, old map[int64][]byte // nil for a page that is not stored
@@ -88,14 +87,14 @@ func (k *keptPages) find(page int64) (body []byte, ok bool) {
 func (k *keptPages) fetch(ctx context.Context, d *Directory, miss []int64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.bytes > keptBytes {
+	if k.bytes > k.limit {
 		k.old, k.young, k.bytes = k.young, nil, 0
 	}
 	if k.young == nil {
 		k.young = map[int64][]byte{}
 	}
 	k.asked += len(miss)
-	if k.asked >= aheadFrom && k.fits() {
+	if k.asked >= k.aheadFrom && k.fits() {
 		return k.fetchRuns(ctx, d, miss)
 	}
 	err := k.table.read(ctx, d.db.Read(ctx), d.no, miss, func(page int64, body []byte) error {
@@ -118,7 +117,7 @@ func (k *keptPages) fits() bool {
 	k.seq.mu.Lock()
 	pages := k.seq.next / k.table.width
 	k.seq.mu.Unlock()
-	return k.read > 0 && k.size/k.read*pages <= 2*keptBytes
+	return k.read > 0 && k.size/k.read*pages <= 2*int64(k.limit)
 }
 
 // fetchRuns reads the runs of pages in which the missing ones lie.
