@@ -54,16 +54,17 @@ func (k *keptPages) get(ctx context.Context, d *Directory, pages []int64, yield 
 	}
 	k.mu.RUnlock()
 	if len(miss) > 0 {
-		if err := k.fetch(ctx, d, miss); err != nil {
-			return err
-		}
-		k.mu.RLock()
+		k.mu.Lock()
+		err := k.fetch(ctx, d, miss)
 		for i, p := range pages {
 			if bodies[i] == nil {
 				bodies[i], _ = k.find(p)
 			}
 		}
-		k.mu.RUnlock()
+		k.mu.Unlock()
+		if err != nil {
+			return err
+		}
 	}
 	for i, body := range bodies {
 		if body == nil {
@@ -83,10 +84,8 @@ func (k *keptPages) find(page int64) (body []byte, ok bool) {
 	return body, ok
 }
 
-// fetch reads pages that were not there a moment ago. It leaves room for at least all of them.
+// fetch reads pages that were not there a moment ago. They are there afterwards. The caller holds the lock.
 func (k *keptPages) fetch(ctx context.Context, d *Directory, miss []int64) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if k.bytes > k.limit {
 		k.old, k.young, k.bytes = k.young, nil, 0
 	}
