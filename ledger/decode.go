@@ -361,16 +361,42 @@ func rowHandles(row *segment.Row, o event.Owners) [3]int64 {
 	return owners(h[:]...)
 }
 
-// columnText is the text of the row's column that may stand for the field at a path, "" when there is none.
-func columnText(row *segment.Row, path string) string {
+// columnOf is a column of a row that may stand for a field.
+type columnOf byte
+
+const (
+	noColumn columnOf = iota
+	columnEventID
+	columnCorrelationID
+	columnResourceID
+	columnSeverity
+)
+
+// columnOfPath is the column that may stand for the field at a path.
+func columnOfPath(path string) columnOf {
 	switch path {
 	case "/id":
-		return row.EventID
+		return columnEventID
 	case "/correlation_id":
-		return row.CorrelationID
+		return columnCorrelationID
 	case "/resource/id":
-		return row.ResourceID
+		return columnResourceID
 	case "/severity":
+		return columnSeverity
+	}
+	return noColumn
+}
+
+// text is the text of the column, "" when there is none.
+func (c columnOf) text(row *segment.Row) string {
+	switch c {
+	case columnEventID:
+		return row.EventID
+	case columnCorrelationID:
+		return row.CorrelationID
+	case columnResourceID:
+		return row.ResourceID
+	case columnSeverity:
 		return row.Severity
 	}
 	return ""
@@ -379,7 +405,7 @@ func columnText(row *segment.Row, path string) string {
 // spare leaves out the clear values that a column of the row holds already.
 func (enc *encoder) spare(row *segment.Row) {
 	for _, i := range enc.order[0] {
-		s, v := columnText(row, enc.fields[i].Path), enc.fields[i].Value
+		s, v := columnOfPath(enc.fields[i].Path).text(row), enc.fields[i].Value
 		if s != "" && len(v) == len(s)+2 && v[0] == '"' && string(v[1:len(v)-1]) == s {
 			enc.part[i] = 'r'
 		}
@@ -393,7 +419,7 @@ func (d *decoder) repeat(row *segment.Row, g *shapeGroup, out []event.Field) {
 		if f.part != 'r' {
 			continue
 		}
-		text := columnText(row, f.path)
+		text := f.column.text(row)
 		d.room(len(text) + 2)
 		from := len(d.plain)
 		d.plain = append(append(append(d.plain, '"'), text...), '"')
