@@ -154,7 +154,7 @@ func (k *keptPages) keep(page int64, body []byte) {
 // Warm is [Directory.Warm] for the reading.
 func (r *Reading) Warm(ctx context.Context, want []Wanted) error {
 	persons, profiles := r.d.wanting(want)
-	if err := r.d.warmPersons(ctx, persons, func(pages []int64, yield func(int64, []byte) error) error {
+	if err := r.d.warmPersons(persons, func(pages []int64, yield func(int64, []byte) error) error {
 		return r.persons.get(ctx, r.d, pages, yield)
 	}); err != nil {
 		return err

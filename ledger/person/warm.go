@@ -16,7 +16,7 @@ type Wanted struct {
 // Warm reads into the caches what is wanted and not there, many rows at a time. What does not exist stays away.
 func (d *Directory) Warm(ctx context.Context, want []Wanted) error {
 	persons, profiles := d.wanting(want)
-	if err := d.warmPersons(ctx, persons, d.readPages(ctx, &d.personTable)); err != nil {
+	if err := d.warmPersons(persons, d.readPages(ctx, &d.personTable)); err != nil {
 		return err
 	}
 	return d.warmProfiles(ctx, profiles, d.readPages(ctx, &d.profileTable))
@@ -68,7 +68,7 @@ func (d *Directory) wanting(want []Wanted) (persons map[int64]warmPerson, profil
 	return persons, profiles
 }
 
-func (d *Directory) warmPersons(ctx context.Context, persons map[int64]warmPerson, from pageSource) error {
+func (d *Directory) warmPersons(persons map[int64]warmPerson, from pageSource) error {
 	if len(persons) == 0 {
 		return nil
 	}
