@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/aes"
 	"crypto/cipher"
 	"database/sql"
 	"errors"
@@ -165,15 +164,7 @@ func (k *groupCipher) cipher() cipher.AEAD {
 	if c := k.aead.Load(); c != nil {
 		return *c
 	}
-	key := k.keys.Enc()
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		panic(err) // the key has the right length
-	}
-	c, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
+	c := groupAEAD(k.keys.Enc())
 	k.aead.Store(&c)
 	return c
 }

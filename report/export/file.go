@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -38,7 +39,14 @@ type sealedFile struct {
 	hash  hash.Hash
 	bytes atomic.Int64
 	path  string // final
+
+	behind  int64 // written since the disk was last asked to take what there is
+	flusher sync.WaitGroup
+	flushed chan error // of the flusher that is at work or has ended; nil when there is none
 }
+
+// flushEvery is how many bytes are written until the disk is asked to take them, beside the writing. Else gigabytes would wait for the end, and the end for them.
+const flushEvery = 32 << 20
 
 // createFile begins the file of an export. The key must be fresh; aad binds the file to its export.
 func createFile(dir, id string, key []byte) (*sealedFile, error) {
@@ -63,15 +71,47 @@ func (s *sealedFile) Write(b []byte) (int, error) {
 	s.hash.Write(b)
 	n, err := s.w.Write(b)
 	s.bytes.Add(int64(n))
+	if s.behind += int64(n); err == nil && s.behind >= flushEvery {
+		err = s.flush()
+	}
 	return n, fileError(err)
+}
+
+// flush begins to bring what was written to the disk, unless that is under way, and returns the error of the time before: the system reports it once.
+func (s *sealedFile) flush() error {
+	if s.flushed != nil {
+		select {
+		case err := <-s.flushed:
+			if err != nil {
+				s.flushed <- err
+				return err
+			}
+		default:
+			return nil // later
+		}
+	} else {
+		s.flushed = make(chan error, 1)
+	}
+	s.behind = 0
+	s.flusher.Go(func() { s.flushed <- s.f.Sync() })
+	return nil
+}
+
+// lastFlush waits for the flusher, and returns its error.
+func (s *sealedFile) lastFlush() error {
+	s.flusher.Wait()
+	if s.flushed == nil {
+		return nil
+	}
+	return <-s.flushed
 }
 
 // commit makes the file durable under its final name. Until it returns nil, there is no file of that name.
 func (s *sealedFile) commit() error {
 	if err := s.w.Close(); err != nil {
-		return errors.Join(fileError(err), s.f.Close())
+		return errors.Join(fileError(err), s.lastFlush(), s.f.Close())
 	}
-	if err := errors.Join(s.f.Sync(), s.f.Close()); err != nil {
+	if err := errors.Join(s.lastFlush(), s.f.Sync(), s.f.Close()); err != nil {
 		return fileError(err)
 	}
 	if err := os.Rename(s.f.Name(), s.path); err != nil {
@@ -86,6 +126,7 @@ func (s *sealedFile) commit() error {
 
 // abandon removes the temporary file.
 func (s *sealedFile) abandon() {
+	s.flusher.Wait()
 	s.f.Close() //nolint:errcheck // it is removed anyway
 	os.Remove(s.f.Name())
 }
