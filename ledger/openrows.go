@@ -62,6 +62,11 @@ func (l *Ledger) newOpening(t *tenant, mask event.Masker, post *postFilter) *ope
 func (o *opening) run(ctx context.Context, snap query.Snapshot, f query.Filter, p query.Page) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if o.post != nil && o.post.text != "" {
+		if s := o.l.newTextScan(o.t, o.mask, o.post.text); s != nil {
+			p.Sieve = s.sift
+		}
+	}
 	workers := runtime.GOMAXPROCS(0)
 	queue := make(chan *chunk, workers)
 	var searchErr error
@@ -117,6 +122,12 @@ func (o *opening) collect(ctx context.Context, snap query.Snapshot, f query.Filt
 		size = min(2*size, largeChunk)
 		c = o.empty()
 		return nil
+	}
+	p.Pause = func() error {
+		if len(c.rows) == 0 {
+			return nil
+		}
+		return send()
 	}
 	err := o.l.opt.Engine.Rows(ctx, snap, f, p, func(row *segment.Row) error {
 		n := row.Size()
