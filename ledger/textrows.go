@@ -21,6 +21,8 @@ type textWorker struct {
 	want   []person.Wanted
 	lacks  []profileLack
 	sealed []sealedText
+	ready  []sealedText // those whose key has been asked for
+	later  []sealedText // those whose owners must be read
 	keys   evidence.EncKeys
 	plain  []byte
 	quoted []byte
@@ -50,6 +52,7 @@ type sealedText struct {
 	group  *textGroup
 	owners [3]int64
 	text   []byte
+	month  evidence.Hash // the secret of the month, set when the text has to wait
 }
 
 // maxRememberedPlans bounds a worker's plans.
@@ -178,7 +181,7 @@ func (w *textWorker) collect(row *segment.Row, r *textRow) bool {
 		}
 		// Each value has its length in front, and those beside the one that matches have a byte at least.
 		if room := len(text) - crypt.TagSize - 2*len(g.sealed.fields) + 1; g.sealed.any && room >= w.s.needle.shortest {
-			w.sealed = append(w.sealed, sealedText{r.at, g, rowHandles(row, g.owners), text})
+			w.sealed = append(w.sealed, sealedText{at: r.at, group: g, owners: rowHandles(row, g.owners), text: text})
 		}
 	}
 	return true
@@ -186,35 +189,77 @@ func (w *textWorker) collect(row *segment.Row, r *textRow) bool {
 
 // open looks at the ciphertexts.
 func (w *textWorker) open(ctx context.Context, rows []segment.Row, keep []bool) error {
-	w.want = w.want[:0]
+	w.keys.Reset()
+	w.want, w.ready, w.later = w.want[:0], w.ready[:0], w.later[:0]
 	for i := range w.sealed {
-		for _, h := range w.sealed[i].owners {
-			if h != 0 {
-				w.want = append(w.want, person.Wanted{Handle: h})
-			}
+		if ok, err := w.key(ctx, &rows[w.sealed[i].at], &w.sealed[i]); err != nil {
+			return err
+		} else if !ok {
+			w.later = append(w.later, w.sealed[i])
 		}
 	}
 	if err := w.s.t.people.WarmSecrets(ctx, w.want); err != nil {
 		return err
 	}
-	w.keys.Reset()
-	known := w.sealed[:0]
-	for i := range w.sealed {
-		x := w.sealed[i]
-		if ok, err := w.key(ctx, &rows[x.at], x.owners); err != nil {
+	for i := range w.later {
+		if err := w.secrets(ctx, &w.later[i]); err != nil {
 			return err
-		} else if ok {
-			known = append(known, x)
 		}
 	}
 	keys := w.keys.Keys()
-	for i := range known {
-		x := &known[i]
+	for i := range w.ready {
+		x := &w.ready[i]
 		if row := &rows[x.at]; !keep[x.at] {
 			w.plain = crypt.Peek(w.plain[:0], (*[32]byte)(&keys[i]), row.Nonce[:12], x.text)
 			keep[x.at] = w.plainMatches(row, x.group)
 		}
 	}
+	return nil
+}
+
+// key asks for the key of a ciphertext. It returns false when secrets are not in memory, and wants them then.
+func (w *textWorker) key(ctx context.Context, row *segment.Row, x *sealedText) (bool, error) {
+	if month := w.months.of(row.RecordedAt); month != w.month {
+		secret, err := w.s.t.period(ctx, w.s.l.db, periodID{period: month})
+		if w.ended = errs.CodeOf(err) == errs.NotFound; err != nil && !w.ended {
+			return false, err
+		}
+		w.month, w.ofMonth = month, secret
+	}
+	if w.ended {
+		return true, nil // nobody can read it
+	}
+	var secrets [3]evidence.Hash
+	n, missing := 0, len(w.want)
+	for ; n < len(x.owners) && x.owners[n] != 0; n++ {
+		var ok bool
+		if secrets[n], ok = w.s.t.people.KnownSecret(x.owners[n]); !ok {
+			w.want = append(w.want, person.Wanted{Handle: x.owners[n]})
+		}
+	}
+	if len(w.want) > missing {
+		x.month = w.ofMonth
+		return false, nil
+	}
+	w.ready = append(w.ready, *x)
+	w.keys.Add(&w.ofMonth, secrets[:n])
+	return true, nil
+}
+
+// secrets asks for the key of a ciphertext whose owners' secrets have been read. Those that are still not there have been erased, or there is no room for them.
+func (w *textWorker) secrets(ctx context.Context, x *sealedText) error {
+	var secrets [3]evidence.Hash
+	n := 0
+	for ; n < len(x.owners) && x.owners[n] != 0; n++ {
+		var err error
+		if secrets[n], err = w.s.t.people.Secret(ctx, x.owners[n]); errs.CodeOf(err) == errs.NotFound {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	w.ready = append(w.ready, *x)
+	w.keys.Add(&x.month, secrets[:n])
 	return nil
 }
 
@@ -226,34 +271,3 @@ func (w *textWorker) plainMatches(row *segment.Row, g *textGroup) bool {
 	r.ActorHandle, r.SubjectHandle, r.ResourceHandle = row.Actor, row.Subject, row.Resource
 	return w.masked.in(w.s, g.shapeGroup, g.sealed.fields, w.plain)
 }
-
-// key asks for the key of a row's group. It returns false when that has been erased.
-func (w *textWorker) key(ctx context.Context, row *segment.Row, owners [3]int64) (bool, error) {
-	if month := w.months.of(row.RecordedAt); month != w.month {
-		secret, err := w.s.t.period(ctx, w.s.l.db, periodID{period: month})
-		if w.ended = errs.CodeOf(err) == errs.NotFound; err != nil && !w.ended {
-			return false, err
-		}
-		w.month, w.ofMonth = month, secret
-	}
-	if w.ended {
-		return false, nil
-	}
-	var secrets [3]evidence.Hash
-	n := 0
-	for ; n < len(owners) && owners[n] != 0; n++ {
-		var ok bool
-		if secrets[n], ok = w.s.t.people.KnownSecret(owners[n]); ok {
-			continue
-		}
-		var err error
-		if secrets[n], err = w.s.t.people.Secret(ctx, owners[n]); errs.CodeOf(err) == errs.NotFound {
-			return false, nil
-		} else if err != nil {
-			return false, err
-		}
-	}
-	w.keys.Add(&w.ofMonth, secrets[:n])
-	return true, nil
-}
-
