@@ -2,6 +2,7 @@ package crypt
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
 	"slices"
@@ -19,12 +20,25 @@ func Peek(dst []byte, key *[32]byte, iv, sealed []byte) []byte {
 	if len(sealed) <= tagSize {
 		return dst
 	}
-	sealed = sealed[:len(sealed)-tagSize]
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic(err) // the key has the right length
 	}
-	// The key stream is written to where the text goes, some blocks further than the text.
+	return peek(dst, block, iv, sealed)
+}
+
+// Peek appends what a sealed text decrypts to, without checking it; see [Peek].
+func (s *Sealer) Peek(dst, sealed []byte) ([]byte, error) {
+	k := s.t.keyOf(sealed)
+	if k == nil {
+		return nil, errSealed
+	}
+	return peek(dst, k.block, sealed[prefixSize:prefixSize+ivSize], sealed[prefixSize+ivSize:]), nil
+}
+
+func peek(dst []byte, block cipher.Block, iv, sealed []byte) []byte {
+	sealed = sealed[:len(sealed)-tagSize]
+	// The key stream is written to where the text goes, some bytes further than the text.
 	from, n := len(dst), (len(sealed)+aes.BlockSize-1)/aes.BlockSize
 	dst = slices.Grow(dst, n*aes.BlockSize)[:from+n*aes.BlockSize]
 	for i := range n {

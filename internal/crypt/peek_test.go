@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"path/filepath"
 	"testing"
 )
 
@@ -34,6 +35,27 @@ func TestPeekReadsWhatWasSealed(t *testing.T) {
 		if got := Peek(nil, &key, iv[:], make([]byte, n)); len(got) != 0 {
 			t.Fatalf("%d bytes are no text, and yet it says %x", n, got)
 		}
+	}
+}
+
+func TestSealerPeeksAtWhatItSealed(t *testing.T) {
+	kms, err := CreateFileKMS(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant, _, err := NewTenant(t.Context(), kms, "t-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tenant.Sealer()
+	sealed := s.Seal(nil, []byte("label"), []byte("a secret"))
+	got, err := s.Peek(nil, sealed)
+	if err != nil || string(got) != "a secret" {
+		t.Errorf("%q, %v", got, err)
+	}
+	sealed[1]++
+	if got, err := s.Peek(nil, sealed); err == nil {
+		t.Errorf("%q comes from a key that the tenant does not have", got)
 	}
 }
 

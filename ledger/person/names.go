@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
 )
 
 // Match is a person found by part of a name, e-mail or id.
@@ -161,7 +162,7 @@ func (x *nameIndex) search(needle []byte, limit int) []int64 {
 	return out
 }
 
-// loadNames makes the index, unless it is there, on half of the processors: the directory has just been opened, and there is more to do. Appends go on meanwhile.
+// loadNames makes the index, unless it is there, on all processors: somebody may be waiting for it. Appends go on meanwhile.
 func (d *Directory) loadNames(ctx context.Context) error {
 	x := &d.names
 	x.loading.Lock()
@@ -192,21 +193,17 @@ const namePages = 512
 
 // nameStored reads and opens all pages.
 func (d *Directory) nameStored(ctx context.Context) ([]*nameBlock, error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var blocks []*nameBlock
 	work := make(chan []numbered, 1)
-	for range max(1, runtime.GOMAXPROCS(0)/2) {
+	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			s := d.sealer()
-			defer d.sealers.Put(s)
+			p := d.peeker()
+			defer p.release()
 			for pages := range work {
 				b := &nameBlock{}
-				if err := d.namePages(s, pages, b); err != nil {
-					stop(err)
-				}
+				d.namePages(p, pages, b)
 				mu.Lock()
 				blocks = append(blocks, b)
 				mu.Unlock()
@@ -214,49 +211,47 @@ func (d *Directory) nameStored(ctx context.Context) ([]*nameBlock, error) {
 		})
 	}
 	var pages []numbered
-	send := func() error {
-		select {
-		case work <- pages:
-			pages = nil
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	send := func() {
+		work <- pages
+		pages = nil
 	}
 	err := d.personTable.all(ctx, d.db.Read(ctx), d.no, func(page int64, body []byte) error {
-		if pages = append(pages, numbered{page, slices.Clone(body)}); len(pages) < namePages {
-			return nil
+		if pages = append(pages, numbered{page, slices.Clone(body)}); len(pages) == namePages {
+			send()
 		}
-		return send()
+		return nil
 	})
-	if err == nil {
-		err = send()
-	}
+	send()
 	close(work)
 	wg.Wait()
-	if err == nil {
-		err = context.Cause(ctx)
-	}
 	return blocks, err
 }
 
-func (d *Directory) namePages(s *sealer, pages []numbered, b *nameBlock) error {
-	for _, p := range pages {
-		err := d.personTable.items(p.number, p.body, func(n numbered) error {
-			r, err := parseRecord(n.body)
-			if err != nil {
-				return err
+// namePages adds the persons of pages to a block. What it decrypts it does not check, because whoever is found is opened properly; so a damaged record does not keep
+// others from being found.
+func (d *Directory) namePages(p *peeker, pages []numbered, b *nameBlock) {
+	for _, page := range pages {
+		p.reset()
+		_ = d.personTable.items(page.number, page.body, func(n numbered) error {
+			if r, err := parseRecord(n.body); err == nil {
+				if secret, ok := p.peekSecret(&r); ok {
+					p.add(n.number, &r, &secret)
+				}
 			}
-			who, err := s.openRecord(&r)
-			if errs.CodeOf(err) == errs.NotFound {
-				return nil
-			}
-			addName(b, r.handle, who.name, who.email, who.id)
-			return err
+			return nil
 		})
-		if err != nil {
-			return err
-		}
+		p.each(func(_ int64, r *record, key *evidence.Hash) {
+			text := r.display
+			if len(text) == 0 {
+				text = r.base
+			}
+			plain, ok := p.peek(key, text)
+			in := reader{b: plain}
+			in.blob() // the type
+			id, name, email := in.blob(), in.blob(), in.blob()
+			if ok && !in.bad {
+				addName(b, r.handle, name, email, id)
+			}
+		})
 	}
-	return nil
 }

@@ -138,8 +138,11 @@ func personCipher(secret *evidence.Hash) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
+// personInfo is the info of HKDF-Expand and the number of the block (RFC 5869 §2.3).
+const personInfo = "probity/person/v1\x01"
+
 func personKey(secret *evidence.Hash) evidence.Hash {
-	return evidence.HMAC(secret, []byte("probity/person/v1\x01"))
+	return evidence.HMAC(secret, []byte(personInfo))
 }
 
 func (s *sealer) bind(kind byte, handle, number int64) {

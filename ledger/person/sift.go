@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 )
@@ -86,14 +85,18 @@ func (s *Sift) readPersons(ctx context.Context, want map[int64]int64) error {
 		return nil
 	}
 	d := s.d
-	p := &peeker{sealer: d.sealer()}
-	defer d.sealers.Put(p.sealer)
+	p := d.peeker()
+	defer p.release()
 	err := d.pages(ctx, &d.personTable, want, func(page int64, body []byte) {
+		p.reset()
 		damaged := d.personTable.items(page, body, func(n numbered) error {
 			if s.same || want[n.number] != 0 {
-				setSift(s.persons, n.number, s.mayPerson(p, n))
+				s.collect(p, n)
 			}
 			return nil
+		})
+		p.each(func(number int64, r *record, key *evidence.Hash) {
+			setSift(s.persons, number, s.mayPerson(p, r, key))
 		})
 		if damaged != nil {
 			for n := range want {
@@ -112,17 +115,24 @@ func (s *Sift) readPersons(ctx context.Context, want map[int64]int64) error {
 	return nil
 }
 
-// mayPerson looks at the first profile of a stored person.
-func (s *Sift) mayPerson(p *peeker, n numbered) bool {
+// collect adds a stored person to those whose profile is to be looked at, unless that is decided.
+func (s *Sift) collect(p *peeker, n numbered) {
 	r, err := parseRecord(n.body)
-	if err != nil {
-		return true
+	var secret evidence.Hash
+	if err == nil {
+		secret, err = s.d.secretOf(p.sealer, n.number, &r)
 	}
-	secret, err := s.d.secretOf(p.sealer, n.number, &r)
-	if err != nil {
-		return errs.CodeOf(err) != errs.NotFound
+	switch {
+	case err == nil:
+		p.add(n.number, &r, &secret)
+	case errs.CodeOf(err) != errs.NotFound:
+		setSift(s.persons, n.number, true)
 	}
-	plain, ok := p.peek(&secret, r.base)
+}
+
+// mayPerson looks at the first profile of a person.
+func (s *Sift) mayPerson(p *peeker, r *record, key *evidence.Hash) bool {
+	plain, ok := p.peek(key, r.base)
 	in := reader{b: plain}
 	for range 4 {
 		in.blob()
@@ -146,8 +156,8 @@ func (s *Sift) readProfiles(ctx context.Context, want map[int64]int64) error {
 	if err := d.WarmSecrets(ctx, owners); err != nil {
 		return err
 	}
-	p := &peeker{sealer: d.sealer()}
-	defer d.sealers.Put(p.sealer)
+	p := d.peeker()
+	defer p.release()
 	may := make(map[int64]bool, len(want))
 	sealed := map[int64][]byte{}
 	err := d.pages(ctx, &d.profileTable, want, func(page int64, body []byte) {
@@ -180,24 +190,9 @@ func (s *Sift) mayProfile(ctx context.Context, p *peeker, handle int64, sealed [
 	if err != nil {
 		return errs.CodeOf(err) != errs.NotFound
 	}
-	plain, ok := p.peek(&secret, sealed)
+	key := personKey(&secret)
+	plain, ok := p.peek(&key, sealed)
 	return !ok || s.may(handle, plain)
-}
-
-// peeker decrypts texts of persons without checking them.
-type peeker struct {
-	*sealer
-	plain []byte
-}
-
-// peek returns what a text under a person's secret decrypts to, valid until the next call.
-func (p *peeker) peek(secret *evidence.Hash, sealed []byte) ([]byte, bool) {
-	if len(sealed) < ivSize+tagSize {
-		return nil, false
-	}
-	key := personKey(secret)
-	p.plain = crypt.Peek(p.plain[:0], (*[32]byte)(&key), sealed[:ivSize], sealed[ivSize:])
-	return p.plain, true
 }
 
 // pages yields the stored pages of items.
