@@ -62,11 +62,6 @@ func (l *Ledger) newOpening(t *tenant, mask event.Masker, post *postFilter) *ope
 func (o *opening) run(ctx context.Context, snap query.Snapshot, f query.Filter, p query.Page) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if o.post != nil && o.post.text != "" {
-		if s := o.l.newTextScan(o.t, o.mask, o.post.text); s != nil {
-			p.Sieve = s.sift
-		}
-	}
 	workers := runtime.GOMAXPROCS(0)
 	queue := make(chan *chunk, workers)
 	var searchErr error

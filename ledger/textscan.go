@@ -6,6 +6,7 @@ import (
 
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/person"
+	"probity.dev/ledger/query"
 	"probity.dev/ledger/segment"
 )
 
@@ -27,16 +28,20 @@ type textScan struct {
 	sifts map[string]*person.Sift // by what is to be done with a profile
 }
 
-// newTextScan returns nil when rows must be opened to know what the reader sees.
-func (l *Ledger) newTextScan(t *tenant, mask event.Masker, text string) *textScan {
-	s := &textScan{l: l, t: t, needle: newNeedle(text), plans: map[planKey]*textPlan{}, sifts: map[string]*person.Sift{}}
-	if mask != nil {
-		f, ok := mask.(event.Foreseer)
-		if !ok {
-			return nil
-		}
-		s.mask = f
+// sieve returns the sieve for the conditions of a search, nil when all rows must be opened: there is no text to look for, or what the reader sees is not known before.
+func (l *Ledger) sieve(t *tenant, mask event.Masker, post *postFilter) query.Sieve {
+	if post == nil || post.text == "" {
+		return nil
 	}
+	f, ok := mask.(event.Foreseer)
+	if mask != nil && !ok {
+		return nil
+	}
+	return l.newTextScan(t, f, post.text).sift
+}
+
+func (l *Ledger) newTextScan(t *tenant, mask event.Foreseer, text string) *textScan {
+	s := &textScan{l: l, t: t, mask: mask, needle: newNeedle(text), plans: map[planKey]*textPlan{}, sifts: map[string]*person.Sift{}}
 	s.free.New = func() any { return &textWorker{s: s, plans: map[string][2]*textPlan{}} }
 	return s
 }
@@ -180,10 +185,10 @@ func (s *textScan) siftOf(g *shapeGroup, part *textPart, resource bool) *person.
 		return sift
 	}
 	if part.whole {
-		sift = s.t.people.Sift(true, func(_ int64, body []byte) bool { return s.needle.in(body) })
+		sift = s.t.people.Sift(func(_ int64, body []byte) bool { return s.needle.in(body) })
 	} else {
 		masks := sync.Pool{New: func() any { return new(maskedText) }}
-		sift = s.t.people.Sift(false, func(handle int64, body []byte) bool {
+		sift = s.t.people.Sift(func(handle int64, body []byte) bool {
 			m := masks.Get().(*maskedText)
 			defer masks.Put(m)
 			// Every path of the profile stands for its owner.

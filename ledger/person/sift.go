@@ -17,8 +17,6 @@ type Sift struct {
 	d *Directory
 	// may says whether the body of a profile is worth opening.
 	may func(handle int64, body []byte) bool
-	// same says that may does not depend on what the profile's fields are, and may be asked about every profile.
-	same bool
 	// Two bits for each number, the second of which counts when the first is set. Of a number beyond the end, which was given later, everything is worth opening.
 	persons, profiles []atomic.Uint64
 }
@@ -26,14 +24,15 @@ type Sift struct {
 // Words of Sift hold the items of two pages.
 const siftPerWord = 32
 
-// Sift returns a sieve for the profiles that are stored now. may must be safe for concurrent use. It may be asked about profiles other than those asked for when all is set.
-func (d *Directory) Sift(all bool, may func(handle int64, body []byte) bool) *Sift {
+// Sift returns a sieve for the profiles that are stored now. may must be safe for concurrent use. It is asked about others' profiles too, with
+// other fields perhaps than it expects.
+func (d *Directory) Sift(may func(handle int64, body []byte) bool) *Sift {
 	words := func(s *sequence) []atomic.Uint64 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return make([]atomic.Uint64, s.next/siftPerWord+1)
 	}
-	return &Sift{d: d, may: may, same: all, persons: words(&d.newPersons), profiles: words(&d.newProfiles)}
+	return &Sift{d: d, may: may, persons: words(&d.newPersons), profiles: words(&d.newProfiles)}
 }
 
 // May reports whether a profile is worth opening, as far as that is known.
@@ -90,9 +89,7 @@ func (s *Sift) readPersons(ctx context.Context, want map[int64]int64) error {
 	err := d.pages(ctx, &d.personTable, want, func(page int64, body []byte) {
 		p.reset()
 		damaged := d.personTable.items(page, body, func(n numbered) error {
-			if s.same || want[n.number] != 0 {
-				s.collect(p, n)
-			}
+			s.collect(p, n)
 			return nil
 		})
 		p.each(func(number int64, r *record, key *evidence.Hash) {
