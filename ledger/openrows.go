@@ -151,6 +151,12 @@ func (o *opening) collect(ctx context.Context, snap query.Snapshot, f query.Filt
 		c = o.empty()
 		return nil
 	}
+	p.Pause = func() error {
+		if len(c.rows) == 0 {
+			return nil
+		}
+		return send()
+	}
 	err := o.l.opt.Engine.Rows(ctx, snap, f, p, func(row *segment.Row) error {
 		shape := shapes.get(o.l, row.Shape)
 		row.Shape = "" // there are few of them, which need no copy for each row

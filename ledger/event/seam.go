@@ -50,6 +50,8 @@ type Foreseer interface {
 	// Foresee returns what becomes of an encrypted field whatever its value is, and false when that depends on the value. text says that the value is a
 	// JSON string, person that the event's resource stands for a person.
 	Foresee(path, category string, text, person bool) (v jsontext.Value, s State, ok bool)
+	// Keeps reports whether an encrypted field is shown as it is, whatever its value; person says that the event's resource stands for a person.
+	Keeps(path, category string, person bool) bool
 	// Shows reports whether a field that was never encrypted is shown as it is, whatever its value.
 	Shows(path, category string) bool
 	// MaskField does for the ith field of r what Mask does for all of them, and MaskRest what Mask does besides.

@@ -130,12 +130,19 @@ const (
 // personCipher returns the cipher for the texts of a person: AES-256-GCM under HKDF-Expand(secret, "probity/person/v1"). The secret is random and uniform,
 // so it needs no extract step (RFC 5869 §3.3).
 func personCipher(secret *evidence.Hash) (cipher.AEAD, error) {
-	k := evidence.HMAC(secret, []byte("probity/person/v1\x01"))
+	k := personKey(secret)
 	block, err := aes.NewCipher(k[:])
 	if err != nil {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
+}
+
+// personInfo is the info of HKDF-Expand and the number of the block (RFC 5869 §2.3).
+const personInfo = "probity/person/v1\x01"
+
+func personKey(secret *evidence.Hash) evidence.Hash {
+	return evidence.HMAC(secret, []byte(personInfo))
 }
 
 func (s *sealer) bind(kind byte, handle, number int64) {
