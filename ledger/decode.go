@@ -6,9 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/person"
 	"probity.dev/ledger/segment"
 )
 
@@ -21,6 +23,7 @@ type decoder struct {
 	// people remembers persons for a reading of many events that opens everything; nil when there is none.
 	people *cells
 	months months
+	gcm    aesgcm.Sealer
 	aad    []byte
 	plain  []byte // values of rows lie here one after the other
 	cell   []byte
@@ -41,7 +44,7 @@ type decoder struct {
 // found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
 type found struct {
 	cell   []byte // what the reader sees of the profile, or with people its body
-	keys   *groupCipher
+	keys   *person.Keys
 	owner  int64
 	secret []byte // of owner
 }
@@ -306,7 +309,7 @@ func fromCell(g *shapeGroup, cell []byte, out []event.Field) {
 }
 
 // open decrypts a group's ciphertext.
-func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, keys *groupCipher, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
+func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, keys *person.Keys, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
 	if keys == nil {
 		var err error
 		keys, err = d.cipherOf(ctx, d.months.of(row.RecordedAt), owners)
@@ -320,7 +323,7 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, key
 	d.room(len(sealed))
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
 	at := len(d.plain)
-	plain, err := keys.cipher().Open(d.plain[at:], row.Nonce[:12], sealed, d.aad)
+	plain, err := d.gcm.Open(d.plain[at:], (*[32]byte)(&keys.Enc), (*[12]byte)(row.Nonce[:]), sealed, d.aad)
 	if err != nil {
 		return nil, 0, damaged(row)
 	}

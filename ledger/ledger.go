@@ -220,7 +220,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 		return t, nil
 	}
 	t := &tenant{id: id, secrets: map[periodID]evidence.Hash{}}
-	t.groups = cache.New[groupID, *groupCipher](cachedGroups)
+	t.groups = cache.New[groupID, *person.Keys](cachedGroups)
 	var keyset []byte
 	var no int64
 	err := l.db.Read(ctx).QueryRowContext(ctx, `SELECT no, name, keyset FROM tenant WHERE id = $1`, id).Scan(&no, &t.name, &keyset)
