@@ -238,13 +238,36 @@ func (l *Ledger) assign(t *tenant, enc *encoder, ev *event.Event, who *persons) 
 	for i := range enc.order {
 		enc.order[i] = enc.order[i][:0]
 	}
+	set := l.rules.of(ev.Action)
+	subject, resource, data := who.own(event.OwnerSubject), who.own(event.OwnerResource), who.data()
 	for i := range enc.fields {
 		f := &enc.fields[i]
-		owners, sealed := l.ownersOf(t, ev, f, who)
+		r, c := l.classify(t, set, ev, f)
+		f.Category = c.Category
+		owners, sealed := event.Owners(0), true
+		switch {
+		case r.area == inActor && who.actor.Handle != 0:
+			owners = event.OwnerActor
+		case r.area == inSubject && who.subject.Handle != 0:
+			owners = subject
+		case r.area == inResource && who.resource.Handle != 0:
+			owners = resource
+		case c.Kind == event.Operational: // kept in clear
+			sealed = false
+		case c.Kind == event.Personal && r.area == inContext && who.actor.Handle != 0:
+			owners = event.OwnerActor
+		case c.Kind == event.Personal:
+			owners = data
+		default:
+			owners = who.owners
+			if f.Category == "" {
+				f.Category = CategoryUnknown
+			}
+		}
 		group, part := uint8(0), byte('c')
 		if sealed {
 			group, part = 1+uint8(owners), 's'
-			if single(owners) && repeats(f.Path) {
+			if r.repeats && single(owners) {
 				part = 'p'
 			}
 		}
@@ -268,38 +291,16 @@ func repeats(path string) bool {
 	return false
 }
 
-// ownersOf classifies a field and says whose secret protects it; sealed false means operational data, kept in clear.
-func (l *Ledger) ownersOf(t *tenant, ev *event.Event, f *event.Field, who *persons) (owners event.Owners, sealed bool) {
-	c := l.classify(t, ev, f)
-	f.Category = c.Category
-	path := f.Path
-	switch {
-	case strings.HasPrefix(path, "/actor/") && who.actor.Handle != 0:
-		return event.OwnerActor, true
-	case strings.HasPrefix(path, "/subject/") && who.subject.Handle != 0:
-		return who.own(event.OwnerSubject), true
-	case strings.HasPrefix(path, "/resource/") && who.resource.Handle != 0:
-		return who.own(event.OwnerResource), true
-	case c.Kind == event.Operational:
-		return 0, false
-	case c.Kind == event.Personal && strings.HasPrefix(path, "/context/"):
-		if who.actor.Handle != 0 {
-			return event.OwnerActor, true
-		}
-		return who.data(), true
-	case c.Kind == event.Personal:
-		return who.data(), true
+// classify returns what the path of a field says and what its value holds.
+func (l *Ledger) classify(t *tenant, set *ruleSet, ev *event.Event, f *event.Field) (*fieldRule, event.Class) {
+	change := ""
+	if n, member, ok := changeMember(f.Path); ok && n < len(ev.Changes) && (member == "before" || member == "after") {
+		change = ev.Changes[n].Path
 	}
-	if f.Category == "" {
-		f.Category = CategoryUnknown
-	}
-	return who.owners, true
-}
-
-func (l *Ledger) classify(t *tenant, ev *event.Event, f *event.Field) event.Class {
+	r := l.rules.find(set, ev.Action, f.Path, change)
 	if name, ok := strings.CutPrefix(f.Path, "/custom/"); ok {
 		if d := t.settings.Load().custom(name); d != nil {
-			return d.class()
+			return r, d.class()
 		}
 	}
 	for _, p := range ev.Personal {
@@ -309,13 +310,10 @@ func (l *Ledger) classify(t *tenant, ev *event.Event, f *event.Field) event.Clas
 				c.Category = "user"
 			}
 			c.Kind = event.Personal
-			return c
+			return r, c
 		}
 	}
-	if n, member, ok := changeMember(f.Path); ok && n < len(ev.Changes) && (member == "before" || member == "after") {
-		return l.opt.Classifier.ClassifyChange(ev.Action, ev.Changes[n].Path, f.Value)
-	}
-	return l.opt.Classifier.Classify(ev.Action, f.Path, f.Value)
+	return r, r.rule.Class(f.Value)
 }
 
 // changeMember splits "/changes/3/after" into 3 and "after".

@@ -14,7 +14,7 @@ type Classifier struct {
 	envelope map[string]decision
 }
 
-var _ event.Classifier = (*Classifier)(nil)
+var _ event.Ruler = (*Classifier)(nil)
 
 // changeMember marks a change path in the cache; no member of an object has this name.
 const changeMember = "\x00change"
@@ -52,6 +52,33 @@ func (c *Classifier) Classify(action, path string, value []byte) event.Class {
 // a dotted name ("billing.phone").
 func (c *Classifier) ClassifyChange(action, changePath string, value []byte) event.Class {
 	return c.judge(c.decide(action, changePath, changeMember), action, changePath, value)
+}
+
+// rule is a decision about a name, and what it takes to judge the values under that.
+type rule struct {
+	c            *Classifier
+	action, path string
+	decision     decision
+}
+
+// Class implements [event.Rule].
+func (r *rule) Class(value []byte) event.Class {
+	return r.c.judge(r.decision, r.action, r.path, value)
+}
+
+// Rule implements [event.Ruler].
+func (c *Classifier) Rule(action, path string) event.Rule {
+	name := normalise(path)
+	d, ok := c.envelope[name]
+	if !ok {
+		d = c.decide(action, name, "")
+	}
+	return &rule{c, action, path, d}
+}
+
+// ChangeRule implements [event.Ruler].
+func (c *Classifier) ChangeRule(action, changePath string) event.Rule {
+	return &rule{c, action, changePath, c.decide(action, changePath, changeMember)}
 }
 
 // normalise folds the changes of an event onto one path: their number says nothing about them.

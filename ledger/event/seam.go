@@ -36,6 +36,20 @@ type Classifier interface {
 	Suspicious(clear string) bool
 }
 
+// Rule says what the values in one place of events hold. It MUST be safe for concurrent use and MUST NOT keep value.
+type Rule interface {
+	Class(value []byte) Class
+}
+
+// Ruler is a Classifier that tells what it makes of a name before it sees a value, so that the name need be looked at once and not for every event.
+type Ruler interface {
+	Classifier
+	// Rule is Classify without the value; the strings are kept.
+	Rule(action, path string) Rule
+	// ChangeRule is ClassifyChange without the value; the strings are kept.
+	ChangeRule(action, changePath string) Rule
+}
+
 // Masker decides what a reader sees of a field. Implementations MUST be safe for concurrent use.
 type Masker interface {
 	// Mask changes r's fields in place: sets State to Masked with a new Value, or to Withheld with a nil Value.

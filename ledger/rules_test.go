@@ -1,0 +1,50 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+
+	"probity.dev/ledger/event"
+)
+
+// namer answers every question with the question.
+type namer struct{ event.Classifier }
+
+func (namer) Classify(action, path string, _ []byte) event.Class {
+	return event.Class{Category: "f " + action + " " + path}
+}
+
+func (namer) ClassifyChange(action, path string, _ []byte) event.Class {
+	return event.Class{Category: "c " + action + " " + path}
+}
+
+// TestRulebookNeverMixesUp asks for more actions and paths than are remembered, twice.
+func TestRulebookNeverMixesUp(t *testing.T) {
+	b := newRulebook(namer{})
+	for range 2 {
+		for i := range maxRuleSets + 10 {
+			action := fmt.Sprint("thing.", i)
+			set := b.of(action)
+			for k := range 2 * ruleSlots {
+				path, change := fmt.Sprint("/data/member", k), ""
+				want := "f " + action + " " + path
+				if k%3 == 0 {
+					path, change = fmt.Sprintf("/changes/%d/after", k%5), fmt.Sprint("/phone", k)
+					want = "c " + action + " " + change
+				}
+				r := b.find(set, action, path, change)
+				if got := r.rule.Class(nil).Category; got != want || r.path != path {
+					t.Fatalf("%s %s %s: the rule is for %s (%s)", action, path, change, got, r.path)
+				}
+			}
+		}
+	}
+	if n := len(*b.actions.Load()); n != maxRuleSets {
+		t.Errorf("%d actions are remembered", n)
+	}
+	for path, want := range map[string]area{"/actor/id": inActor, "/subject/id": inSubject, "/resource/name": inResource, "/context/ip": inContext, "/data/actor/id": elsewhere, "/actors/x": elsewhere, "/id": elsewhere} {
+		if got := areaOf(path); got != want {
+			t.Errorf("%s is in area %d, not %d", path, got, want)
+		}
+	}
+}
