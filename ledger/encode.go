@@ -238,11 +238,11 @@ func (l *Ledger) assign(t *tenant, enc *encoder, ev *event.Event, who *persons) 
 	for i := range enc.order {
 		enc.order[i] = enc.order[i][:0]
 	}
-	set := l.rules.of(ev.Action)
+	rules := l.rules.read(ev.Action)
 	subject, resource, data := who.own(event.OwnerSubject), who.own(event.OwnerResource), who.data()
 	for i := range enc.fields {
 		f := &enc.fields[i]
-		r, c := l.classify(t, set, ev, f)
+		r, c := l.classify(t, &rules, ev, f)
 		f.Category = c.Category
 		owners, sealed := event.Owners(0), true
 		switch {
@@ -292,12 +292,13 @@ func repeats(path string) bool {
 }
 
 // classify returns what the path of a field says and what its value holds.
-func (l *Ledger) classify(t *tenant, set *ruleSet, ev *event.Event, f *event.Field) (*fieldRule, event.Class) {
-	change := ""
+func (l *Ledger) classify(t *tenant, rules *reading, ev *event.Event, f *event.Field) (*fieldRule, event.Class) {
+	change, path := "", f.Path
 	if n, member, ok := changeMember(f.Path); ok && n < len(ev.Changes) && (member == "before" || member == "after") {
 		change = ev.Changes[n].Path
+		path = change
 	}
-	r := l.rules.find(set, ev.Action, f.Path, change)
+	r := rules.find(f.Path, change)
 	if name, ok := strings.CutPrefix(f.Path, "/custom/"); ok {
 		if d := t.settings.Load().custom(name); d != nil {
 			return r, d.class()
@@ -313,7 +314,7 @@ func (l *Ledger) classify(t *tenant, set *ruleSet, ev *event.Event, f *event.Fie
 			return r, c
 		}
 	}
-	return r, r.rule.Class(f.Value)
+	return r, r.rule.Class(ev.Action, path, f.Value)
 }
 
 // changeMember splits "/changes/3/after" into 3 and "after".

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"cmp"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -9,7 +11,8 @@ import (
 	"probity.dev/ledger/event"
 )
 
-// rulebook remembers, by action, what the names of fields say, so that a field of an event is looked up by a few bytes of its path instead of a hash of action and path.
+// rulebook remembers, by action, what the names of fields say. The fields of an event and the rules for its action are in the same order, so one is read along the other: a hash of
+// action and path for each field touches more memory than stays in the caches of a processor.
 type rulebook struct {
 	ruler   event.Ruler
 	growing sync.Mutex
@@ -18,13 +21,12 @@ type rulebook struct {
 
 const (
 	maxRuleSets = 1024 // further actions are classified without
-	ruleSlots   = 64   // a power of two
-	ruleWays    = 4
+	maxRules    = 128  // of an action
 )
 
-// ruleSet is a fixed table of atomically replaced entries, the rules for one action.
+// ruleSet is the rules for one action, in order of path. What it points to is replaced, never changed.
 type ruleSet struct {
-	slots [ruleSlots]atomic.Pointer[fieldRule]
+	rules atomic.Pointer[[]fieldRule]
 }
 
 // fieldRule is all that follows from the path of a field, and, for a changed value, from the path of the change.
@@ -70,45 +72,68 @@ func (b *rulebook) of(action string) *ruleSet {
 	m := make(map[string]*ruleSet, len(old)+1)
 	maps.Copy(m, old)
 	s := new(ruleSet)
+	s.rules.Store(new([]fieldRule))
 	m[strings.Clone(action)] = s
 	b.actions.Store(&m)
 	return s
 }
 
-// find returns the rule for a path, and for a changed value the path of the change. Set may be nil.
-func (b *rulebook) find(set *ruleSet, action, path, change string) *fieldRule {
-	if set == nil {
-		return b.make(action, path, change)
-	}
-	n := len(path)
-	at := (uint32(n) ^ uint32(path[n-1])<<8 ^ uint32(path[n/2])<<16 ^ uint32(path[n-n/4-1])<<24) * 0x9e3779b1 >> 26
-	var slot *atomic.Pointer[fieldRule]
-	for i := range uint32(ruleWays) {
-		slot = &set.slots[(at+i)%ruleSlots]
-		r := slot.Load()
-		if r == nil {
-			break
-		}
-		if r.path == path && r.change == change {
-			return r
-		}
-	}
-	// A long name is not worth keeping, and whoever makes names up must not fill the memory.
-	r := b.make(strings.Clone(action), strings.Clone(path), strings.Clone(change))
-	if n+len(change) <= 256 {
-		slot.Store(r)
+// reading is one event's way through the rules for its action.
+type reading struct {
+	b      *rulebook
+	action string
+	set    *ruleSet
+	rules  []fieldRule
+	at     int
+}
+
+func (b *rulebook) read(action string) reading {
+	r := reading{b: b, action: action, set: b.of(action)}
+	if r.set != nil {
+		r.rules = *r.set.rules.Load()
 	}
 	return r
 }
 
-func (b *rulebook) make(action, path, change string) *fieldRule {
-	r := &fieldRule{path: path, change: change, area: areaOf(path), repeats: repeats(path)}
-	if change != "" {
-		r.rule = b.ruler.ChangeRule(action, change)
-	} else {
-		r.rule = b.ruler.Rule(action, path)
+// find returns the rule for a path, and for a changed value the path of the change. It is quick when it is called in order of path.
+func (r *reading) find(path, change string) *fieldRule {
+	for i := r.at; i < len(r.rules); i++ {
+		if f := &r.rules[i]; f.path == path && f.change == change {
+			r.at = i
+			return f
+		}
 	}
-	return r
+	for i := range r.rules[:r.at] {
+		if f := &r.rules[i]; f.path == path && f.change == change {
+			return f
+		}
+	}
+	return r.make(path, change)
+}
+
+// make makes a rule, and remembers it unless there are too many. Whoever makes long names up must not fill the memory.
+func (r *reading) make(path, change string) *fieldRule {
+	f := &fieldRule{path: path, area: areaOf(path), repeats: repeats(path)}
+	if change != "" {
+		f.change = strings.Clone(change) // it is a part of a request; a path never is
+		f.rule = r.b.ruler.ChangeRule(r.action, change)
+	} else {
+		f.rule = r.b.ruler.Rule(r.action, path)
+	}
+	if r.set == nil || len(path)+len(change) > 256 {
+		return f
+	}
+	r.b.growing.Lock()
+	defer r.b.growing.Unlock()
+	old := *r.set.rules.Load()
+	at, known := slices.BinarySearchFunc(old, f, func(x fieldRule, f *fieldRule) int {
+		return cmp.Or(strings.Compare(x.path, f.path), strings.Compare(x.change, f.change))
+	})
+	if !known && len(old) < maxRules {
+		rules := slices.Insert(slices.Clone(old), at, *f)
+		r.set.rules.Store(&rules)
+	}
+	return f
 }
 
 func areaOf(path string) area {
@@ -125,24 +150,19 @@ type plainRuler struct{ event.Classifier }
 
 type plainRule struct {
 	event.Classifier
-	action, path string
-	change       bool
+	change bool
 }
 
 // Rule implements [event.Ruler].
-func (r plainRuler) Rule(action, path string) event.Rule {
-	return plainRule{r.Classifier, action, path, false}
-}
+func (r plainRuler) Rule(string, string) event.Rule { return plainRule{r.Classifier, false} }
 
 // ChangeRule implements [event.Ruler].
-func (r plainRuler) ChangeRule(action, changePath string) event.Rule {
-	return plainRule{r.Classifier, action, changePath, true}
-}
+func (r plainRuler) ChangeRule(string, string) event.Rule { return plainRule{r.Classifier, true} }
 
 // Class implements [event.Rule].
-func (r plainRule) Class(value []byte) event.Class {
+func (r plainRule) Class(action, path string, value []byte) event.Class {
 	if r.change {
-		return r.ClassifyChange(r.action, r.path, value)
+		return r.ClassifyChange(action, path, value)
 	}
-	return r.Classify(r.action, r.path, value)
+	return r.Classify(action, path, value)
 }

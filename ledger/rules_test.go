@@ -24,18 +24,21 @@ func TestRulebookNeverMixesUp(t *testing.T) {
 	for range 2 {
 		for i := range maxRuleSets + 10 {
 			action := fmt.Sprint("thing.", i)
-			set := b.of(action)
-			for k := range 2 * ruleSlots {
-				path, change := fmt.Sprint("/data/member", k), ""
-				want := "f " + action + " " + path
+			rules := b.read(action)
+			for k := range maxRules + 20 {
+				path, change := fmt.Sprint("/data/member", k*7%100), ""
+				asked, want := path, "f "+action+" "+path
 				if k%3 == 0 {
 					path, change = fmt.Sprintf("/changes/%d/after", k%5), fmt.Sprint("/phone", k)
-					want = "c " + action + " " + change
+					asked, want = change, "c "+action+" "+change
 				}
-				r := b.find(set, action, path, change)
-				if got := r.rule.Class(nil).Category; got != want || r.path != path {
+				r := rules.find(path, change)
+				if got := r.rule.Class(action, asked, nil).Category; got != want || r.path != path || r.change != change {
 					t.Fatalf("%s %s %s: the rule is for %s (%s)", action, path, change, got, r.path)
 				}
+			}
+			if rules.set != nil && len(*rules.set.rules.Load()) > maxRules {
+				t.Fatal("too many rules for one action")
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package field
 
 import (
 	"strings"
+	"sync"
 
 	"probity.dev/ledger/event"
 )
@@ -12,6 +13,7 @@ type Classifier struct {
 	cache     *cache
 	// envelope holds what every event has and no rule of the catalogue speaks about, whatever the action.
 	envelope map[string]decision
+	rules    sync.Map // of *rule by decision
 }
 
 var _ event.Ruler = (*Classifier)(nil)
@@ -54,16 +56,15 @@ func (c *Classifier) ClassifyChange(action, changePath string, value []byte) eve
 	return c.judge(c.decide(action, changePath, changeMember), action, changePath, value)
 }
 
-// rule is a decision about a name, and what it takes to judge the values under that.
+// rule is a decision about a name.
 type rule struct {
-	c            *Classifier
-	action, path string
-	decision     decision
+	c        *Classifier
+	decision decision
 }
 
 // Class implements [event.Rule].
-func (r *rule) Class(value []byte) event.Class {
-	return r.c.judge(r.decision, r.action, r.path, value)
+func (r *rule) Class(action, path string, value []byte) event.Class {
+	return r.c.judge(r.decision, action, path, value)
 }
 
 // Rule implements [event.Ruler].
@@ -73,12 +74,21 @@ func (c *Classifier) Rule(action, path string) event.Rule {
 	if !ok {
 		d = c.decide(action, name, "")
 	}
-	return &rule{c, action, path, d}
+	return c.ruleOf(d)
 }
 
 // ChangeRule implements [event.Ruler].
 func (c *Classifier) ChangeRule(action, changePath string) event.Rule {
-	return &rule{c, action, changePath, c.decide(action, changePath, changeMember)}
+	return c.ruleOf(c.decide(action, changePath, changeMember))
+}
+
+// ruleOf returns the one rule with a decision, of which there are a few dozen.
+func (c *Classifier) ruleOf(d decision) *rule {
+	if r, ok := c.rules.Load(d); ok {
+		return r.(*rule)
+	}
+	r, _ := c.rules.LoadOrStore(d, &rule{c, d})
+	return r.(*rule)
 }
 
 // normalise folds the changes of an event onto one path: their number says nothing about them.

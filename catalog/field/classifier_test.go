@@ -330,10 +330,10 @@ func TestRulesSayTheSame(t *testing.T) {
 			"/resource/name", "/custom/branch", "/outcome/reason", "/subject/name", "/severity", "/id"} {
 			rule, change := c.Rule(action, path), c.ChangeRule(action, path)
 			for _, v := range values {
-				if got, want := rule.Class([]byte(v)), c.Classify(action, path, []byte(v)); got != want {
+				if got, want := rule.Class(action, path, []byte(v)), c.Classify(action, path, []byte(v)); got != want {
 					t.Errorf("%s %s %s is %+v by its rule, %+v otherwise", action, path, v, got, want)
 				}
-				if got, want := change.Class([]byte(v)), c.ClassifyChange(action, path, []byte(v)); got != want {
+				if got, want := change.Class(action, path, []byte(v)), c.ClassifyChange(action, path, []byte(v)); got != want {
 					t.Errorf("%s change of %s to %s is %+v by its rule, %+v otherwise", action, path, v, got, want)
 				}
 			}
