@@ -2,11 +2,11 @@ package ledger
 
 import (
 	"context"
-	"crypto/cipher"
 	"encoding/binary"
 	"slices"
 	"time"
 
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
@@ -22,6 +22,7 @@ type decoder struct {
 	// people remembers persons for a reading of many events that opens everything; nil when there is none.
 	people *cells
 	months months
+	gcm    aesgcm.Sealer
 	aad    []byte
 	plain  []byte // values of rows lie here one after the other
 	cell   []byte
@@ -44,7 +45,7 @@ type decoder struct {
 // found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
 type found struct {
 	cell   []byte // what the reader sees of the profile, or with people its body
-	aead   cipher.AEAD
+	enc    *evidence.Hash // K_enc
 	owner  int64
 	secret []byte // of owner
 }
@@ -198,7 +199,7 @@ func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p 
 	if p != nil && p.closed {
 		return d.foreseen(ctx, row, g, p, owners, out)
 	}
-	opened, state, err := d.open(ctx, row, g, f.aead, owners, sealed)
+	opened, state, err := d.open(ctx, row, g, f.enc, owners, sealed)
 	if err != nil {
 		return err
 	}
@@ -328,10 +329,10 @@ func fromCell(g *shapeGroup, cell []byte, out []event.Field) {
 }
 
 // open decrypts a group's ciphertext.
-func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, aead cipher.AEAD, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
-	if aead == nil {
+func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, enc *evidence.Hash, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
+	if enc == nil {
 		var err error
-		aead, err = d.aead(ctx, d.months.of(row.RecordedAt), owners)
+		enc, err = d.enc(ctx, d.months.of(row.RecordedAt), owners)
 		if errs.CodeOf(err) == errs.NotFound {
 			return nil, event.Erased, nil
 		}
@@ -342,7 +343,7 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, aea
 	d.room(len(sealed))
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
 	at := len(d.plain)
-	plain, err := aead.Open(d.plain[at:], row.Nonce[:12], sealed, d.aad)
+	plain, err := d.gcm.Open(d.plain[at:], (*[32]byte)(enc), (*[12]byte)(row.Nonce[:]), sealed, d.aad)
 	if err != nil {
 		return nil, 0, damaged(row)
 	}

@@ -289,9 +289,9 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 	}
 	closed := p != nil && p.closed
 	if !closed {
-		f.aead = d.cipherAtHand(row, owners)
+		f.enc = d.keyAtHand(row, owners)
 	}
-	if f.aead != nil || d.people != nil {
+	if f.enc != nil || d.people != nil {
 		return f
 	}
 	for _, h := range owners {

@@ -6,6 +6,7 @@ import (
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
+	"probity.dev/ledger/person"
 )
 
 // Layouts of the cells in which a long reading remembers persons: their secrets (nothing when destroyed), and the bodies of their profiles.
@@ -85,22 +86,21 @@ func (d *decoder) keys(ctx context.Context, period int, owners [3]int64) (*evide
 	return &d.derived[len(d.derived)-1].keys, nil
 }
 
-// cipherOf returns the cipher of a set of owners. Those of single persons are kept, because many of their events follow each other.
-func (d *decoder) cipherOf(ctx context.Context, period int, owners [3]int64) (*groupCipher, error) {
+// cipherOf returns what opens the values of a set of owners. Those of single persons are kept, because many of their events follow each other.
+func (d *decoder) cipherOf(ctx context.Context, period int, owners [3]int64) (*person.Keys, error) {
 	id := groupID{periodID{period: period}, owners}
 	if d.people == nil {
-		return d.t.groupKeys(ctx, d.l.db, id, nil)
+		return d.t.groupKeys(ctx, d.l.db, id)
 	}
 	k, err := d.keys(ctx, period, owners)
 	if err != nil {
 		return nil, err
 	}
-	c := &groupCipher{keys: *k}
+	c := person.KeysOf(k, owners[1] == 0)
 	if owners[1] == 0 {
-		c.tag = c.keys.Tag()
-		d.t.groups.Add(id, c)
+		d.t.groups.Add(id, &c)
 	}
-	return c, nil
+	return &c, nil
 }
 
 // hold makes what was looked up of the persons of a row known for it.

@@ -14,7 +14,7 @@ func (enc *encoder) askTags(leaf *evidence.Leaf, ev *event.Event) {
 	for role, keys := range enc.single {
 		switch {
 		case keys != nil:
-			enc.tree.Tag(uint8(role), &keys.tag)
+			enc.tree.Tag(uint8(role), &keys.Tag)
 		case role == evidence.RoleResource && ev.Resource.ID != "":
 			key := enc.derive.ResourceTagKey(enc.resources, ev.Resource.Type, ev.Resource.ID)
 			enc.tree.Tag(uint8(role), &key)
@@ -28,7 +28,7 @@ func (enc *encoder) askTags(leaf *evidence.Leaf, ev *event.Event) {
 func (enc *encoder) prints(t *tenant, ev *event.Event) (print, digest uint64) {
 	b := appendPart(append(enc.plain[:0], 'i'), ev.Source)
 	b = appendPart(b, ev.ID)
-	print = t.dedupe.fingerprint(b)
+	print = t.dedupe.fingerprint(&enc.print, b)
 	b = appendPart(appendPart(appendPart(append(b[:0], 'c'), ev.Action), ev.Outcome.Status), ev.Resource.Type)
 	if !ev.Undated {
 		b = binary.BigEndian.AppendUint64(b, uint64(ev.OccurredAt.UnixMicro()))
@@ -37,7 +37,7 @@ func (enc *encoder) prints(t *tenant, ev *event.Event) (print, digest uint64) {
 		b = appendPart(appendPart(b, enc.fields[i].Path), enc.fields[i].Value)
 	}
 	enc.plain = b
-	return print, t.dedupe.fingerprint(b)
+	return print, t.dedupe.fingerprint(&enc.print, b)
 }
 
 func appendPart[T string | []byte | jsontext.Value](b []byte, s T) []byte {

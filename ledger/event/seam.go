@@ -36,6 +36,21 @@ type Classifier interface {
 	Suspicious(clear string) bool
 }
 
+// Rule says what the values in one place of events hold. It MUST be safe for concurrent use and MUST NOT keep value.
+type Rule interface {
+	// Class gets what the rule was asked for with, the change's own path for a changed member, and the value.
+	Class(action, path string, value []byte) Class
+}
+
+// Ruler is a Classifier that tells what it makes of a name before it sees a value, so that the name need be looked at once and not for every event.
+type Ruler interface {
+	Classifier
+	// Rule is Classify without the value. Equal rules should be one in memory.
+	Rule(action, path string) Rule
+	// ChangeRule is ClassifyChange without the value.
+	ChangeRule(action, changePath string) Rule
+}
+
 // Masker decides what a reader sees of a field. Implementations MUST be safe for concurrent use.
 type Masker interface {
 	// Mask changes r's fields in place: sets State to Masked with a new Value, or to Withheld with a nil Value.

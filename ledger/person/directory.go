@@ -15,9 +15,9 @@ import (
 	"probity.dev/internal/sqldb"
 )
 
-// Cache sizes. An entry takes some 230 bytes, an opened profile as many, the number of a profile 40.
+// Cache sizes. An entry takes some 330 bytes with its keys, an opened profile 230, the number of a profile 40.
 const (
-	cachedPersons  = 160_000
+	cachedPersons  = 400_000
 	cachedProfiles = 60_000
 	cachedNumbers  = 100_000
 	maxProfiles    = 64 // per person; whoever changes more often has their values stored with each event
