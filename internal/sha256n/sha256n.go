@@ -54,6 +54,12 @@ func (b *Batch) Message(n int) []byte {
 	return b.buf[from : from+n : from+n]
 }
 
+// At is the place of a message that was added, where it may be changed.
+func (b *Batch) At(i int) []byte {
+	m := &b.msgs[i]
+	return b.buf[m.from : m.from+m.length : m.from+m.length]
+}
+
 // Sums appends the hash of every message, in order, to dst.
 func (b *Batch) Sums(dst [][sha256.Size]byte) [][sha256.Size]byte {
 	at := len(dst)
