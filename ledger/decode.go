@@ -17,9 +17,7 @@ type decoder struct {
 	l *Ledger
 	t *tenant
 	// lens is what the reader sees, when that is known ahead; nil opens everything.
-	lens *lens
-	// people remembers persons for a reading of many events that opens everything; nil when there is none.
-	people *cells
+	lens   *lens
 	months months
 	aad    []byte
 	plain  []byte // values of rows lie here one after the other
@@ -29,21 +27,12 @@ type decoder struct {
 	plan   *plan // of the current row, when there is a lens
 	fresh  []freshCell
 	known  []int64 // handles of the current row whose secrets are known to be there
-
-	// What was found out for the current row, see remembered.go.
-	secrets []heldSecret
-	derived []heldKeys
-	// The secret of a month, and the one of its resources' tags.
-	month              int
-	ofMonth, resources evidence.Hash
 }
 
 // found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
 type found struct {
-	cell   []byte // what the reader sees of the profile, or with people its body
-	keys   *groupCipher
-	owner  int64
-	secret []byte // of owner
+	cell []byte // what the reader sees of the profile
+	keys *groupCipher
 }
 
 // freshCell is a profile of the current row that was not masked before.
@@ -80,8 +69,7 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 	if !v.pins(d.shape) {
 		return damaged(row)
 	}
-	d.fresh, d.known, d.secrets, d.derived = d.fresh[:0], d.known[:0], d.secrets[:0], d.derived[:0]
-	d.hold(ahead)
+	d.fresh, d.known = d.fresh[:0], d.known[:0]
 	var p *plan
 	if d.lens != nil {
 		p = d.lens.of(d.shape, row.Resource != 0)
@@ -176,7 +164,7 @@ func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p 
 	if p != nil && p.closed {
 		return d.foreseen(ctx, row, g, p, owners, out)
 	}
-	opened, state, err := d.open(ctx, row, g, f.keys, owners, sealed)
+	opened, state, err := d.open(ctx, row, g, f.keys, sealed)
 	if err != nil {
 		return err
 	}
@@ -199,10 +187,7 @@ func (d *decoder) pinned(ctx context.Context, row *segment.Row, g *shapeGroup, p
 		}
 		d.fresh = append(d.fresh, freshCell{k, g})
 	}
-	if d.people != nil && cell != nil {
-		return fill(row, g, 'p', &cell, event.Opened, out)
-	}
-	body, err := d.profile(ctx, owner, profile)
+	body, err := d.t.people.ReadProfile(ctx, owner, profile)
 	state := event.Opened
 	if errs.CodeOf(err) == errs.NotFound {
 		state, err = event.Erased, nil
@@ -306,10 +291,10 @@ func fromCell(g *shapeGroup, cell []byte, out []event.Field) {
 }
 
 // open decrypts a group's ciphertext.
-func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, keys *groupCipher, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
+func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, keys *groupCipher, sealed []byte) ([]byte, event.State, error) {
 	if keys == nil {
 		var err error
-		keys, err = d.cipherOf(ctx, d.months.of(row.RecordedAt), owners)
+		keys, err = d.t.groupKeys(ctx, d.l.db, d.groupID(row, g), nil)
 		if errs.CodeOf(err) == errs.NotFound {
 			return nil, event.Erased, nil
 		}

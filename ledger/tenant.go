@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/aes"
 	"crypto/cipher"
 	"database/sql"
 	"errors"
@@ -166,14 +165,7 @@ func (k *groupCipher) cipher() cipher.AEAD {
 		return *c
 	}
 	key := k.keys.Enc()
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		panic(err) // the key has the right length
-	}
-	c, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
+	c := gcm(&key)
 	k.aead.Store(&c)
 	return c
 }

@@ -89,13 +89,17 @@ func (t *Tree) Derived(slot uint8, g *Hash) {
 }
 
 // Opened begins a group whose K_event is known.
-func (t *Tree) Opened(slot uint8, event *Hash) { t.group(treeGroup{slot: slot, kind: groupOpened, hash: *event}) }
+func (t *Tree) Opened(slot uint8, event *Hash) {
+	t.group(treeGroup{slot: slot, kind: groupOpened, hash: *event})
+}
 
 // Partly begins a group whose fields are all given by [Tree.Salted] or [Tree.Hidden].
 func (t *Tree) Partly(slot uint8) { t.group(treeGroup{slot: slot, kind: groupPartly}) }
 
 // Closed adds a group of which only the root is known.
-func (t *Tree) Closed(slot uint8, root *Hash) { t.group(treeGroup{slot: slot, kind: groupClosed, hash: *root}) }
+func (t *Tree) Closed(slot uint8, root *Hash) {
+	t.group(treeGroup{slot: slot, kind: groupClosed, hash: *root})
+}
 
 func (t *Tree) group(g treeGroup) {
 	t.groups = append(t.groups, g)
