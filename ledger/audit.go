@@ -46,7 +46,7 @@ type WorkingCopy struct {
 type Audit struct {
 	l      *Ledger
 	t      *tenant
-	people cells
+	people recall
 }
 
 // Audit begins a reading of a tenant's working copies.
@@ -72,7 +72,10 @@ func (a *Audit) WorkingCopies(ctx context.Context, from, to uint64, yield func(*
 			if err := c.flush(ctx, yield); err != nil {
 				return err
 			}
-			c.month = month
+			if month != c.month {
+				c.month = month
+				clear(c.ciphers)
+			}
 		}
 		c.rows = append(c.rows, segment.Row{})
 		c.arena = row.CopyTo(&c.rows[len(c.rows)-1], c.arena)

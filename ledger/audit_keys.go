@@ -32,6 +32,7 @@ type auditChunk struct {
 	// own is the number of the tenant's keys in the ring, resources the secret of its resources' tags.
 	own       int
 	ownCipher cipher.AEAD
+	ciphers   map[int64]cipher.AEAD // of the groups of single persons in the month, by handle
 	resources evidence.Hash
 
 	auditRow
@@ -42,9 +43,8 @@ type auditPerson struct {
 	handle int64
 	there  bool // else erased, or never there
 	secret evidence.Hash
-	keys   int         // in the ring
-	cipher cipher.AEAD // made at first use
-	first  int32       // body of a profile, -1 for none
+	keys   int   // in the ring
+	first  int32 // body of a profile, -1 for none
 }
 
 // auditBody is a profile that the chunk refers to.
@@ -63,7 +63,7 @@ type auditGroup struct {
 }
 
 func newAuditChunk(a *Audit) *auditChunk {
-	return &auditChunk{a: a, decoder: decoder{l: a.l, t: a.t}, reading: a.t.people.Reading(), at: map[int64]int32{}}
+	return &auditChunk{a: a, decoder: decoder{l: a.l, t: a.t}, reading: a.t.people.Reading(), at: map[int64]int32{}, ciphers: map[int64]cipher.AEAD{}}
 }
 
 // person returns the place of a person.
@@ -93,7 +93,6 @@ func (c *auditChunk) body(owner int32, profile int64) int32 {
 // lookUp finds the persons, profiles and keys of all rows.
 func (c *auditChunk) lookUp(ctx context.Context) error {
 	clear(c.at)
-	clear(c.people) // ciphers
 	c.people, c.bodies, c.groups, c.want, c.held, c.ownCipher = c.people[:0], c.bodies[:0], c.groups[:0], c.want[:0], c.held[:0], nil
 	for i := range c.rows {
 		row := &c.rows[i]
@@ -125,20 +124,18 @@ func (c *auditChunk) lookUp(ctx context.Context) error {
 	return c.readPeople(ctx)
 }
 
-// readPeople fills in what is remembered, and reads the rest.
+// readPeople fills in what is remembered, reads the rest, and remembers that.
 func (c *auditChunk) readPeople(ctx context.Context) error {
-	known := &c.a.people
 	for i := range c.people {
 		p := &c.people[i]
-		secret, ok := known.get(cellKey{p.handle, 0, secretCell})
-		if ok {
-			p.secret, p.there = evidence.Hash(secret), true
-		} else {
+		secret, profile, text, ok := c.a.people.get(p.handle)
+		if p.secret, p.there = secret, ok; !ok {
 			c.want = append(c.want, person.Wanted{Handle: p.handle})
 		}
 		for k := p.first; k >= 0; k = c.bodies[k].next {
-			b := &c.bodies[k]
-			if b.text, b.there = known.get(cellKey{p.handle, b.profile, profileCell}); !b.there {
+			if b := &c.bodies[k]; ok && b.profile == profile {
+				b.text, b.there = text, true
+			} else {
 				c.want = append(c.want, person.Wanted{Handle: p.handle, Profile: b.profile})
 			}
 		}
@@ -146,34 +143,44 @@ func (c *auditChunk) readPeople(ctx context.Context) error {
 	if len(c.want) == 0 {
 		return nil
 	}
-	return c.reading.Read(ctx, c.want, func(o person.Opened) error {
-		at, ok := c.at[o.Handle]
-		if !ok {
-			return nil
+	if err := c.reading.Read(ctx, c.want, c.take); err != nil {
+		return err
+	}
+	last := int64(0)
+	for _, w := range c.want {
+		if w.Handle == last {
+			continue
 		}
-		p := &c.people[at]
-		if o.Secret != nil {
-			p.secret, p.there = *o.Secret, true
-			known.put(cellKey{o.Handle, 0, secretCell}, o.Secret[:])
-			return nil
+		last = w.Handle
+		if p := &c.people[c.at[w.Handle]]; p.there && p.first >= 0 && c.bodies[p.first].there {
+			c.a.people.put(p.handle, &p.secret, c.bodies[p.first].profile, c.bodies[p.first].text)
+		} else if p.there {
+			c.a.people.put(p.handle, &p.secret, 0, nil)
 		}
-		for k := p.first; k >= 0; k = c.bodies[k].next {
-			if b := &c.bodies[k]; b.profile == o.Profile {
-				from := len(c.held)
-				c.held = append(c.held, o.Body...) // when it moves, earlier bodies keep the stretch they are in
-				b.text, b.there = c.held[from:len(c.held):len(c.held)], true
-				known.put(cellKey{o.Handle, o.Profile, profileCell}, o.Body)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
-// Layouts of the cells in which a long reading remembers persons: their secrets, and the bodies of their profiles.
-const (
-	secretCell  = 0
-	profileCell = 1
-)
+// take takes what was read of a person.
+func (c *auditChunk) take(o person.Opened) error {
+	at, ok := c.at[o.Handle]
+	if !ok {
+		return nil
+	}
+	p := &c.people[at]
+	if o.Secret != nil {
+		p.secret, p.there = *o.Secret, true
+		return nil
+	}
+	for k := p.first; k >= 0; k = c.bodies[k].next {
+		if b := &c.bodies[k]; b.profile == o.Profile {
+			from := len(c.held)
+			c.held = append(c.held, o.Body...) // when it moves, earlier bodies keep the stretch they are in
+			b.text, b.there = c.held[from:len(c.held):len(c.held)], true
+		}
+	}
+	return nil
+}
 
 // derive derives the keys of all groups. NotFound means that the secret of the month has been destroyed.
 func (c *auditChunk) derive(ctx context.Context) error {
@@ -231,7 +238,7 @@ func (c *auditChunk) cipherOf(x *auditGroup) cipher.AEAD {
 	place := &c.ownCipher
 	switch {
 	case x.person >= 0:
-		place = &c.people[x.person].cipher
+		return c.personCipher(&c.people[x.person])
 	case x.keys != c.own:
 		place = new(cipher.AEAD)
 	}
@@ -239,6 +246,21 @@ func (c *auditChunk) cipherOf(x *auditGroup) cipher.AEAD {
 		*place = gcm(c.ring.Enc(x.keys))
 	}
 	return *place
+}
+
+// keptCiphers is how many ciphers of persons are kept, a kilobyte each. Those who act most are soon there again.
+const keptCiphers = 4096
+
+func (c *auditChunk) personCipher(p *auditPerson) cipher.AEAD {
+	if kept, ok := c.ciphers[p.handle]; ok {
+		return kept
+	}
+	if len(c.ciphers) == keptCiphers {
+		clear(c.ciphers)
+	}
+	made := gcm(c.ring.Enc(p.keys))
+	c.ciphers[p.handle] = made
+	return made
 }
 
 // gcm returns AES-256-GCM under a key.

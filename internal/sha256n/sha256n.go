@@ -47,7 +47,11 @@ func (b *Batch) Message(n int) []byte {
 		b.buf = slices.Grow(b.buf, end-from)
 	}
 	b.buf = b.buf[:end]
-	clear(b.buf[from+n+1 : end-8])
+	// The caller writes over what is cleared too early; so much less than a block is not worth a call.
+	*(*[blockSize]byte)(b.buf[end-blockSize:]) = [blockSize]byte{}
+	for i := from + n; i < end-blockSize; i++ {
+		b.buf[i] = 0
+	}
 	b.buf[from+n] = 0x80
 	binary.BigEndian.PutUint64(b.buf[end-8:end], uint64(n)<<3)
 	b.msgs = append(b.msgs, message{from, n, int32(blocks)})
