@@ -18,9 +18,7 @@ type decoder struct {
 	l *Ledger
 	t *tenant
 	// lens is what the reader sees, when that is known ahead; nil opens everything.
-	lens *lens
-	// people remembers persons for a reading of many events that opens everything; nil when there is none.
-	people *cells
+	lens   *lens
 	months months
 	gcm    aesgcm.Sealer
 	aad    []byte
@@ -29,26 +27,20 @@ type decoder struct {
 	shape  *shape // of the current row
 	seen   *shapeMemo
 	plan   *plan // of the current row, when there is a lens
-	// ring, when not nil, keeps ciphers of groups for this decoder alone.
+	// ring, when not nil, keeps keys of groups for this decoder alone.
 	ring  *keyRing
 	fresh []freshCell
 	known []int64 // handles of the current row whose secrets are known to be there
-
-	// What was found out for the current row, see remembered.go.
-	secrets []heldSecret
-	derived []heldKeys
-	// The secret of a month, and the one of its resources' tags.
-	month              int
-	ofMonth, resources evidence.Hash
 }
 
 // found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
 type found struct {
-	cell   []byte // what the reader sees of the profile, or with people its body
-	enc    *evidence.Hash // K_enc
-	owner  int64
-	secret []byte // of owner
+	cell  []byte // what the reader sees of the profile
+	enc   evidence.Hash
+	known bool // that enc is K_enc
 }
+
+var notFound found
 
 // freshCell is a profile of the current row that was not masked before.
 type freshCell struct {
@@ -103,8 +95,7 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 	if !v.pins(d.shape) {
 		return damaged(row)
 	}
-	d.fresh, d.known, d.secrets, d.derived = d.fresh[:0], d.known[:0], d.secrets[:0], d.derived[:0]
-	d.hold(ahead)
+	d.fresh, d.known = d.fresh[:0], d.known[:0]
 	var p *plan
 	if d.lens != nil {
 		p = d.lens.of(d.shape, row.Resource != 0)
@@ -119,10 +110,10 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 			}
 			continue
 		}
-		var f found
+		f := &notFound
 		var gp *groupPlan
 		if ahead != nil {
-			f = ahead[i]
+			f = &ahead[i]
 		}
 		if p != nil {
 			gp = &p.groups[i]
@@ -182,7 +173,7 @@ func take(b *[]byte) ([]byte, bool) {
 }
 
 // group opens the fields of an encrypted group.
-func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, f found, v *values, out []event.Field) error {
+func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, f *found, v *values, out []event.Field) error {
 	owners := rowHandles(row, g.owners)
 	if g.pinned {
 		if err := d.pinned(ctx, row, g, p, f.cell, owners[0], v.profile(row, g), out); err != nil {
@@ -199,7 +190,7 @@ func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p 
 	if p != nil && p.closed {
 		return d.foreseen(ctx, row, g, p, owners, out)
 	}
-	opened, state, err := d.open(ctx, row, g, f.enc, owners, sealed)
+	opened, state, err := d.open(ctx, row, g, f, owners, sealed)
 	if err != nil {
 		return err
 	}
@@ -222,10 +213,7 @@ func (d *decoder) pinned(ctx context.Context, row *segment.Row, g *shapeGroup, p
 		}
 		d.fresh = append(d.fresh, freshCell{k, g})
 	}
-	if d.people != nil && cell != nil {
-		return fill(row, g, 'p', &cell, event.Opened, out)
-	}
-	body, err := d.profile(ctx, owner, profile)
+	body, err := d.t.people.ReadProfile(ctx, owner, profile)
 	state := event.Opened
 	if errs.CodeOf(err) == errs.NotFound {
 		state, err = event.Erased, nil
@@ -329,8 +317,9 @@ func fromCell(g *shapeGroup, cell []byte, out []event.Field) {
 }
 
 // open decrypts a group's ciphertext.
-func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, enc *evidence.Hash, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
-	if enc == nil {
+func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, f *found, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
+	enc := &f.enc
+	if !f.known {
 		var err error
 		enc, err = d.enc(ctx, d.months.of(row.RecordedAt), owners)
 		if errs.CodeOf(err) == errs.NotFound {

@@ -44,8 +44,6 @@ type encoder struct {
 	part    []byte  // of each field
 	group   []uint8 // of each field
 	order   [maxGroups][]int
-	tree    evidence.Tree
-	derive  evidence.Deriver
 	shape   []byte
 	plain   []byte
 	sealed  []byte
@@ -54,6 +52,9 @@ type encoder struct {
 	arena   []byte
 	random  []byte
 	shapes  map[string]string
+
+	tree     evidence.Tree
+	unhashed []unhashed
 }
 
 // arenaBytes is about what an event needs of the arena: leaf, clear values and ciphertext.
@@ -65,6 +66,8 @@ func (enc *encoder) begin(ctx context.Context, l *Ledger, t *tenant, period peri
 	if err != nil {
 		return err
 	}
+	enc.tree.Reset()
+	enc.unhashed = enc.unhashed[:0]
 	enc.secret, enc.resources = s, evidence.ResourceTags(s)
 	enc.own, err = t.groupKeys(ctx, l.db, groupID{periodID: period})
 	enc.arena = make([]byte, 0, events*arenaBytes)
@@ -92,7 +95,8 @@ type persons struct {
 	owners                   event.Owners // who is present, each person once
 }
 
-// encode builds the evidence and the working copy of a normalised event for the given period. What the directory must store is added to b.
+// encode builds the evidence and the working copy of a normalised event for the given period. What the directory must store is added to b. The leaf lacks its hashes until
+// [encoder.hash] is called, which is worth it for several events at a time.
 func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.Batch, ev *event.Event, period periodID) (encoded, error) {
 	var out encoded
 	who, err := l.resolve(ctx, t, b, ev)
@@ -114,21 +118,22 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 		row.ResourceID = l.searchableID(ev)
 	}
 	enc.singles(&who, period)
+	number := enc.tree.Event(nonce)
 	l.groups(t, enc, b, row, &who)
 	leaf := evidence.Leaf{Nonce: nonce, RecordedAt: 1 << 40, OccurredAt: row.OccurredAt, Source: ev.Source, Action: ev.Action, Category: ev.Category,
 		Activity: ev.Activity, Outcome: ev.Outcome.Status, ResourceType: ev.Resource.Type, Class: period.class}
 	if p := ev.Producer; p != nil {
 		leaf.Producer = &evidence.Producer{ID: p.ID, Boot: p.Boot, Seq: p.Seq}
 	}
-	enc.askTags(&leaf, ev)
-	leaf.FieldsRoot = enc.tree.Root()
-	enc.tree.Tags(&leaf.Tags)
 	start := len(enc.arena)
 	enc.arena = leaf.Append(enc.arena)
 	out.leaf = enc.arena[start:len(enc.arena):len(enc.arena)]
 	if len(out.leaf) > evidence.MaxLeaf {
 		return out, errs.New(errs.TooLarge, "the event's evidence is larger than %d bytes", evidence.MaxLeaf)
 	}
+	u := unhashed{leaf: out.leaf, class: leaf.Class, event: number}
+	enc.askTags(&u.tags, ev)
+	enc.unhashed = append(enc.unhashed, u)
 	out.undated = ev.Undated
 	out.print, out.digest = enc.prints(t, ev)
 	return out, nil

@@ -13,7 +13,6 @@ import (
 // groups adds every field to the event's tree, seals the personal ones, and fills the row's shape and values.
 func (l *Ledger) groups(t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who *persons) {
 	enc.shape = enc.shape[:0]
-	enc.tree.Reset(row.Nonce)
 	start := len(enc.arena)
 	enc.sealed = enc.sealed[:0]
 	slot := uint8(1)

@@ -267,9 +267,6 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 	owners := rowHandles(row, g.owners)
 	if g.pinned {
 		profile := v.profile(row, g)
-		if d.people != nil {
-			f.cell, _ = d.people.get(cellKey{owners[0], profile, profileCell})
-		}
 		if p != nil {
 			f.cell, _ = d.lens.cells.get(cellKey{owners[0], profile, p.layout})
 		}
@@ -277,21 +274,18 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 		case f.cell == nil:
 			*want = append(*want, person.Wanted{Handle: owners[0]}, person.Wanted{Handle: owners[0], Profile: profile})
 			d.known = append(d.known, owners[0])
-		case d.people == nil && event.State(f.cell[0]) != event.Erased:
+		case event.State(f.cell[0]) != event.Erased:
 			d.known = append(d.known, owners[0])
 		}
-	}
-	if d.people != nil {
-		d.lookUpSecrets(&f, owners, want)
 	}
 	if !g.sealed {
 		return f
 	}
 	closed := p != nil && p.closed
 	if !closed {
-		f.enc = d.keyAtHand(row, owners)
+		f.enc, f.known = d.keyAtHand(row, owners)
 	}
-	if f.enc != nil || d.people != nil {
+	if f.known {
 		return f
 	}
 	for _, h := range owners {
@@ -309,20 +303,4 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 		*want = append(*want, person.Wanted{Handle: h})
 	}
 	return f
-}
-
-// lookUpSecrets finds the secrets of a group's owners.
-func (d *decoder) lookUpSecrets(f *found, owners [3]int64, want *[]person.Wanted) {
-	for i, h := range owners {
-		if h == 0 {
-			return
-		}
-		secret, ok := d.people.get(cellKey{handle: h, layout: secretCell})
-		if !ok {
-			*want = append(*want, person.Wanted{Handle: h})
-		}
-		if i == 0 {
-			f.owner, f.secret = h, secret
-		}
-	}
 }

@@ -24,7 +24,7 @@ type ringEntry struct {
 // enc returns the encryption key of a set of owners. NotFound means that one was erased.
 func (d *decoder) enc(ctx context.Context, period int, owners [3]int64) (*evidence.Hash, error) {
 	if d.ring == nil {
-		k, err := d.cipherOf(ctx, period, owners)
+		k, err := d.t.groupKeys(ctx, d.l.db, groupID{periodID{period: period}, owners})
 		if err != nil {
 			return nil, err
 		}
@@ -45,19 +45,19 @@ func (d *decoder) enc(ctx context.Context, period int, owners [3]int64) (*eviden
 	return &r.enc, nil
 }
 
-// keyAtHand returns the encryption key of a group of a row if it is in memory.
-func (d *decoder) keyAtHand(row *segment.Row, owners [3]int64) *evidence.Hash {
+// keyAtHand returns the encryption key of a group of a row if it is in memory. It is a copy, because the ring's place may be another's by the time the row is opened.
+func (d *decoder) keyAtHand(row *segment.Row, owners [3]int64) (key evidence.Hash, ok bool) {
 	period := d.months.of(row.RecordedAt)
 	if d.ring != nil {
 		if r := d.ring.at(owners); r.is(period, owners) && !r.gone {
-			return &r.enc
+			return r.enc, true
 		}
-		return nil
+		return key, false
 	}
 	if k, ok := d.t.groups.Get(groupID{periodID{period: period}, owners}); ok {
-		return &k.Enc
+		return k.Enc, true
 	}
-	return nil
+	return key, false
 }
 
 // at is the place of a set of owners. Handles are random numbers.

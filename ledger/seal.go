@@ -179,14 +179,8 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 	if err != nil {
 		return err
 	}
-	matched := uint64(0)
-	if err := segment.ReadEvidence(l.path(s.EvidencePath), func(seq uint64, leaf []byte) error {
-		if seq != s.First+matched || matched == s.Count || tlog.LeafHash(leaf) != hashes[matched] {
-			return errStop
-		}
-		matched++
-		return nil
-	}); err != nil && !errors.Is(err, errStop) {
+	matched, err := l.matches(s, hashes)
+	if err != nil {
 		return err
 	}
 	if matched != s.Count {
@@ -194,6 +188,31 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 	}
 	s.EvidenceSHA, s.EvidenceBytes = info.SHA256[:], info.Bytes
 	return nil
+}
+
+// matches reads a segment's evidence back and returns how many leaves from the first on have the hashes of the log's tiles.
+func (l *Ledger) matches(s *Segment, hashes []tlog.Hash) (uint64, error) {
+	var h tlog.Hasher
+	got := make([]tlog.Hash, 0, len(hashes))
+	err := segment.ReadEvidence(l.path(s.EvidencePath), func(seq uint64, leaf []byte) error {
+		if at := len(got) + h.Len(); seq != s.First+uint64(at) || at == len(hashes) {
+			return errStop
+		}
+		if h.Leaf(leaf); h.Len() == tlog.LeavesAtOnce {
+			got = h.Leaves(got)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		return 0, err
+	}
+	got = h.Leaves(got)
+	for i, hash := range got {
+		if hash != hashes[i] {
+			return uint64(i), nil
+		}
+	}
+	return uint64(len(got)), nil
 }
 
 func (l *Ledger) sealWorking(t *tenant, s *Segment) error {

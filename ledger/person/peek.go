@@ -37,7 +37,7 @@ func (p *peeker) add(number int64, r *record, secret *evidence.Hash) {
 // each yields the persons that were added with the keys of their texts.
 func (p *peeker) each(yield func(number int64, r *record, key *evidence.Hash)) {
 	// HMAC (RFC 2104), as in personKey.
-	const block, info = 64, personInfo
+	const block, info = 64, cipherInfo
 	p.batch.Reset()
 	for i := range p.secrets {
 		m := p.batch.Message(block + len(info))
