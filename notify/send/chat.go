@@ -3,6 +3,7 @@ package send
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -162,7 +163,7 @@ func (s *Sender) sendDiscord(ctx context.Context, set *Settings, m *Message) Out
 			return o
 		}
 		if answer.RetryAfter > 0 && answer.RetryAfter < 1e6 {
-			o.RetryAfter = time.Duration(answer.RetryAfter*1000) * time.Millisecond
+			o.RetryAfter = time.Duration(math.Ceil(answer.RetryAfter*1000)) * time.Millisecond
 		}
 		if r.Status == http.StatusNotFound && answer.Code == 10015 {
 			o.Gone, o.Problem = true, "Discord knows no such webhook any more"
