@@ -165,6 +165,22 @@ func (s *Service) Replay(ctx context.Context, by actor.Principal, id, channelID 
 	return n, err
 }
 
+// Backlog is what is not delivered, of all tenants.
+type Backlog struct {
+	Waiting, Dead int64
+	// Late is how long the delivery that has waited longest for its first attempt has waited.
+	Late time.Duration
+}
+
+// Backlog counts what is not delivered.
+func (s *Service) Backlog(ctx context.Context) (Backlog, error) {
+	b, oldest, err := backlog(ctx, s.o.DB.Read(ctx))
+	if oldest > 0 {
+		b.Late = max(time.Duration(s.now()-oldest)*time.Microsecond, 0)
+	}
+	return b, err
+}
+
 // Discard puts a dead letter away.
 func (s *Service) Discard(ctx context.Context, by actor.Principal, id string) error {
 	if err := require(by, actor.NotifyManage); err != nil {

@@ -158,6 +158,16 @@ func (s *Service) Say(ctx context.Context, tenantID string, n Notification) erro
 	return err
 }
 
+// Unresolved reports whether the newest notification about a topic says that something is wrong.
+func (s *Service) Unresolved(ctx context.Context, tenantID, topic string) (bool, error) {
+	kind, err := lastOf(ctx, s.o.DB.Read(ctx), tenantID, topic)
+	if err != nil || kind == "" {
+		return false, err
+	}
+	k, known := kinds[kind]
+	return !known || !k.Resolves, nil
+}
+
 // Nudge has due deliveries looked for at once.
 func (s *Service) Nudge() {
 	select {

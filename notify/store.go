@@ -146,6 +146,15 @@ func insertNotification(ctx context.Context, tx *sql.Tx, n *notification) (bool,
 	return rows > 0, err
 }
 
+// lastOf returns the kind of the newest notification about a topic, "" without one.
+func lastOf(ctx context.Context, q querier, tenant, topic string) (kind string, err error) {
+	err = q.QueryRowContext(ctx, `SELECT kind FROM notify_notification WHERE tenant_id = $1 AND topic = $2 ORDER BY created_at DESC, id DESC LIMIT 1`, tenant, topic).Scan(&kind)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return kind, sqldb.Translate(err)
+}
+
 func getNotification(ctx context.Context, q querier, tenant, id string) (*notification, error) {
 	var n notification
 	err := q.QueryRowContext(ctx, `SELECT id, tenant_id, kind, once, topic, cause_type, cause_id, params, created_at FROM notify_notification WHERE tenant_id = $1 AND id = $2`, tenant, id).

@@ -172,6 +172,13 @@ func countDead(ctx context.Context, db *sql.DB, tenant string) (map[string]int64
 	return counts, sqldb.Translate(rows.Err())
 }
 
+// backlog counts across all tenants; oldest is when the first delivery that was never tried was made, 0 without one.
+func backlog(ctx context.Context, db *sql.DB) (b Backlog, oldest int64, err error) {
+	err = db.QueryRowContext(ctx, `SELECT COUNT(CASE WHEN status <> 'dead' THEN 1 END), COUNT(CASE WHEN status = 'dead' THEN 1 END), COALESCE(MIN(CASE WHEN attempt = 0 AND status = 'queued' THEN created_at END), 0)
+		FROM notify_delivery WHERE status IN ('queued', 'sending', 'dead')`).Scan(&b.Waiting, &b.Dead, &oldest)
+	return b, oldest, sqldb.Translate(err)
+}
+
 // revive queues dead letters again and returns which: one, or when id is empty, up to limit of a channel, oldest first.
 func revive(ctx context.Context, tx *sql.Tx, tenant, id, channelID string, now int64, limit int) ([]string, error) {
 	rows, err := tx.QueryContext(ctx, `UPDATE notify_delivery SET status = 'queued', due_at = $1, tries = 0, finished_at = NULL

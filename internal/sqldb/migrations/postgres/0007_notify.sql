@@ -28,6 +28,7 @@ CREATE TABLE notify_notification (
   created_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX notify_notification_once ON notify_notification (tenant_id, once);
+CREATE INDEX notify_notification_by_topic ON notify_notification (tenant_id, topic, created_at);
 CREATE INDEX notify_notification_by_time ON notify_notification (created_at);
 CREATE TABLE notify_delivery (
   id TEXT NOT NULL PRIMARY KEY,
