@@ -89,16 +89,15 @@ func (s *Service) Deliver(ctx context.Context, tenantID, deliveryID string) erro
 }
 
 // try makes one attempt and stores how it ended.
-func (s *Service) try(ctx context.Context, d *delivery) send.Outcome {
+func (s *Service) try(ctx context.Context, d *delivery) {
 	start := s.now()
 	o := s.attempt(ctx, d)
 	if ctx.Err() != nil && !o.OK {
-		return o // the lease runs out, and it is tried again
+		return // the lease runs out, and it is tried again
 	}
 	if err := s.finish(context.WithoutCancel(ctx), d, o, start); err != nil {
 		s.o.Logger.LogAttrs(ctx, slog.LevelError, "the end of an attempt could not be stored; the delivery is tried again", slog.String("delivery", d.id), slog.Any("error", err))
 	}
-	return o
 }
 
 // attempt sends. A panic counts as a failure, so that one bad message does not end the server.

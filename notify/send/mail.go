@@ -62,18 +62,15 @@ func NewMail(o MailOptions) (*Mail, error) {
 	if m.port, err = strconv.Atoi(port); err != nil {
 		return nil, errs.New(errs.Invalid, "the port of smtp-server must be a number")
 	}
-	if _, err := address(o.From); err != nil {
+	if !isAddress(o.From) {
 		return nil, errs.New(errs.Invalid, "smtp-from must be an address such as probity@example.com")
 	}
 	return m, nil
 }
 
-func address(s string) (string, error) {
+func isAddress(s string) bool {
 	a, err := netmail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > maxAddress || strings.ContainsAny(s, "\r\n\x00 ") {
-		return "", errors.New("not an address")
-	}
-	return a.Address, nil
+	return err == nil && a.Address == s && len(s) <= maxAddress && !strings.ContainsAny(s, "\r\n\x00 ")
 }
 
 func (s *Sender) checkMail(set *Settings) error {
@@ -84,7 +81,7 @@ func (s *Sender) checkMail(set *Settings) error {
 		return errs.Field("/settings/recipients", "count", "E-mail needs 1 to %d recipients.", maxRecipients)
 	}
 	for i, r := range set.Recipients {
-		if _, err := address(r); err != nil {
+		if !isAddress(r) {
 			return errs.Field(fmt.Sprintf("/settings/recipients/%d", i), "invalid", "This is not an e-mail address.")
 		}
 	}
