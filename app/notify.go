@@ -10,6 +10,7 @@ import (
 	"probity.dev/internal/outbound"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
+	"probity.dev/notify/stream"
 	"probity.dev/report/export"
 )
 
@@ -19,6 +20,7 @@ const watchEvery = 5 * time.Second
 // notifyPart is the notify service and what it stands on.
 type notifyPart struct {
 	Service *notify.Service
+	Streams *stream.Service
 	client  *outbound.Client
 	log     *slog.Logger
 }
@@ -36,7 +38,8 @@ func (a *App) openNotify() error {
 		}
 	}
 	a.notify = notifyPart{client: client, log: a.telemetry.Logger, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
-		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger})}
+		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger}),
+		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
 	return nil
 }
 

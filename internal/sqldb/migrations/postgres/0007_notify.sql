@@ -57,8 +57,29 @@ CREATE TABLE notify_attempt (
   problem TEXT NOT NULL,
   PRIMARY KEY (delivery_id, number)
 );
+CREATE TABLE notify_stream (
+  id TEXT NOT NULL PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  format TEXT NOT NULL,
+  unmasked BIGINT NOT NULL,
+  settings BYTEA NOT NULL,
+  next_seq BIGINT NOT NULL,
+  paused TEXT NOT NULL,
+  lease_until BIGINT NOT NULL,
+  hold_until BIGINT NOT NULL,
+  failures BIGINT NOT NULL,
+  failing_since BIGINT NOT NULL,
+  last_ok_at BIGINT NOT NULL,
+  last_problem TEXT NOT NULL,
+  sent BIGINT NOT NULL,
+  created_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL
+);
+CREATE INDEX notify_stream_by_tenant ON notify_stream (tenant_id, created_at);
 
 -- +goose Down
+DROP TABLE notify_stream;
 DROP TABLE notify_attempt;
 DROP TABLE notify_delivery;
 DROP TABLE notify_notification;

@@ -57,8 +57,29 @@ CREATE TABLE notify_attempt (
   problem TEXT NOT NULL,
   PRIMARY KEY (delivery_id, number)
 );
+CREATE TABLE notify_stream (
+  id TEXT NOT NULL PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  format TEXT NOT NULL,
+  unmasked INTEGER NOT NULL,
+  settings BLOB NOT NULL,
+  next_seq INTEGER NOT NULL,
+  paused TEXT NOT NULL,
+  lease_until INTEGER NOT NULL,
+  hold_until INTEGER NOT NULL,
+  failures INTEGER NOT NULL,
+  failing_since INTEGER NOT NULL,
+  last_ok_at INTEGER NOT NULL,
+  last_problem TEXT NOT NULL,
+  sent INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+);
+CREATE INDEX notify_stream_by_tenant ON notify_stream (tenant_id, created_at);
 
 -- +goose Down
+DROP TABLE notify_stream;
 DROP TABLE notify_attempt;
 DROP TABLE notify_delivery;
 DROP TABLE notify_notification;
