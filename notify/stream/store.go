@@ -39,8 +39,7 @@ func scan(s interface{ Scan(dest ...any) error }) (*row, error) {
 	return &r, sqldb.Translate(err)
 }
 
-func list(ctx context.Context, db *sql.DB, query string, args ...any) ([]*row, error) {
-	rows, err := db.QueryContext(ctx, `SELECT `+columns+` FROM notify_stream `+query, args...)
+func list(rows *sql.Rows, err error) ([]*row, error) {
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}
@@ -58,11 +57,11 @@ func list(ctx context.Context, db *sql.DB, query string, args ...any) ([]*row, e
 
 // due returns streams of all tenants that may go on.
 func due(ctx context.Context, db *sql.DB, now int64) ([]*row, error) {
-	return list(ctx, db, `WHERE paused = '' AND hold_until <= $1 AND lease_until <= $1 ORDER BY last_ok_at, id`, now)
+	return list(db.QueryContext(ctx, `SELECT `+columns+` FROM notify_stream WHERE paused = '' AND hold_until <= $1 AND lease_until <= $1 ORDER BY last_ok_at, id`, now))
 }
 
 func ofTenant(ctx context.Context, db *sql.DB, tenant string) ([]*row, error) {
-	return list(ctx, db, `WHERE tenant_id = $1 ORDER BY created_at, id`, tenant)
+	return list(db.QueryContext(ctx, `SELECT `+columns+` FROM notify_stream WHERE tenant_id = $1 ORDER BY created_at, id`, tenant))
 }
 
 func get(ctx context.Context, db *sql.DB, tenant, id string) (*row, error) {

@@ -398,7 +398,11 @@ func TestStopped(t *testing.T) {
 	w.append(7, "x")
 	under := make(chan struct{})
 	var once sync.Once
-	w.answer = func(string) (int, string) { once.Do(func() { close(under) }); time.Sleep(200 * time.Millisecond); return 500, "" }
+	w.answer = func(string) (int, string) {
+		once.Do(func() { close(under) })
+		time.Sleep(200 * time.Millisecond)
+		return 500, ""
+	}
 	w.s.Start(context.Background())
 	v, _ := w.create(NewStream{Kind: Webhook, From: zero(), Settings: Settings{URL: w.url("/a")}})
 	<-under
