@@ -41,6 +41,7 @@ type App struct {
 	verifier  *verifier
 	reads     *reads
 	exports   exportsPart
+	notify    notifyPart
 	lock      io.Closer
 }
 
@@ -102,6 +103,9 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if err != nil {
 		return a, err
 	}
+	if err = a.openNotify(); err != nil {
+		return a, err
+	}
 	return a, a.openExports(ctx)
 }
 
@@ -118,6 +122,9 @@ func (a *App) Close() error {
 		if err := a.Access.Flush(ctx); err != nil {
 			a.telemetry.Logger.Error("what the access domain holds was not written", "error", err)
 		}
+	}
+	if a.notify.client != nil {
+		a.notify.client.Close()
 	}
 	if a.Ledger != nil {
 		err = errors.Join(err, a.Ledger.Close())

@@ -42,6 +42,8 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
+	a.notify.Service.Register(h)
+	a.notify.Streams.Register(h)
 	a.policies.Register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
@@ -98,6 +100,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.Access.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
+	a.notify.Service.Start(ctx)
+	a.notify.Streams.Start(ctx)
+	go a.watchLogs(background)
 	if err := a.serveMetrics(background); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -112,6 +117,8 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey}
 	err = server.Serve(ctx, l)
 	a.exports.Service.Close()
+	a.notify.Streams.Close()
+	a.notify.Service.Close()
 	a.verifier.close()
 	return err
 }
@@ -193,6 +200,7 @@ func (a *App) scrub(ctx context.Context) {
 			a.telemetry.Logger.Error("scrub", "log_id", t.LogID, "error", err)
 		case !r.OK:
 			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())
+			a.notify.verificationFailed(ctx, t.ID, t.LogID)
 		default:
 			a.telemetry.Logger.Info("scrub", "log_id", t.LogID, "ok", true, "events_per_second", int64(r.EventsPerSecond))
 		}

@@ -17,6 +17,8 @@ const (
 	ExportsCreate      = "exports.create"       // make and download exports
 	SettingsManage     = "settings.manage"      // change the tenant's settings and custom fields
 	AccessManage       = "access.manage"        // manage users and API keys
+	NotifyView         = "notify.view"          // see channels, deliveries and dead letters
+	NotifyManage       = "notify.manage"        // set up, test and pause channels, replay dead letters
 )
 
 // The roles that a user of the console may have.
@@ -28,7 +30,7 @@ const (
 
 // Permissions returns every permission, in the order of the documentation.
 func Permissions() []string {
-	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, SettingsManage, AccessManage}
+	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, SettingsManage, AccessManage, NotifyView, NotifyManage}
 }
 
 // Roles returns the names of the roles, in the order of the documentation.
@@ -40,7 +42,7 @@ func RolePermissions(role string) []string {
 	case RoleAdmin:
 		return Permissions()
 	case RoleAuditor:
-		return []string{LedgerSearch, LedgerVerify, ExportsCreate}
+		return []string{LedgerSearch, LedgerVerify, ExportsCreate, NotifyView}
 	case RoleWriter:
 		return []string{LedgerAppend}
 	}

@@ -27,6 +27,12 @@ type Config struct {
 	SessionIdle        time.Duration
 	SessionAbsolute    time.Duration
 	MetricsListen      string
+	OutboundAllow      []string // see outbound.ParseAllow
+	SMTPServer         string   // host:port; "" for no e-mail
+	SMTPFrom           string
+	SMTPUsername       string
+	SMTPPassword       string // secret
+	SMTPTLS            string // starttls, tls, none
 	CatalogFile        string // "" for what is built in alone
 	MaskingFile        string
 	ScrubAt            string // HH:MM in UTC, or "off"

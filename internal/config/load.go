@@ -234,6 +234,12 @@ func (c *Config) check() error {
 	if c.TLSCert != "" && strings.HasPrefix(c.PublicURL, "http://") {
 		problems = append(problems, errs.New(errs.Invalid, "public-url must start with https:// when tls-cert is given"))
 	}
+	if (c.SMTPServer == "") != (c.SMTPFrom == "") {
+		problems = append(problems, errs.New(errs.Invalid, "smtp-server and smtp-from must be given together"))
+	}
+	if c.SMTPUsername != "" && c.SMTPTLS == "none" {
+		problems = append(problems, errs.New(errs.Invalid, "smtp-username needs smtp-tls: a password is not sent in clear"))
+	}
 	return errors.Join(problems...)
 }
 

@@ -10,11 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"probity.dev/internal/outbound"
 )
 
 // Settings returns the table of settings in the order of the documentation.
 func Settings() []Setting {
-	return slices.Concat(storageSettings(), networkSettings(), limitSettings(), privacySettings(), observeSettings())
+	return slices.Concat(storageSettings(), networkSettings(), limitSettings(), privacySettings(), notifySettings(), observeSettings())
 }
 
 func storageSettings() []Setting {
@@ -72,6 +74,24 @@ func privacySettings() []Setting {
 			func(c *Config) *string { return &c.CatalogFile }, nil),
 		text("masking-file", "path", "", "YAML file that says what each role sees of personal values, read at start; roles that it does not name keep the built-in policy. See docs/operators.md.",
 			func(c *Config) *string { return &c.MaskingFile }, nil),
+	}
+}
+
+func notifySettings() []Setting {
+	password := text("smtp-password", "text", "", "Password for the mail server.", func(c *Config) *string { return &c.SMTPPassword }, nil)
+	password.Secret = true
+	return []Setting{
+		list("outbound-allow", "Networks (10.0.0.0/8), addresses and hosts (splunk.internal:8088, *.corp.example) that webhooks and chat channels may lead to although they are not on the public Internet, over plain http too. Everybody who may set up channels can have the server talk to them.",
+			func(c *Config) *[]string { return &c.OutboundAllow }, outbound.ParseAllow),
+		text("smtp-server", "address", "", "Host and port of the mail server that takes notifications, such as mail.example.com:587. No e-mail when empty.",
+			func(c *Config) *string { return &c.SMTPServer }, optional(hostPort)),
+		text("smtp-from", "text", "", "Address that e-mail is sent from.",
+			func(c *Config) *string { return &c.SMTPFrom }, nil),
+		text("smtp-username", "text", "", "User name for the mail server; no sign-in when empty.",
+			func(c *Config) *string { return &c.SMTPUsername }, nil),
+		password,
+		text("smtp-tls", "choice", "starttls", "How the connection to the mail server is protected: starttls (required, not tried), tls (from the first byte) or none (for a relay on this machine).",
+			func(c *Config) *string { return &c.SMTPTLS }, oneOf("starttls", "tls", "none")),
 	}
 }
 

@@ -168,7 +168,10 @@ func (s *Service) run(ctx context.Context, j *job) {
 func (s *Service) finish(ctx context.Context, j *job, p *params, res result) error {
 	ctx = context.WithoutCancel(ctx) // the file is written; a stopping server still says so
 	err := s.o.Recorder.Record(ctx, j.tenant, endEvent(ctx, j, p.Viewer, res, ""), func(ctx context.Context, tx *sql.Tx) error {
-		return finishJob(ctx, tx, j, res, s.now(), s.o.Keep)
+		if err := finishJob(ctx, tx, j, res, s.now(), s.o.Keep); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, j, Ended{Rows: res.rows, Bytes: res.bytes})
 	})
 	if err != nil {
 		return errors.Join(err, removeFile(s.o.Dir, j.id+fileSuffix))
@@ -186,12 +189,23 @@ func (s *Service) fail(ctx context.Context, j *job, p *params, res result, err e
 	}
 	log.LogAttrs(ctx, slog.LevelWarn, "export failed", slog.String("code", string(errs.CodeOf(err))), slog.Any("error", err))
 	record := s.o.Recorder.Record(ctx, j.tenant, endEvent(ctx, j, p.Viewer, res, message), func(ctx context.Context, tx *sql.Tx) error {
-		return failJob(ctx, tx, j, message, s.now())
+		if err := failJob(ctx, tx, j, message, s.now()); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, j, Ended{Failed: true})
 	})
 	if record != nil && !errors.Is(record, errNotMine) {
 		// The lease runs out, and the export is tried again up to maxAttempts times.
 		log.LogAttrs(ctx, slog.LevelError, "the failure of an export could not be recorded", slog.Any("error", record))
 	}
+}
+
+func (s *Service) tell(ctx context.Context, tx *sql.Tx, j *job, e Ended) error {
+	if s.o.Notifier == nil {
+		return nil
+	}
+	e.ID, e.Format = j.id, j.format
+	return s.o.Notifier.ExportEnded(ctx, tx, j.tenant, e)
 }
 
 func (s *Service) returnJob(ctx context.Context, j *job, log *slog.Logger) {

@@ -58,6 +58,8 @@ type ServiceOptions struct {
 	Recorder Recorder
 	Sealer   Sealer
 	Tenants  Tenants
+	// Notifier may be nil.
+	Notifier Notifier
 	// Dir is the folder of the files; it is made when absent. Nothing else may write to it.
 	Dir string
 	// Node names this server: the same after a restart on the same folder, different from any other server on the same database.

@@ -2,7 +2,7 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconExport, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
+import { IconBell, IconExport, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
@@ -87,6 +87,7 @@ function Brand() {
 function Links() {
   const settings = useMay('settings.manage');
   const access = useMay('access.manage');
+  const notify = useMay('notify.view');
   return (
     <ul className={classes.links}>
         <li>
@@ -99,6 +100,13 @@ function Links() {
             <IconExport /> Exports
           </Link>
         </li>
+        {notify && (
+          <li>
+            <Link to="/notifications" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+              <IconBell /> Notifications
+            </Link>
+          </li>
+        )}
         <li>
           <Link to="/log" className={classes.link ?? ''}>
             <IconShield /> Log integrity
