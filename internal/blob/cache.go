@@ -84,6 +84,9 @@ func OpenCache(dir string, size int64) (*Cache, error) {
 	return c, nil
 }
 
+// Limit is the size in bytes that the cache was opened with.
+func (c *Cache) Limit() int64 { return c.max }
+
 // Stats returns figures for monitoring.
 func (c *Cache) Stats() CacheStats {
 	c.mu.Lock()
