@@ -240,6 +240,12 @@ func (c *Config) check() error {
 	if c.SMTPUsername != "" && c.SMTPTLS == "none" {
 		problems = append(problems, errs.New(errs.Invalid, "smtp-username needs smtp-tls: a password is not sent in clear"))
 	}
+	if c.StorageWorking != "" && c.Storage == "" {
+		problems = append(problems, errs.New(errs.Invalid, "storage-working is for installations with storage"))
+	}
+	if (c.StorageAccessKey == "") != (c.StorageSecretKey == "") {
+		problems = append(problems, errs.New(errs.Invalid, "storage-access-key and storage-secret-key must be given together"))
+	}
 	return errors.Join(problems...)
 }
 

@@ -20,7 +20,7 @@ type sifting struct {
 
 // siftGroup is a row group on its way through the sieve.
 type siftGroup struct {
-	path   string
+	ref    *SegmentRef
 	n      int
 	pieces chan piece
 }
@@ -73,8 +73,8 @@ func (q *sifting) hand(rows []*segment.Row, yield func(*segment.Row) error) erro
 // list starts work on row groups in order.
 func (q *sifting) list(ctx context.Context, wg *sync.WaitGroup, groups chan<- *siftGroup) error {
 	for i := range q.pl.segments {
-		path := q.pl.segments[i].Path
-		file, free, err := q.e.files.open(q.pl.log, path)
+		ref := &q.pl.segments[i]
+		file, free, err := q.e.files.open(q.pl.log, ref)
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (q *sifting) list(ctx context.Context, wg *sync.WaitGroup, groups chan<- *s
 			if q.desc {
 				k = n - 1 - k
 			}
-			g := &siftGroup{path: path, n: k, pieces: make(chan piece, 1)}
+			g := &siftGroup{ref: ref, n: k, pieces: make(chan piece, 1)}
 			select {
 			case groups <- g:
 			case <-ctx.Done():
@@ -112,7 +112,7 @@ func (q *sifting) send(ctx context.Context, g *siftGroup, p piece) error {
 
 // sift looks at one row group. It holds a slot while it works, and none while it waits for its pieces to be taken.
 func (q *sifting) sift(ctx context.Context, g *siftGroup) error {
-	file, free, err := q.e.files.open(q.pl.log, g.path)
+	file, free, err := q.e.files.open(q.pl.log, g.ref)
 	if err != nil {
 		return err
 	}

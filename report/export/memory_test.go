@@ -1,9 +1,6 @@
 package export
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -81,62 +78,4 @@ func watch(peak *atomic.Uint64) (stop func()) {
 		}
 	}()
 	return func() { close(done); <-ended }
-}
-
-// TestLargeFile writes a file that is brought to the disk while it is written, and reads it again.
-func TestLargeFile(t *testing.T) {
-	dir, key := t.TempDir(), make([]byte, fileKeySize)
-	f, err := createFile(dir, "x", key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	part := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	sum := sha256.New()
-	flushes := 0
-	for i := range 3 * flushEvery / len(part) {
-		part[0] = byte(i)
-		sum.Write(part)
-		if _, err := f.Write(part); err != nil {
-			t.Fatal(err)
-		}
-		if f.behind == 0 {
-			flushes++
-		}
-	}
-	if err := f.commit(); err != nil {
-		t.Fatal(err)
-	}
-	if flushes == 0 {
-		t.Error("nothing was brought to the disk before the end")
-	}
-	r, err := openFile(dir, "x"+fileSuffix, "x", key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	again := sha256.New()
-	if n, err := io.Copy(again, r); err != nil || n != f.bytes.Load() {
-		t.Fatal(n, err)
-	}
-	if !bytes.Equal(sum.Sum(nil), again.Sum(nil)) || !bytes.Equal(sum.Sum(nil), f.hash.Sum(nil)) {
-		t.Error("the file holds something else than was written")
-	}
-}
-
-// TestFlushThatFails checks that an error of the disk which only a flush under way is told is not lost.
-func TestFlushThatFails(t *testing.T) {
-	f, err := createFile(t.TempDir(), "x", make([]byte, fileKeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.abandon()
-	f.flushed = make(chan error, 1)
-	f.flushed <- io.ErrShortWrite
-	f.behind = flushEvery
-	if _, err := f.Write([]byte("x")); !errors.Is(err, io.ErrShortWrite) {
-		t.Errorf("writing on: %v", err)
-	}
-	if err := f.commit(); !errors.Is(err, io.ErrShortWrite) {
-		t.Errorf("at the end: %v", err)
-	}
 }
