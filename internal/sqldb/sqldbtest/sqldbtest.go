@@ -94,14 +94,6 @@ func Empty(t testing.TB) string {
 	return server(t).database(t, t.TempDir(), "template1")
 }
 
-// Clone makes the database of directory to a copy of that of directory from, which nobody may have open.
-func Clone(t testing.TB, from, to string) {
-	t.Helper()
-	s := server(t)
-	address := s.database(t, from, templateName)
-	s.database(t, to, address[strings.LastIndexByte(address, '/')+1:strings.IndexByte(address, '?')])
-}
-
 // shared is the server of this test process.
 var shared struct {
 	once      sync.Once
