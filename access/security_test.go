@@ -347,22 +347,10 @@ func testSecretsAreNotKept(t *testing.T) {
 			t.Errorf("the log holds the %s", what)
 		}
 	}
-	var path string
-	if err := w.db.Read(context.Background()).QueryRow(`SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(&path); err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(path + "*")
-	if err != nil || len(files) == 0 {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		raw, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, raw := range sqldbtest.Stored(t, w.db) {
 		for what, s := range secrets {
 			if bytes.Contains(bytes.ToLower(raw), []byte(strings.ToLower(s))) {
-				t.Errorf("%s holds the %s", filepath.Base(f), what)
+				t.Errorf("%s holds the %s", name, what)
 			}
 		}
 	}

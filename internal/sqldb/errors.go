@@ -77,6 +77,8 @@ func translatePostgres(err error, state string) error {
 		return unavailable(30*time.Second, errors.Join(ErrDiskFull, err), fullText)
 	case "42501":
 		return unavailable(0, err, "the database does not allow this to the role that probity signs in as: give it the rights, or run the command with the address of the database's owner")
+	case "22021": // a zero byte or a broken character: PostgreSQL keeps no such text
+		return errs.Wrap(errs.NotFound, err, "nothing has a name with such characters")
 	case "25006":
 		return unavailable(10*time.Second, err, "the database takes no changes at the moment; is this the address of a standby?")
 	case "3D000":
