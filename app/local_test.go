@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"probity.dev/internal/actor"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 type fixed struct {
@@ -23,7 +24,9 @@ func (f fixed) Authenticate(context.Context, *http.Request) (actor.Principal, er
 	return f.p, f.err
 }
 
-func TestMaskedHeaderOnlyTakesAway(t *testing.T) {
+func TestMaskedHeaderOnlyTakesAway(t *testing.T) { sqldbtest.Each(t, testMaskedHeaderOnlyTakesAway) }
+
+func testMaskedHeaderOnlyTakesAway(t *testing.T) {
 	ask := func(p actor.Principal, value string) actor.Principal {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set(MaskedHeader, value)
@@ -56,7 +59,9 @@ func TestMaskedHeaderOnlyTakesAway(t *testing.T) {
 	}
 }
 
-func TestInProcessStreams(t *testing.T) {
+func TestInProcessStreams(t *testing.T) { sqldbtest.Each(t, testInProcessStreams) }
+
+func testInProcessStreams(t *testing.T) {
 	next := make(chan string)
 	c := &http.Client{Transport: inProcess{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
