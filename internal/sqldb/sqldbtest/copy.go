@@ -38,6 +38,19 @@ func Copy(t testing.TB, dir string) (restore func()) {
 	}
 }
 
+// Clone makes a copy of the PostgreSQL database of the directory from, which nobody may have open, for the directory to, and returns its address.
+func Clone(t testing.TB, from, to string) string {
+	t.Helper()
+	s := server(t)
+	return s.database(t, to, databaseName(s.database(t, from, templateName)))
+}
+
+// databaseName is the last part of an address.
+func databaseName(address string) string {
+	address, _, _ = strings.Cut(address, "?")
+	return address[strings.LastIndexByte(address, '/')+1:]
+}
+
 func copyPostgres(t testing.TB, dir string) (restore func()) {
 	t.Helper()
 	bin, err := pgserver.FindBin()
@@ -46,7 +59,7 @@ func copyPostgres(t testing.TB, dir string) (restore func()) {
 	}
 	s := server(t)
 	address := s.database(t, dir, templateName)
-	name := address[strings.LastIndexByte(address[:strings.IndexByte(address, '?')], '/')+1 : strings.IndexByte(address, '?')]
+	name := databaseName(address)
 	if err := s.run(context.Background(), `CREATE DATABASE `+name+`_copy TEMPLATE template0`); err != nil {
 		t.Fatal(err)
 	}

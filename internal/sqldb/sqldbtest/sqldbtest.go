@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/sqldb/pgserver"
 )
@@ -197,6 +199,11 @@ func (s *testServer) run(ctx context.Context, statement string) error {
 	return err
 }
 
+func isInUse(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pe.Code == "55006"
+}
+
 // database returns the address of the database of a directory, made from a template at first use.
 func (s *testServer) database(t testing.TB, dir, template string) string {
 	t.Helper()
@@ -210,7 +217,12 @@ func (s *testServer) database(t testing.TB, dir, template string) string {
 	}
 	shared.made++
 	name := fmt.Sprintf("test_%d", shared.made)
-	if err := s.run(context.Background(), `CREATE DATABASE `+name+` TEMPLATE `+template); err != nil {
+	err := s.run(context.Background(), `CREATE DATABASE `+name+` TEMPLATE `+template)
+	for deadline := time.Now().Add(10 * time.Second); isInUse(err) && time.Now().Before(deadline); { // by what a killed process has left
+		time.Sleep(20 * time.Millisecond)
+		err = s.run(context.Background(), `CREATE DATABASE `+name+` TEMPLATE `+template)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	shared.databases[dir] = s.URL(url.PathEscape(name))
