@@ -38,6 +38,8 @@ type submission struct {
 	atomic bool
 	period periodID
 	bytes  int
+	// refresh asks for what other processes have done, and nothing else.
+	refresh bool
 
 	results  []Result // one for each event
 	first    uint64   // seq of the first accepted event
@@ -122,6 +124,9 @@ func (c *committer) gather(s *submission) []*submission {
 
 // commit makes a group durable in one transaction and answers every submission of it.
 func (c *committer) commit(group []*submission) {
+	if group = c.takeUp(group); len(group) == 0 {
+		return
+	}
 	start := time.Now()
 	ctx := context.Background() // whoever asked may be gone; what is under way is finished
 	logs := map[*tenant]*logAppend{}
@@ -133,6 +138,9 @@ func (c *committer) commit(group []*submission) {
 		for _, s := range group {
 			a := logs[s.t]
 			if a == nil {
+				if err := c.current(ctx, tx, s.t); err != nil {
+					return err
+				}
 				a = newLogAppend(s.t, events)
 				logs[s.t] = a
 			}
@@ -162,6 +170,7 @@ func (c *committer) commit(group []*submission) {
 	} else {
 		for _, a := range logs {
 			a.apply(c.l)
+			a.t.people.Kept()
 		}
 	}
 	for _, s := range group {
@@ -179,6 +188,9 @@ func (c *committer) one(ctx context.Context, tx *sql.Tx, a *logAppend, s *submis
 	if len(s.events) > 0 && evidence.Period(a.recordedAt) != s.period.period {
 		s.err = errPeriod
 		return nil
+	}
+	if s.err = s.t.people.Check(ctx, &s.people); s.err != nil {
+		return diskTrouble(s.err)
 	}
 	mark := a.mark()
 	if s.err = c.choose(ctx, tx, a, s); s.err != nil {
@@ -406,7 +418,7 @@ func (a *logAppend) apply(l *Ledger) {
 	for i, p := range a.prints {
 		a.t.dedupe.add(p, a.from.base+a.from.tree.Size()+uint64(i))
 	}
-	a.t.dedupe.loaded = a.tree.Size()
+	a.t.dedupe.loaded = a.from.base + a.tree.Size()
 	p := a.promise
 	p.epoch, p.first, p.recordedAt, p.leaves = a.from.epoch, a.from.base+a.from.tree.Size(), a.recordedAt, a.hashes
 	a.t.hot.add(a.batches...)

@@ -77,6 +77,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	if err := os.MkdirAll(filepath.Join(opt.Dir, "segments"), 0o700); err != nil {
 		return nil, err
 	}
+	l.high.shared = opt.DB.Shared()
 	if err := l.high.open(filepath.Join(opt.Dir, "highwater.json")); err != nil {
 		return nil, err
 	}
@@ -247,7 +248,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if t.dedupe, err = newDedupeWindow(dedupe); err != nil {
 		return nil, err
 	}
-	if err := l.loadLog(ctx, t); err != nil {
+	if err := l.openLog(ctx, t); err != nil {
 		return nil, err
 	}
 	if err := l.loadSettings(ctx, t); err != nil {

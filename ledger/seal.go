@@ -22,7 +22,7 @@ import (
 const sealEvery = time.Second
 
 func (l *Ledger) sealLoop(ctx context.Context) {
-	l.removeStray()
+	l.removeStray(ctx)
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
 	for {
@@ -53,6 +53,22 @@ func (l *Ledger) Seal(ctx context.Context, tenantID string, before time.Time) er
 func (l *Ledger) sealTenant(ctx context.Context, t *tenant, before time.Time) error {
 	t.sealMu.Lock()
 	defer t.sealMu.Unlock()
+	if _, count := t.sealable(before.UnixMicro()); count == 0 && l.db.Shared() {
+		return nil // without asking the other processes
+	}
+	_, err := l.db.Alone(ctx, "seal/"+t.logID, func() error {
+		if l.db.Shared() {
+			if err := l.refresh(ctx, t); err != nil {
+				return err
+			}
+		}
+		return l.sealAlone(ctx, t, before)
+	})
+	return err
+}
+
+// sealAlone is sealTenant when nobody else is at it.
+func (l *Ledger) sealAlone(ctx context.Context, t *tenant, before time.Time) error {
 	if t.usable() != nil {
 		return nil
 	}
@@ -165,7 +181,7 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 	s.Root = tlog.MTH(hashes)
 	info, err := writeDurably(l.path(s.EvidencePath), func(w io.Writer) (segment.Info, error) {
 		return segment.WriteEvidence(w, segment.EvidenceMeta{Log: t.logID, First: s.First, Root: s.Root}, func(yield func([]byte, error) bool) {
-			err := l.hotLeaves(ctx, t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
+			err := hotLeaves(ctx, l.db.Read(ctx), t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
 				if !yield(leaf, nil) {
 					return errStop
 				}
@@ -280,28 +296,41 @@ func (l *Ledger) pruneDedupe(ctx context.Context, t *tenant) error {
 }
 
 // removeStray removes files that no segment names: what a crash left behind, and what compaction has replaced.
-func (l *Ledger) removeStray() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, t := range l.tenants {
-		if t.usable() != nil {
-			continue // files that an older copy of the database does not name may be all that is left of what it lacks
-		}
-		_, segments := t.hot.view()
-		known := map[string]bool{}
-		for _, s := range segments {
-			known[filepath.Base(s.EvidencePath)], known[filepath.Base(s.WorkingPath)] = true, true
-		}
-		entries, err := os.ReadDir(l.path(filepath.Join("segments", t.logID)))
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if !known[e.Name()] && !e.IsDir() {
-				if err := os.Remove(l.path(filepath.Join("segments", t.logID, e.Name()))); err != nil {
-					l.log.Warn("a stray file could not be removed", "error", err)
+func (l *Ledger) removeStray(ctx context.Context) {
+	for _, t := range l.opened() {
+		_, err := l.db.Alone(ctx, "seal/"+t.logID, func() error {
+			if l.db.Shared() {
+				if err := l.refresh(ctx, t); err != nil {
+					return err
 				}
 			}
+			return l.removeStrayOf(t)
+		})
+		if err != nil {
+			l.log.Warn("a stray file could not be removed", "error", err)
 		}
 	}
+}
+
+func (l *Ledger) removeStrayOf(t *tenant) error {
+	t.sealMu.Lock()
+	defer t.sealMu.Unlock()
+	if t.usable() != nil {
+		return nil // files that an older copy of the database does not name may be all that is left of what it lacks
+	}
+	_, segments := t.hot.view()
+	known := map[string]bool{}
+	for _, s := range segments {
+		known[filepath.Base(s.EvidencePath)], known[filepath.Base(s.WorkingPath)] = true, true
+	}
+	entries, err := os.ReadDir(l.path(filepath.Join("segments", t.logID)))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if !known[e.Name()] && !e.IsDir() {
+			err = errors.Join(err, os.Remove(l.path(filepath.Join("segments", t.logID, e.Name()))))
+		}
+	}
+	return err
 }

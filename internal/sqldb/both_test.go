@@ -300,3 +300,58 @@ func TestStatementsEnd(t *testing.T) {
 		t.Errorf("a statement that took too long gave %v", err)
 	}
 }
+
+func TestTakeGivesEachNumberOnce(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T) {
+		db := sqldbtest.Open(t)
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		seen := map[int64]bool{}
+		for range 10 {
+			wg.Go(func() {
+				for range 5 {
+					first, err := db.Take(context.Background(), "n", 7, 3)
+					mu.Lock()
+					if err != nil || seen[first] || (first-7)%3 != 0 {
+						t.Errorf("%d was taken twice or is none (%v)", first, err)
+					}
+					seen[first] = true
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		if !seen[7] || !seen[7+49*3] {
+			t.Errorf("numbers are missing: %v", seen)
+		}
+	})
+}
+
+func TestAlone(t *testing.T) {
+	dir := t.TempDir()
+	address := sqldbtest.Address(t, dir)
+	var dbs [2]*sqldb.DB
+	for i := range dbs {
+		db, err := sqldb.OpenPostgres(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		dbs[i] = db
+	}
+	try := func(i int, fn func() error) bool {
+		ran, err := dbs[i].Alone(t.Context(), "sealing", fn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ran
+	}
+	if !try(0, func() error {
+		if try(1, func() error { return nil }) {
+			t.Error("two were at it at once")
+		}
+		return nil
+	}) || !try(1, func() error { return nil }) {
+		t.Error("nobody was at it")
+	}
+}

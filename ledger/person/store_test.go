@@ -106,9 +106,7 @@ func testSmallBatchesShareAPage(t *testing.T) {
 	}
 }
 
-func TestCompact(t *testing.T) { sqldbtest.Each(t, testCompact) }
-
-func testCompact(t *testing.T) {
+func TestCompact(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
