@@ -155,7 +155,7 @@ func (c *committer) commit(group []*submission) {
 			if err := a.t.people.Persist(ctx, tx, a.people...); err != nil {
 				return err
 			}
-			if err := a.store(ctx, tx); err != nil {
+			if err := a.store(ctx, c.l.db, tx); err != nil {
 				return err
 			}
 		}
@@ -343,38 +343,38 @@ func (a *logAppend) add(e *encoded) tlog.Hash {
 }
 
 // store writes the group's rows, tiles and head. The head moves by compare-and-set, so a second writer cannot fork the log.
-func (a *logAppend) store(ctx context.Context, tx *sql.Tx) error {
+func (a *logAppend) store(ctx context.Context, db *sqldb.DB, tx *sql.Tx) error {
 	if len(a.leaves) == 0 {
 		return nil
 	}
 	a.tree = a.from.tree.Clone()
-	for _, tile := range a.tree.Append(a.hashes) {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO tile (log_id, epoch, level, idx, body) VALUES ($1, $2, $3, $4, $5)`,
-			a.t.logID, a.from.epoch, tile.Level, tile.Index, tile.Data); err != nil {
-			return sqldb.Translate(err)
-		}
+	tiles := a.tree.Append(a.hashes)
+	put := make([]sqldb.Statement, 0, len(tiles)+4)
+	for _, tile := range tiles {
+		put = append(put, sqldb.Statement{SQL: `INSERT INTO tile (log_id, epoch, level, idx, body) VALUES ($1, $2, $3, $4, $5)`,
+			Args: []any{a.t.logID, a.from.epoch, tile.Level, tile.Index, tile.Data}})
 	}
 	first := a.from.base + a.from.tree.Size()
 	for i := 0; i < len(a.leaves); {
 		n := min(len(a.leaves)-i, blockEvents-int((first+uint64(i)-a.from.base)%blockEvents))
-		if err := a.storeRows(ctx, tx, first+uint64(i), i, i+n); err != nil {
-			return err
-		}
+		put = a.storeRows(put, first+uint64(i), i, i+n)
 		i += n
 	}
 	root := a.tree.Root()
-	res, err := tx.ExecContext(ctx, `UPDATE log SET size = $1, root = $2, recorded_at = $3 WHERE log_id = $4 AND epoch = $5 AND size = $6`,
-		a.tree.Size(), root[:], a.recordedAt, a.t.logID, a.from.epoch, a.from.tree.Size())
+	put = append(put, sqldb.Statement{SQL: `UPDATE log SET size = $1, root = $2, recorded_at = $3 WHERE log_id = $4 AND epoch = $5 AND size = $6`,
+		Args: []any{a.tree.Size(), root[:], a.recordedAt, a.t.logID, a.from.epoch, a.from.tree.Size()}})
+	changed, err := db.Exec(ctx, tx, put...)
 	if err != nil {
-		return sqldb.Translate(err)
+		return err
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
+	if changed[len(changed)-1] != 1 {
 		return errs.New(errs.Unavailable, "another server is writing to this log")
 	}
 	return nil
 }
 
-func (a *logAppend) storeRows(ctx context.Context, tx *sql.Tx, first uint64, i, j int) error {
+// storeRows adds the statements that store the leaves i to j, which begin at seq first.
+func (a *logAppend) storeRows(put []sqldb.Statement, first uint64, i, j int) []sqldb.Statement {
 	size := 0
 	for _, leaf := range a.leaves[i:j] {
 		size += 2 + len(leaf)
@@ -395,19 +395,10 @@ func (a *logAppend) storeRows(ctx context.Context, tx *sql.Tx, first uint64, i, 
 		prints = binary.BigEndian.AppendUint64(prints, a.prints[k])
 		prints = binary.BigEndian.AppendUint64(prints, a.digests[k])
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO hot_evidence (log_id, first_seq, count, body) VALUES ($1, $2, $3, $4)`, a.t.logID, first, j-i, leaves); err != nil {
-		return sqldb.Translate(err)
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO hot_working (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`,
-		a.t.logID, first, j-i, a.recordedAt, working); err != nil {
-		return sqldb.Translate(err)
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO dedupe (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`,
-		a.t.logID, first, j-i, a.recordedAt, prints); err != nil {
-		return sqldb.Translate(err)
-	}
 	a.batches = append(a.batches, HotBatch{First: first, Count: uint64(j - i), Recorded: a.recordedAt, Body: working})
-	return nil
+	return append(put, sqldb.Statement{SQL: `INSERT INTO hot_evidence (log_id, first_seq, count, body) VALUES ($1, $2, $3, $4)`, Args: []any{a.t.logID, first, j - i, leaves}},
+		sqldb.Statement{SQL: `INSERT INTO hot_working (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`, Args: []any{a.t.logID, first, j - i, a.recordedAt, working}},
+		sqldb.Statement{SQL: `INSERT INTO dedupe (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`, Args: []any{a.t.logID, first, j - i, a.recordedAt, prints}})
 }
 
 // apply makes the committed state visible in memory.

@@ -34,10 +34,24 @@ var kinds sync.Map
 func Each(t *testing.T, fn func(t *testing.T)) {
 	t.Helper()
 	for _, kind := range []string{SQLite, Postgres} {
-		t.Run(kind, func(t *testing.T) {
-			kinds.Store(t.Name(), kind)
-			fn(t)
-		})
+		Only(t, kind, fn)
+	}
+}
+
+// Only is Each for one kind.
+func Only(t *testing.T, kind string, fn func(t *testing.T)) {
+	t.Helper()
+	t.Run(kind, func(t *testing.T) {
+		kinds.Store(t.Name(), kind)
+		fn(t)
+	})
+}
+
+// Cut ends all connections to the PostgreSQL server of this test process.
+func Cut(t testing.TB) {
+	t.Helper()
+	if err := server(t).run(context.Background(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'probity'`); err != nil {
+		t.Error(err)
 	}
 }
 
