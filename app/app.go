@@ -78,6 +78,14 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if a.db, err = openSchema(ctx, cfg); err != nil {
 		return a, err
 	}
+	// What is sealed lies in the data directory, where a server with another one would miss it.
+	held, err := a.db.Hold(ctx, "data directory")
+	if err != nil {
+		return a, err
+	}
+	if !held {
+		return a, errs.New(errs.Conflict, "another probity works on this database, with another data directory; stop it first, or use --server to reach it")
+	}
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
 	debug.SetMemoryLimit(900 << 20)
 	debug.SetGCPercent(200)

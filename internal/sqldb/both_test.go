@@ -354,4 +354,15 @@ func TestAlone(t *testing.T) {
 	}) || !try(1, func() error { return nil }) {
 		t.Error("nobody was at it")
 	}
+	for i, want := range []bool{true, false} {
+		if held, err := dbs[i].Hold(t.Context(), "name"); err != nil || held != want {
+			t.Errorf("process %d holds the name: %v (%v)", i, held, err)
+		}
+	}
+	if err := dbs[0].Close(); err != nil {
+		t.Error(err)
+	}
+	if held, err := dbs[1].Hold(t.Context(), "name"); err != nil || !held {
+		t.Errorf("a name that was let go of is not to be had (%v)", err)
+	}
 }

@@ -37,6 +37,8 @@ type postgres struct {
 	config *pgx.ConnConfig
 	// txs leads from the open transactions of Write to their connections.
 	txs sync.Map // *sql.Tx → *sql.Conn
+	// held are the connections that hold names. Only opening and closing touch it.
+	held []*sql.DB
 }
 
 // OpenPostgres opens the PostgreSQL database at address, a URL (postgres://user@host/database?sslmode=verify-full) or a list of keywords and values, version 15 or later. It waits some seconds for a server that is
@@ -52,6 +54,10 @@ func OpenPostgres(ctx context.Context, address string) (*DB, error) {
 	setDefault(config, "application_name", "probity")
 	setDefault(config, "idle_in_transaction_session_timeout", "60s") // a node that hangs must not hold the write lock for ever
 	setDefault(config, "lock_timeout", "30s")
+	// A machine that has gone must not hold its locks for the two hours that TCP waits.
+	setDefault(config, "tcp_keepalives_idle", "30")
+	setDefault(config, "tcp_keepalives_interval", "10")
+	setDefault(config, "tcp_keepalives_count", "3")
 	db := &DB{pg: &postgres{config: config}}
 	if db.read, err = openPostgresPool(config, readConnections, "10min"); err != nil {
 		return nil, err

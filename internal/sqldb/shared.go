@@ -7,6 +7,8 @@ import (
 	"errors"
 	"hash/fnv"
 	"strconv"
+
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // Take takes n consecutive numbers of a named counter, which nobody else gets, and returns the first. A counter begins at least. Numbers that are taken and not used are lost.
@@ -44,9 +46,7 @@ func (db *DB) Alone(ctx context.Context, name string, fn func() error) (ran bool
 		return false, Translate(err)
 	}
 	defer conn.Close() //nolint:errcheck // it goes back to the pool
-	h := fnv.New64a()
-	h.Write([]byte("probity/" + name))
-	key := strconv.FormatInt(int64(h.Sum64()), 10)
+	key := lockKey(name)
 	if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(`+key+`)`).Scan(&ran); err != nil || !ran {
 		return false, Translate(err)
 	}
@@ -59,4 +59,24 @@ func (db *DB) Alone(ctx context.Context, name string, fn func() error) (ran bool
 		}
 	}()
 	return true, fn()
+}
+
+// Hold reserves a name for this process until the DB is closed, or the process ends in any way. It is false when another process holds the name. On SQLite there is no other process.
+func (db *DB) Hold(ctx context.Context, name string) (held bool, err error) {
+	if db.pg == nil {
+		return true, nil
+	}
+	pool := stdlib.OpenDB(*db.pg.config)
+	pool.SetMaxOpenConns(1)
+	if err := pool.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(`+lockKey(name)+`)`).Scan(&held); err != nil || !held {
+		return false, errors.Join(Translate(err), pool.Close())
+	}
+	db.pg.held = append(db.pg.held, pool)
+	return true, nil
+}
+
+func lockKey(name string) string {
+	h := fnv.New64a()
+	h.Write([]byte("probity/" + name))
+	return strconv.FormatInt(int64(h.Sum64()), 10)
 }

@@ -54,7 +54,11 @@ func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 // Close closes every connection.
 func (db *DB) Close() error {
 	if db.pg != nil {
-		return errors.Join(db.read.Close(), db.write.Close())
+		err := errors.Join(db.read.Close(), db.write.Close())
+		for _, h := range db.pg.held {
+			err = errors.Join(err, h.Close())
+		}
+		return err
 	}
 	return db.closeSQLite()
 }
