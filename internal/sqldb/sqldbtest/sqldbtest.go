@@ -3,10 +3,12 @@ package sqldbtest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +47,17 @@ func Only(t *testing.T, kind string, fn func(t *testing.T)) {
 		kinds.Store(t.Name(), kind)
 		fn(t)
 	})
+}
+
+// EachBench is [Each] for benchmarks. While benchmarks run, the server is as durable as one in production.
+func EachBench(b *testing.B, fn func(b *testing.B)) {
+	b.Helper()
+	for _, kind := range []string{SQLite, Postgres} {
+		b.Run(kind, func(b *testing.B) {
+			kinds.Store(b.Name(), kind)
+			fn(b)
+		})
+	}
 }
 
 // Cut ends all connections to the PostgreSQL server of this test process.
@@ -124,8 +137,17 @@ type testServer struct{ *pgserver.Server }
 
 const templateName = "probity_template"
 
-// settings make a server fast whose data nobody needs after a crash of the machine.
-var settings = [][2]string{{"fsync", "off"}, {"full_page_writes", "off"}, {"shared_buffers", "128MB"}, {"max_connections", "300"}, {"listen_addresses", ""}, {"autovacuum", "off"}, {"log_min_messages", "warning"}}
+// careless makes a server fast whose data nobody needs after a crash of the machine.
+var careless = [][2]string{{"fsync", "off"}, {"full_page_writes", "off"}, {"autovacuum", "off"}}
+
+var plain = [][2]string{{"shared_buffers", "256MB"}, {"max_wal_size", "4GB"}, {"wal_compression", "lz4"}, {"max_connections", "300"}, {"listen_addresses", ""}, {"log_min_messages", "warning"}}
+
+func settings() [][2]string {
+	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
+		return plain
+	}
+	return slices.Concat(plain, careless)
+}
 
 // Server returns the server of this test process.
 func Server(t testing.TB) *pgserver.Server {
@@ -137,7 +159,7 @@ func Server(t testing.TB) *pgserver.Server {
 func Own(t testing.TB) *pgserver.Server {
 	t.Helper()
 	need(t)
-	s, err := pgserver.Create(context.Background(), os.TempDir(), settings)
+	s, err := pgserver.Create(context.Background(), os.TempDir(), settings())
 	if err == nil {
 		t.Cleanup(func() {
 			if err := s.Close(); err != nil {
@@ -176,7 +198,7 @@ func need(t testing.TB) {
 func start() (*testServer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	s, err := pgserver.Create(ctx, os.TempDir(), settings)
+	s, err := pgserver.Create(ctx, os.TempDir(), settings())
 	if err != nil {
 		return nil, err
 	}
