@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -59,12 +58,7 @@ func OpenPostgres(ctx context.Context, address string) (*DB, error) {
 	setDefault(config, "tcp_keepalives_interval", "10")
 	setDefault(config, "tcp_keepalives_count", "3")
 	db := &DB{pg: &postgres{config: config}}
-	if db.read, err = openPostgresPool(config, readConnections, "10min"); err != nil {
-		return nil, err
-	}
-	if db.write, err = openPostgresPool(config, writeConnections, "60s"); err != nil {
-		return nil, errors.Join(err, db.read.Close())
-	}
+	db.read, db.write = openPostgresPool(config, readConnections, "10min"), openPostgresPool(config, writeConnections, "60s")
 	if err := checkServer(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -78,7 +72,7 @@ func setDefault(config *pgx.ConnConfig, name, value string) {
 }
 
 // openPostgresPool opens at most conns connections, whose statements may take as long as limit unless the address says otherwise.
-func openPostgresPool(config *pgx.ConnConfig, conns int, limit string) (*sql.DB, error) {
+func openPostgresPool(config *pgx.ConnConfig, conns int, limit string) *sql.DB {
 	own := config.Copy()
 	setDefault(own, "statement_timeout", limit)
 	c := stdlib.GetConnector(*own, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
@@ -90,7 +84,7 @@ func openPostgresPool(config *pgx.ConnConfig, conns int, limit string) (*sql.DB,
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	return db, nil
+	return db
 }
 
 func checkServer(ctx context.Context, db *sql.DB) error {
@@ -172,7 +166,7 @@ func (db *DB) beginPostgres(ctx context.Context) (conn *sql.Conn, tx *sql.Tx, er
 			return nil, nil, err
 		}
 		if tx, err = conn.BeginTx(ctx, nil); err == nil {
-			if _, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(`+strconv.FormatInt(writeLock, 10)+`)`); err == nil {
+			if _, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, writeLock); err == nil {
 				return conn, tx, nil
 			}
 			_ = tx.Rollback() // what matters is why the lock was not had
@@ -196,7 +190,7 @@ func (p *postgres) migrate(ctx context.Context) (from, to int64, err error) {
 		return 0, 0, Translate(err)
 	}
 	defer conn.Close() //nolint:errcheck // closing the pool ends it, and with it the lock
-	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock(`+strconv.FormatInt(migrateLock, 10)+`)`); err != nil {
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, migrateLock); err != nil {
 		return 0, 0, Translate(err)
 	}
 	return migrate(ctx, db, goose.DialectPostgres, "migrations/postgres")

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"hash/fnv"
-	"strconv"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -47,12 +46,12 @@ func (db *DB) Alone(ctx context.Context, name string, fn func() error) (ran bool
 	}
 	defer conn.Close() //nolint:errcheck // it goes back to the pool
 	key := lockKey(name)
-	if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(`+key+`)`).Scan(&ran); err != nil || !ran {
+	if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, key).Scan(&ran); err != nil || !ran {
 		return false, Translate(err)
 	}
 	defer func() {
 		// A connection that cannot give the lock back must not go back to the pool with it.
-		_, uerr := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(`+key+`)`)
+		_, uerr := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, key)
 		if uerr != nil {
 			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 			err = errors.Join(err, Translate(uerr))
@@ -68,15 +67,15 @@ func (db *DB) Hold(ctx context.Context, name string) (held bool, err error) {
 	}
 	pool := stdlib.OpenDB(*db.pg.config)
 	pool.SetMaxOpenConns(1)
-	if err := pool.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(`+lockKey(name)+`)`).Scan(&held); err != nil || !held {
+	if err := pool.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, lockKey(name)).Scan(&held); err != nil || !held {
 		return false, errors.Join(Translate(err), pool.Close())
 	}
 	db.pg.held = append(db.pg.held, pool)
 	return true, nil
 }
 
-func lockKey(name string) string {
+func lockKey(name string) int64 {
 	h := fnv.New64a()
 	h.Write([]byte("probity/" + name))
-	return strconv.FormatInt(int64(h.Sum64()), 10)
+	return int64(h.Sum64())
 }

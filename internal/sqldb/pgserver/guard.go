@@ -1,6 +1,7 @@
 package pgserver
 
 import (
+	"context"
 	"io"
 	"os/exec"
 	"syscall"
@@ -20,7 +21,7 @@ rm -rf "$0"`
 
 // Guard ends the server and removes its files when this process ends without calling Close.
 func (s *Server) Guard() error {
-	cmd := exec.Command("/bin/sh", "-c", guardScript, s.dir)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", guardScript, s.dir)
 	cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Setpgid: true} // what the keyboard sends to this process is not for it
 	if s.who != nil {
 		cmd.SysProcAttr.Credential = s.who.Credential

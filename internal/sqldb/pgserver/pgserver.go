@@ -123,7 +123,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	var err error
 	if s.port == 0 { // kept over a restart, so that addresses stay right
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = freePort(ctx); err != nil {
 			return err
 		}
 	}
@@ -136,7 +136,7 @@ func (s *Server) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	cmd := exec.Command(filepath.Join(s.bin, "postgres"), args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(s.bin, "postgres"), args...)
 	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = s.who, s.dir, s.log, s.log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -159,7 +159,7 @@ func (s *Server) await(ctx context.Context) error {
 		case werr := <-s.done:
 			s.cmd = nil
 			said, _ := os.ReadFile(s.log.Name())
-			return fmt.Errorf("the server stopped at once (%v): %s", werr, bytes.TrimSpace(said))
+			return fmt.Errorf("the server stopped at once (%w): %s", werr, bytes.TrimSpace(said))
 		case <-deadline:
 			return fmt.Errorf("the server did not answer within a minute: %w", err)
 		case <-time.After(50 * time.Millisecond):
@@ -242,8 +242,8 @@ func (s *Server) DiskBytes() (int64, error) {
 	return sum, err
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}

@@ -25,7 +25,7 @@ func Copy(t testing.TB, dir string) (restore func()) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.Exec(`VACUUM INTO $1`, old); err != nil {
+	if _, err := db.ExecContext(t.Context(), `VACUUM INTO $1`, old); err != nil {
 		t.Fatal(err)
 	}
 	return func() {
@@ -63,12 +63,12 @@ func copyPostgres(t testing.TB, dir string) (restore func()) {
 	if err := s.run(context.Background(), `CREATE DATABASE `+name+`_copy TEMPLATE template0`); err != nil {
 		t.Fatal(err)
 	}
-	dump := exec.Command(filepath.Join(bin, "pg_dump"), "--dbname", address)
+	dump := exec.CommandContext(t.Context(), filepath.Join(bin, "pg_dump"), "--dbname", address)
 	text, err := dump.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	load := exec.Command(filepath.Join(bin, "psql"), "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", s.URL(name+"_copy"))
+	load := exec.CommandContext(t.Context(), filepath.Join(bin, "psql"), "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", s.URL(name+"_copy"))
 	load.Stdin = bytes.NewReader(text)
 	if out, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
