@@ -4,9 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"time"
@@ -46,13 +44,12 @@ type App struct {
 	storage   *storage
 }
 
-// Paths within a data directory.
-func databasePath(dir string) string  { return filepath.Join(dir, "probity.db") }
+// masterKeyPath is the file of the master key in a data directory.
 func masterKeyPath(dir string) string { return filepath.Join(dir, "keys", "master.key") }
 
 // Open opens the data directory of cfg. It fails when the directory has not been initialised, or when another process has it open. logs receives log lines.
 func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err error) {
-	if _, err := os.Stat(databasePath(cfg.Data)); errors.Is(err, os.ErrNotExist) {
+	if !hasData(cfg) {
 		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
 	}
 	kms, err := crypt.OpenFileKMS(masterKeyPath(cfg.Data))
@@ -80,11 +77,16 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders}); err != nil {
 		return a, err
 	}
-	if a.db, err = sqldb.OpenSQLite(ctx, databasePath(cfg.Data)); err != nil {
+	if a.db, err = openSchema(ctx, cfg); err != nil {
 		return a, err
 	}
-	if _, _, err = a.db.Migrate(ctx); err != nil {
-		return a, fmt.Errorf("bring the database up to date: %w", err)
+	// What is sealed lies in the data directory, where a server with another one would miss it.
+	held, err := a.db.Hold(ctx, "data directory")
+	if err != nil {
+		return a, err
+	}
+	if !held {
+		return a, errs.New(errs.Conflict, "another probity works on this database, with another data directory; stop it first, or use --server to reach it")
 	}
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
 	debug.SetMemoryLimit(900 << 20)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -48,14 +47,14 @@ func (a *App) Sources(ctx context.Context, keys bool) ([]verify.Source, error) {
 
 // StoredSources opens the evidence in a data directory for a verifier, without the master key: values and working copies stay closed. The caller closes what it returns.
 func StoredSources(ctx context.Context, cfg *config.Config) (sources []verify.Source, closer io.Closer, err error) {
-	if _, err := os.Stat(databasePath(cfg.Data)); errors.Is(err, os.ErrNotExist) {
+	if !hasData(cfg) && cfg.Database == "" {
 		return nil, nil, errs.New(errs.NotFound, "%s holds no data", cfg.Data)
 	}
 	lock, err := lockDir(cfg.Data)
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := sqldb.OpenSQLite(ctx, databasePath(cfg.Data))
+	db, err := openDatabase(ctx, cfg)
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())
 	}

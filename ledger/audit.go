@@ -53,7 +53,7 @@ type Audit struct {
 
 // Audit begins a reading of a tenant's working copies.
 func (l *Ledger) Audit(ctx context.Context, tenantID string) (*Audit, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 type dedupeWindow struct {
 	mac  cipher.AEAD
 	gens [dedupeGenerations]printSet // newest first
-	// loaded is the log size up to which the window has been brought.
+	// loaded is the seq up to which the window has been brought.
 	loaded uint64
 }
 

@@ -138,16 +138,30 @@ func (l *Ledger) strayFiles(ctx context.Context, t *tenant, store blob.Files, yi
 // removeStray removes files that no segment names: what a crash left behind, and what compaction has replaced. Locked ones stay until their time has come.
 func (l *Ledger) removeStray(ctx context.Context) {
 	for _, t := range l.opened() {
-		t.sealMu.Lock()
-		if t.usable() == nil { // files that an older copy of the database does not name may be all that is left of what it lacks
-			for _, store := range l.stores() {
-				if err := l.removeStrayFrom(ctx, t, store); err != nil && ctx.Err() == nil {
-					l.log.Warn("stray files could not be removed", "log_id", t.logID, "error", err)
+		_, err := l.db.Alone(ctx, "seal/"+t.logID, func() error {
+			if l.db.Shared() {
+				if err := l.refresh(ctx, t); err != nil {
+					return err
 				}
 			}
+			return l.removeStrayOf(ctx, t)
+		})
+		if err != nil && ctx.Err() == nil {
+			l.log.Warn("stray files could not be removed", "log_id", t.logID, "error", err)
 		}
-		t.sealMu.Unlock()
 	}
+}
+
+func (l *Ledger) removeStrayOf(ctx context.Context, t *tenant) (err error) {
+	t.sealMu.Lock()
+	defer t.sealMu.Unlock()
+	if t.usable() != nil {
+		return nil // files that an older copy of the database does not name may be all that is left of what it lacks
+	}
+	for _, store := range l.stores() {
+		err = errors.Join(err, l.removeStrayFrom(ctx, t, store))
+	}
+	return err
 }
 
 func (l *Ledger) removeStrayFrom(ctx context.Context, t *tenant, store blob.Files) error {

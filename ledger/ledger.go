@@ -93,6 +93,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 		return nil, err
 	}
 	l.opt = opt
+	l.high.shared = opt.DB.Shared()
 	if err := l.high.open(filepath.Join(opt.Dir, "highwater.json")); err != nil {
 		return nil, err
 	}
@@ -263,7 +264,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if t.dedupe, err = newDedupeWindow(dedupe); err != nil {
 		return nil, err
 	}
-	if err := l.loadLog(ctx, t); err != nil {
+	if err := l.openLog(ctx, t); err != nil {
 		return nil, err
 	}
 	if err := l.loadSettings(ctx, t); err != nil {

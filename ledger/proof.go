@@ -29,7 +29,7 @@ type Proof struct {
 
 // Prove returns the proof of the event at seq against the newest checkpoint, waiting for one that covers it until ctx ends. mask decides which values are disclosed.
 func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask event.Masker) (*Proof, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask ev
 
 // Inclusion returns the inclusion proof of the leaf at index of the present epoch in the newest checkpoint, and that checkpoint's size.
 func (l *Ledger) Inclusion(ctx context.Context, tenantID string, index uint64) ([]tlog.Hash, uint64, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -111,7 +111,7 @@ func (l *Ledger) row(ctx context.Context, t *tenant, seq uint64) (*segment.Row, 
 
 // Get returns one event by seq.
 func (l *Ledger) Get(ctx context.Context, tenantID string, seq uint64, mask event.Masker) (*event.Record, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}

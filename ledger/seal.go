@@ -79,6 +79,22 @@ func (l *Ledger) Seal(ctx context.Context, tenantID string, before time.Time) er
 func (l *Ledger) sealTenant(ctx context.Context, t *tenant, before time.Time) error {
 	t.sealMu.Lock()
 	defer t.sealMu.Unlock()
+	if _, count := t.sealable(before.UnixMicro()); count == 0 && l.db.Shared() {
+		return nil // without asking the other processes
+	}
+	_, err := l.db.Alone(ctx, "seal/"+t.logID, func() error {
+		if l.db.Shared() {
+			if err := l.refresh(ctx, t); err != nil {
+				return err
+			}
+		}
+		return l.sealAlone(ctx, t, before)
+	})
+	return err
+}
+
+// sealAlone is sealTenant when nobody else is at it.
+func (l *Ledger) sealAlone(ctx context.Context, t *tenant, before time.Time) error {
 	if t.usable() != nil {
 		return nil
 	}
@@ -187,7 +203,7 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 	s.Root = tlog.MTH(hashes)
 	if err := l.writeEvidence(ctx, s, func(w io.Writer) (segment.Info, error) {
 		return segment.WriteEvidence(w, segment.EvidenceMeta{Log: t.logID, First: s.First, Root: s.Root}, func(yield func([]byte, error) bool) {
-			err := l.hotLeaves(ctx, t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
+			err := hotLeaves(ctx, l.db.Read(ctx), t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
 				if !yield(leaf, nil) {
 					return errStop
 				}

@@ -23,9 +23,13 @@ func Settings() []Setting {
 }
 
 func storageSettings() []Setting {
+	database := text("database", "url", "", "PostgreSQL database (15 or later) that holds what is not in files, such as postgres://probity@db.example.com/probity?sslmode=verify-full. When empty, a database in the data directory.",
+		func(c *Config) *string { return &c.Database }, optional(postgresURL))
+	database.Secret, database.Flag = true, true
 	return []Setting{
 		text("data", "path", "./data", "Directory that holds everything the server keeps, sealed files and exports excepted when storage is set. One server at a time.",
 			func(c *Config) *string { return &c.Data }, notEmpty),
+		database,
 		text("instance-name", "text", "probity.local", "Name of this installation, first part of the origin of every log. It is fixed when a log is created; a domain name of yours is a good choice.",
 			func(c *Config) *string { return &c.InstanceName }, instanceName),
 		duration("seal-after", "24h", "Age after which recent events are moved to sealed files even when a block of 65,536 is not full.",
@@ -272,6 +276,24 @@ func publicURL(v string) (string, error) {
 		return "", fmt.Errorf("must be an address without a path, such as https://audit.example.com")
 	}
 	return u.Scheme + "://" + u.Host, nil
+}
+
+func postgresURL(v string) (string, error) {
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return "", fmt.Errorf("must be like postgres://user@host:5432/database")
+	}
+	return v, nil
+}
+
+// hasPassword reports whether the address of a database holds a password.
+func hasPassword(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	_, set := u.User.Password()
+	return set || u.Query().Has("password") || u.Query().Has("sslpassword")
 }
 
 func httpURL(v string) (string, error) {

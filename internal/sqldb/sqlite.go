@@ -39,8 +39,8 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 	q.Set("_query_only", "true")
 	q.Set("_cache_size", "-4096")
 	read := openPool(file+q.Encode(), max(4, 2*runtime.NumCPU()))
-	db := &DB{read: read, write: write, checkpointing: checkpointing{carry: carry, quit: make(chan struct{})}}
-	db.background.Go(db.checkpointLoop)
+	db := &DB{read: read, write: write, lite: &checkpointing{carry: carry, quit: make(chan struct{})}}
+	db.lite.background.Go(db.checkpointLoop)
 	return db, nil
 }
 
@@ -87,14 +87,14 @@ func (db *DB) checkpointLoop() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-db.quit:
+		case <-db.lite.quit:
 			return
 		case <-tick.C:
 		}
-		if db.dirty.Swap(false) {
+		if db.lite.dirty.Swap(false) {
 			// A failure (the disk is full, a reader is in the way) shows in the next commit or goes away; the log only grows meanwhile.
-			if checkpoint(db.carry, "PASSIVE") != nil || checkpoint(db.write, "PASSIVE") != nil {
-				db.dirty.Store(true)
+			if checkpoint(db.lite.carry, "PASSIVE") != nil || checkpoint(db.write, "PASSIVE") != nil {
+				db.lite.dirty.Store(true)
 			}
 		}
 	}
@@ -109,11 +109,11 @@ func checkpoint(on *sql.DB, mode string) error {
 	return err
 }
 
-// Close closes every connection. The write-ahead log is folded into the database file first.
-func (db *DB) Close() error {
-	close(db.quit)
-	db.background.Wait()
-	err := errors.Join(db.carry.Close(), db.read.Close())
+// closeSQLite folds the write-ahead log into the database file before it closes the last connection.
+func (db *DB) closeSQLite() error {
+	close(db.lite.quit)
+	db.lite.background.Wait()
+	err := errors.Join(db.lite.carry.Close(), db.read.Close())
 	_, folded := db.write.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	return errors.Join(err, folded, db.write.Close())
 }

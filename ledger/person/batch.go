@@ -180,10 +180,10 @@ func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, batches ...*Batch) 
 		all.persons, all.profiles = append(all.persons, b.rows.persons...), append(all.profiles, b.rows.profiles...)
 		all.entries, all.displays = append(all.entries, b.rows.entries...), append(all.displays, b.rows.displays...)
 	}
-	if err := d.personTable.insert(ctx, tx, d.no, all.persons); err != nil {
+	if err := d.personTable.insert(ctx, d.db, tx, d.no, all.persons); err != nil {
 		return err
 	}
-	if err := d.profileTable.insert(ctx, tx, d.no, all.profiles); err != nil {
+	if err := d.profileTable.insert(ctx, d.db, tx, d.no, all.profiles); err != nil {
 		return err
 	}
 	for _, c := range all.displays {

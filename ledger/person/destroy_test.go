@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 // destroy does what erasing a person must do to the directory's tables.
@@ -41,6 +42,10 @@ func destroy(t *testing.T, d *Directory, handle int64) {
 }
 
 func TestDestroyedSecretStaysDestroyed(t *testing.T) {
+	sqldbtest.Each(t, testDestroyedSecretStaysDestroyed)
+}
+
+func testDestroyedSecretStaysDestroyed(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()

@@ -46,6 +46,7 @@ type Directory struct {
 	index                   index
 	names                   nameIndex
 	batches                 atomic.Uint64
+	foreign                 atomic.Uint64 // how often persons of other processes were taken up
 }
 
 type profileKey struct{ handle, profile int64 }
@@ -78,7 +79,10 @@ func Open(ctx context.Context, tenantID string, no int64, db *sqldb.DB, keys *cr
 	if err := d.newProfiles.after(ctx, db.Read(ctx), no, &d.profileTable); err != nil {
 		return nil, err
 	}
-	if err := d.index.load(ctx, db, no); err != nil {
+	if db.Shared() {
+		d.share()
+	}
+	if err := d.index.load(ctx, db.Read(ctx), no, nil); err != nil {
 		return nil, err
 	}
 	go d.loadNames(context.WithoutCancel(ctx)) //nolint:errcheck // a search that finds no index tries again, and tells

@@ -16,6 +16,7 @@ type missing struct {
 func (d *Directory) load(ctx context.Context, b *Batch, miss []missing) error {
 	s := d.sealer()
 	defer d.sealers.Put(s)
+	foreign := d.foreign.Load() // before looking
 	if err := d.loadStored(ctx, s, miss); err != nil {
 		return err
 	}
@@ -30,7 +31,7 @@ func (d *Directory) load(ctx context.Context, b *Batch, miss []missing) error {
 			continue
 		}
 		if m.entry == nil {
-			if m.entry, m.err = d.create(s, b, m); m.err != nil {
+			if m.entry, m.err = d.create(s, b, m, foreign); m.err != nil {
 				return m.err
 			}
 		}
@@ -105,7 +106,7 @@ func (d *Directory) reload(s *sealer, number int64, r *record, id *Identity) (*e
 }
 
 // create makes an entry. The caller holds d.mu.
-func (d *Directory) create(s *sealer, b *Batch, m *missing) (*entry, error) {
+func (d *Directory) create(s *sealer, b *Batch, m *missing, foreign uint64) (*entry, error) {
 	e := &entry{generation: 1}
 	for e.handle == 0 {
 		var err error
@@ -118,7 +119,7 @@ func (d *Directory) create(s *sealer, b *Batch, m *missing) (*entry, error) {
 	if b.id == 0 {
 		b.id = d.batches.Add(1)
 	}
-	u := &unsaved{owner: b.id, scope: m.scope}
+	u := &unsaved{owner: b.id, scope: m.scope, foreign: foreign}
 	u.identity = e.name(m.id)
 	e.display.Store(d.displayDigest(m.id.Name, m.id.Email))
 	e.unsaved.Store(u)

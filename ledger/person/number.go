@@ -85,7 +85,13 @@ type sequence struct {
 	width int64 // numbers of a page
 	next  int64
 	spare []block
+	// reserve, when not nil, gets runs of pages that no other process gets; those from next to end are left.
+	reserve func(pages int64) (first int64, err error)
+	end     int64
 }
+
+// reservedPages is how many pages a process takes at once from those of a shared database.
+const reservedPages = 64
 
 // take returns the next number of b, which gets another run when it has none left.
 func (s *sequence) take(b *block) (int64, error) {
@@ -93,17 +99,31 @@ func (s *sequence) take(b *block) (int64, error) {
 		s.mu.Lock()
 		if n := len(s.spare); n > 0 {
 			*b, s.spare = s.spare[n-1], s.spare[:n-1]
-		} else if s.next+s.width > maxNumber {
+		} else if err := s.advance(b); err != nil {
 			s.mu.Unlock()
-			return 0, errs.New(errs.Unavailable, "the directory of persons is full")
-		} else {
-			*b = block{s.next, s.next + s.width}
-			s.next += s.width
+			return 0, err
 		}
 		s.mu.Unlock()
 	}
 	b.next++
 	return b.next - 1, nil
+}
+
+// advance gives b the numbers of a new page. The caller holds s.mu.
+func (s *sequence) advance(b *block) error {
+	if s.reserve != nil && s.next == s.end {
+		first, err := s.reserve(reservedPages)
+		if err != nil {
+			return err
+		}
+		s.next, s.end = first*s.width, (first+reservedPages)*s.width
+	}
+	if s.next+s.width > maxNumber {
+		return errs.New(errs.Unavailable, "the directory of persons is full")
+	}
+	*b = block{s.next, s.next + s.width}
+	s.next += s.width
+	return nil
 }
 
 // giveBack leaves what is left of a run to others.
@@ -120,5 +140,6 @@ func (s *sequence) giveBack(b *block) {
 func (s *sequence) after(ctx context.Context, q queryer, tenant int64, t *pageTable) error {
 	last, err := t.last(ctx, q, tenant)
 	s.width, s.next = t.width, max(last+1, 1)*t.width
+	s.end = s.next
 	return err
 }

@@ -57,6 +57,8 @@ type unsaved struct {
 	// owner is the batch that made the entry, and listed whether that batch has it among its persons; both are for the goroutine of the batch.
 	owner  uint64
 	listed bool
+	// foreign is how often persons of other processes had been taken up when nobody with this identity was found.
+	foreign uint64
 
 	mu sync.Mutex
 	// profile is the body of the person's first profile, if any. It is fixed, like all the rest, when record has been made.

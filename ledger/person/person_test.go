@@ -10,6 +10,7 @@ import (
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 type bench struct {
@@ -30,13 +31,7 @@ func newBench(t testing.TB) *bench {
 	if b.keys, _, err = crypt.NewTenant(ctx, kms, "t"); err != nil {
 		t.Fatal(err)
 	}
-	if b.db, err = sqldb.OpenSQLite(ctx, filepath.Join(dir, "db")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.db.Close() })
-	if _, _, err := b.db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	b.db = sqldbtest.Open(t)
 	return b
 }
 
@@ -90,6 +85,10 @@ func check(t *testing.T, d *Directory, when string, handles, profiles []int64) {
 }
 
 func TestPersonsAreTheSameInMemoryAndTables(t *testing.T) {
+	sqldbtest.Each(t, testPersonsAreTheSameInMemoryAndTables)
+}
+
+func testPersonsAreTheSameInMemoryAndTables(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -116,6 +115,10 @@ func TestPersonsAreTheSameInMemoryAndTables(t *testing.T) {
 }
 
 func TestRolledBackPersonIsStoredNextTime(t *testing.T) {
+	sqldbtest.Each(t, testRolledBackPersonIsStoredNextTime)
+}
+
+func testRolledBackPersonIsStoredNextTime(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -135,7 +138,9 @@ func TestRolledBackPersonIsStoredNextTime(t *testing.T) {
 	}
 }
 
-func TestNobodyIsFoundAcrossTenants(t *testing.T) {
+func TestNobodyIsFoundAcrossTenants(t *testing.T) { sqldbtest.Each(t, testNobodyIsFoundAcrossTenants) }
+
+func testNobodyIsFoundAcrossTenants(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	var b Batch

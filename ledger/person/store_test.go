@@ -12,6 +12,7 @@ import (
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 func user(i int) Identity {
@@ -84,7 +85,9 @@ func TestNumberTable(t *testing.T) {
 	}
 }
 
-func TestSmallBatchesShareAPage(t *testing.T) {
+func TestSmallBatchesShareAPage(t *testing.T) { sqldbtest.Each(t, testSmallBatchesShareAPage) }
+
+func testSmallBatchesShareAPage(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	for i := range 20 {
@@ -145,7 +148,9 @@ func TestCompact(t *testing.T) {
 	}
 }
 
-func TestPrefetch(t *testing.T) {
+func TestPrefetch(t *testing.T) { sqldbtest.Each(t, testPrefetch) }
+
+func testPrefetch(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -178,7 +183,9 @@ func TestPrefetch(t *testing.T) {
 	}
 }
 
-func TestProfiles(t *testing.T) {
+func TestProfiles(t *testing.T) { sqldbtest.Each(t, testProfiles) }
+
+func testProfiles(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -216,6 +223,10 @@ func TestProfiles(t *testing.T) {
 }
 
 func TestTooManyProfilesStayWithTheEvents(t *testing.T) {
+	sqldbtest.Each(t, testTooManyProfilesStayWithTheEvents)
+}
+
+func testTooManyProfilesStayWithTheEvents(t *testing.T) {
 	d := newBench(t).open(t)
 	var b Batch
 	p, err := d.Resolve(context.Background(), &b, user(1))
@@ -236,6 +247,10 @@ func TestTooManyProfilesStayWithTheEvents(t *testing.T) {
 }
 
 func TestBatchesThatNameANewPersonAtOnce(t *testing.T) {
+	sqldbtest.Each(t, testBatchesThatNameANewPersonAtOnce)
+}
+
+func testBatchesThatNameANewPersonAtOnce(t *testing.T) {
 	ctx := context.Background()
 	for _, secondFirst := range []bool{false, true} {
 		s := newBench(t)
@@ -272,7 +287,9 @@ func TestBatchesThatNameANewPersonAtOnce(t *testing.T) {
 	}
 }
 
-func TestNewNames(t *testing.T) {
+func TestNewNames(t *testing.T) { sqldbtest.Each(t, testNewNames) }
+
+func testNewNames(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -309,7 +326,9 @@ func TestNewNames(t *testing.T) {
 	}
 }
 
-func TestDamageIsAnError(t *testing.T) {
+func TestDamageIsAnError(t *testing.T) { sqldbtest.Each(t, testDamageIsAnError) }
+
+func testDamageIsAnError(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	h, _ := bring(t, d, user(1), "first")
@@ -336,7 +355,9 @@ func TestDamageIsAnError(t *testing.T) {
 }
 
 // TestManyAtOnce has batches that name the same persons made, stored and merged beside each other, one in ten of them without success.
-func TestManyAtOnce(t *testing.T) {
+func TestManyAtOnce(t *testing.T) { sqldbtest.Each(t, testManyAtOnce) }
+
+func testManyAtOnce(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()

@@ -17,10 +17,13 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
 )
 
-func TestExportLifecycle(t *testing.T) {
+func TestExportLifecycle(t *testing.T) { sqldbtest.Each(t, testExportLifecycle) }
+
+func testExportLifecycle(t *testing.T) {
 	w := newWorld(t)
 	s := w.start()
 	ctx := context.Background()
@@ -73,7 +76,9 @@ func (w *world) noCanaries() {
 	}
 }
 
-func TestExportRights(t *testing.T) {
+func TestExportRights(t *testing.T) { sqldbtest.Each(t, testExportRights) }
+
+func testExportRights(t *testing.T) {
 	w := newWorld(t)
 	s := w.start()
 	ctx := context.Background()
@@ -140,7 +145,9 @@ func waitAny(t testing.TB, s *Service, id string) *Export {
 	return nil
 }
 
-func TestExportChecks(t *testing.T) {
+func TestExportChecks(t *testing.T) { sqldbtest.Each(t, testExportChecks) }
+
+func testExportChecks(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
 	ctx := context.Background()
@@ -181,7 +188,9 @@ func TestExportChecks(t *testing.T) {
 	}
 }
 
-func TestExportCancel(t *testing.T) {
+func TestExportCancel(t *testing.T) { sqldbtest.Each(t, testExportCancel) }
+
+func testExportCancel(t *testing.T) {
 	w := newWorld(t)
 	w.repeat, w.hold = 1000, make(chan struct{})
 	s := w.start()
@@ -226,7 +235,9 @@ func TestExportCancel(t *testing.T) {
 	}
 }
 
-func TestExportFailure(t *testing.T) {
+func TestExportFailure(t *testing.T) { sqldbtest.Each(t, testExportFailure) }
+
+func testExportFailure(t *testing.T) {
 	w := newWorld(t)
 	w.broken = errs.New(errs.Invalid, "The filter names a month that does not exist.")
 	s := w.start()
@@ -252,7 +263,9 @@ func TestExportFailure(t *testing.T) {
 
 // TestExportRestart stops the server in the middle of an export, once in good order and once as a crash would, and expects the file
 // to be complete afterwards.
-func TestExportRestart(t *testing.T) {
+func TestExportRestart(t *testing.T) { sqldbtest.Each(t, testExportRestart) }
+
+func testExportRestart(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		w := newWorld(t)
 		w.repeat, w.hold = 1000, make(chan struct{})
@@ -297,7 +310,9 @@ func TestExportRestart(t *testing.T) {
 }
 
 // TestExportTakenOver lets the lease of a dead node run out, and gives up after three attempts.
-func TestExportTakenOver(t *testing.T) {
+func TestExportTakenOver(t *testing.T) { sqldbtest.Each(t, testExportTakenOver) }
+
+func testExportTakenOver(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
 	ctx := context.Background()
@@ -323,7 +338,9 @@ func TestExportTakenOver(t *testing.T) {
 	}
 }
 
-func TestExportExpires(t *testing.T) {
+func TestExportExpires(t *testing.T) { sqldbtest.Each(t, testExportExpires) }
+
+func testExportExpires(t *testing.T) {
 	w := newWorld(t)
 	s := w.start()
 	ctx := context.Background()
@@ -363,7 +380,9 @@ func TestExportExpires(t *testing.T) {
 }
 
 // TestFileDamage checks that a damaged file is an error and never a shorter or different download.
-func TestFileDamage(t *testing.T) {
+func TestFileDamage(t *testing.T) { sqldbtest.Each(t, testFileDamage) }
+
+func testFileDamage(t *testing.T) {
 	w := newWorld(t)
 	w.repeat = 300
 	s := w.start()
@@ -395,7 +414,9 @@ func TestFileDamage(t *testing.T) {
 	}
 }
 
-func TestAnonymise(t *testing.T) {
+func TestAnonymise(t *testing.T) { sqldbtest.Each(t, testAnonymise) }
+
+func testAnonymise(t *testing.T) {
 	w := newWorld(t)
 	for _, r := range w.events {
 		for i := range r.Fields {
@@ -430,7 +451,9 @@ func TestAnonymise(t *testing.T) {
 	}
 }
 
-func TestFilterJSON(t *testing.T) {
+func TestFilterJSON(t *testing.T) { sqldbtest.Each(t, testFilterJSON) }
+
+func testFilterJSON(t *testing.T) {
 	var f Filter
 	in := `{"from":"2026-01-01","actor":"ana@example.com","action":["a.*","b.*"],"outcome":[],"text":"","field.cost_centre":7,"field":{"x":"y"},"subject":null}`
 	if err := json.Unmarshal([]byte(in), &f); err != nil {
