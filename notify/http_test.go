@@ -6,9 +6,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
-func TestHTTP(t *testing.T) {
+func TestHTTP(t *testing.T) { sqldbtest.Each(t, testHTTP) }
+
+func testHTTP(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	call := w.serve()
@@ -61,7 +65,9 @@ func TestHTTP(t *testing.T) {
 	call(404, "admin", "GET", path, nil)
 }
 
-func TestPages(t *testing.T) {
+func TestPages(t *testing.T) { sqldbtest.Each(t, testPages) }
+
+func testPages(t *testing.T) {
 	w := newWorld(t)
 	call := w.serve()
 	w.webhook("/a")
@@ -90,7 +96,9 @@ func TestPages(t *testing.T) {
 }
 
 // TestWhoMay calls every operation as everybody: a reader, somebody without the permission, nobody, and the administrator of another tenant.
-func TestWhoMay(t *testing.T) {
+func TestWhoMay(t *testing.T) { sqldbtest.Each(t, testWhoMay) }
+
+func testWhoMay(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	call := w.serve()
@@ -128,7 +136,9 @@ func TestWhoMay(t *testing.T) {
 	}
 }
 
-func TestRefusedSettings(t *testing.T) {
+func TestRefusedSettings(t *testing.T) { sqldbtest.Each(t, testRefusedSettings) }
+
+func testRefusedSettings(t *testing.T) {
 	w := newWorld(t)
 	call := w.serve()
 	for _, body := range []string{

@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"probity.dev/client"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/notify/send"
 )
 
@@ -79,7 +78,9 @@ func TestKinds(t *testing.T) {
 }
 
 // TestNothingPersonalFits tries to put what must not be there into a notification.
-func TestNothingPersonalFits(t *testing.T) {
+func TestNothingPersonalFits(t *testing.T) { sqldbtest.Each(t, testNothingPersonalFits) }
+
+func testNothingPersonalFits(t *testing.T) {
 	w := newWorld(t)
 	for _, v := range []string{"ana@example.org", "Jürgen", "O'Neill", "<b>", "a\nb", strings.Repeat("a", 129), `"`, "名前"} {
 		n := ready("e-1")
@@ -99,7 +100,9 @@ func TestNothingPersonalFits(t *testing.T) {
 	}
 }
 
-func TestDelivery(t *testing.T) {
+func TestDelivery(t *testing.T) { sqldbtest.Each(t, testDelivery) }
+
+func testDelivery(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c, secret := w.webhook("/a", "export.*")
@@ -134,6 +137,10 @@ func TestDelivery(t *testing.T) {
 }
 
 func TestSaidOnceAndOnlyIfItHappened(t *testing.T) {
+	sqldbtest.Each(t, testSaidOnceAndOnlyIfItHappened)
+}
+
+func testSaidOnceAndOnlyIfItHappened(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.webhook("/a")
 	n := ready("e-1")
@@ -153,7 +160,9 @@ func TestSaidOnceAndOnlyIfItHappened(t *testing.T) {
 	}
 }
 
-func TestRetries(t *testing.T) {
+func TestRetries(t *testing.T) { sqldbtest.Each(t, testRetries) }
+
+func testRetries(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c, _ := w.webhook("/a")
@@ -210,7 +219,9 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-func TestGivenUp(t *testing.T) {
+func TestGivenUp(t *testing.T) { sqldbtest.Each(t, testGivenUp) }
+
+func testGivenUp(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c, _ := w.webhook("/a")
@@ -236,7 +247,9 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-func TestDeadLetters(t *testing.T) {
+func TestDeadLetters(t *testing.T) { sqldbtest.Each(t, testDeadLetters) }
+
+func testDeadLetters(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c, _, err := w.s.Create(t.Context(), admin, NewChannel{Name: "Chat", Kind: send.Slack, Settings: send.Settings{URL: w.url("/a")}})
@@ -288,7 +301,9 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-func TestGone(t *testing.T) {
+func TestGone(t *testing.T) { sqldbtest.Each(t, testGone) }
+
+func testGone(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c, _ := w.webhook("/gone", "export.*")
@@ -329,7 +344,9 @@ func TestGone(t *testing.T) {
 	}
 }
 
-func TestMutedPausedAndDeleted(t *testing.T) {
+func TestMutedPausedAndDeleted(t *testing.T) { sqldbtest.Each(t, testMutedPausedAndDeleted) }
+
+func testMutedPausedAndDeleted(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.webhook("/a")
 	until := time.Now().Add(time.Hour)
@@ -369,7 +386,9 @@ func TestMutedPausedAndDeleted(t *testing.T) {
 	}
 }
 
-func TestChangedByTwo(t *testing.T) {
+func TestChangedByTwo(t *testing.T) { sqldbtest.Each(t, testChangedByTwo) }
+
+func testChangedByTwo(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.webhook("/a")
 	row, err := getChannel(t.Context(), w.db.Read(t.Context()), tenant, c.ID)
@@ -385,7 +404,9 @@ func TestChangedByTwo(t *testing.T) {
 	}
 }
 
-func TestRotation(t *testing.T) {
+func TestRotation(t *testing.T) { sqldbtest.Each(t, testRotation) }
+
+func testRotation(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c, first := w.webhook("/a")
@@ -419,7 +440,9 @@ func TestRotation(t *testing.T) {
 }
 
 // TestCrash leaves an attempt without an end, as a killed process does; and stops the service in the middle of one.
-func TestCrash(t *testing.T) {
+func TestCrash(t *testing.T) { sqldbtest.Each(t, testCrash) }
+
+func testCrash(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.webhook("/a")
 	w.say(ready("e-1"))
@@ -455,7 +478,9 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-func TestFrozenLog(t *testing.T) {
+func TestFrozenLog(t *testing.T) { sqldbtest.Each(t, testFrozenLog) }
+
+func testFrozenLog(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c, _ := w.webhook("/a")
@@ -477,7 +502,9 @@ func (p port) Enqueue(_ context.Context, _ *sql.Tx, tenantID, id string, at time
 }
 
 // TestQueue drives deliveries through the port as a job queue does.
-func TestQueue(t *testing.T) {
+func TestQueue(t *testing.T) { sqldbtest.Each(t, testQueue) }
+
+func testQueue(t *testing.T) {
 	w := newWorld(t)
 	p := port{make(chan string, 10)}
 	w.s = w.service(p)
@@ -509,7 +536,9 @@ func TestQueue(t *testing.T) {
 }
 
 // TestSoon measures how long notifications take to arrive.
-func TestSoon(t *testing.T) {
+func TestSoon(t *testing.T) { sqldbtest.Each(t, testSoon) }
+
+func testSoon(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	for _, p := range []string{"/a", "/b", "/c", "/d"} {
@@ -552,8 +581,10 @@ func TestSoon(t *testing.T) {
 	}
 }
 
-// TestNothingSecretIsStored looks for everything that a channel was set up with in the files of the database and in the log.
-func TestNothingSecretIsStored(t *testing.T) {
+// TestNothingSecretIsStored looks for everything that a channel was set up with in the database and in the log.
+func TestNothingSecretIsStored(t *testing.T) { sqldbtest.Each(t, testNothingSecretIsStored) }
+
+func testNothingSecretIsStored(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	mail, err := send.NewMail(send.MailOptions{Server: "127.0.0.1:1", From: "probity@audit.test"})
@@ -577,20 +608,12 @@ func TestNothingSecretIsStored(t *testing.T) {
 	w.status(hook.ID, 0, statusQueued)
 	all := []string{"CANARYPATH", "Canaryname", "canary.person", "CANARYTOKEN", "canarychannel", "CANARYROUTING", secret[6:], "ada.canary"}
 	w.s.Close()
-	files, err := filepath.Glob(filepath.Join(w.dir, "p.db*"))
-	if err != nil || len(files) < 2 {
-		t.Fatal(files, err)
-	}
 	found := false
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for f, b := range sqldbtest.Stored(t, w.db) {
 		found = found || strings.Contains(string(b), hook.ID)
 		for _, c := range all {
 			if strings.Contains(strings.ToLower(string(b)), strings.ToLower(c)) {
-				t.Errorf("%s is in %s", c, filepath.Base(f))
+				t.Errorf("%s is in %s", c, f)
 			}
 		}
 	}

@@ -116,7 +116,7 @@ func scanListed(s scanner) (*listed, error) {
 // listDeliveries returns a tenant's deliveries, newest first.
 func listDeliveries(ctx context.Context, db *sql.DB, tenant string, p page) ([]*listed, error) {
 	rows, err := db.QueryContext(ctx, listedQuery+`WHERE d.tenant_id = $1 AND ($2 = '' OR d.channel_id = $2) AND ($3 = '' OR d.status = $3)
-		AND ($4 = 0 OR d.created_at < $4 OR (d.created_at = $4 AND d.id < $5)) ORDER BY d.created_at DESC, d.id DESC LIMIT $6`, tenant, p.channel, p.status, p.before, p.beforeID, p.limit)
+		AND (CAST($4 AS BIGINT) = 0 OR d.created_at < $4 OR (d.created_at = $4 AND d.id < $5)) ORDER BY d.created_at DESC, d.id DESC LIMIT $6`, tenant, p.channel, p.status, p.before, p.beforeID, p.limit)
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}

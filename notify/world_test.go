@@ -26,6 +26,7 @@ import (
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/outbound"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
 	"probity.dev/notify/send"
 )
@@ -83,15 +84,8 @@ func (loopback) LookupNetIP(context.Context, string, string) ([]netip.Addr, erro
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx := context.Background()
-	w := &world{t: t, dir: t.TempDir(), keys: map[string]*crypt.Tenant{}}
+	w := &world{t: t, db: sqldbtest.Open(t), dir: t.TempDir(), keys: map[string]*crypt.Tenant{}}
 	var err error
-	if w.db, err = sqldb.OpenSQLite(ctx, filepath.Join(w.dir, "p.db")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.db.Close() })
-	if _, _, err := w.db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
 	kms, err := crypt.CreateFileKMS(filepath.Join(w.dir, "master.key"))
 	if err != nil {
 		t.Fatal(err)

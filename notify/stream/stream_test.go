@@ -31,6 +31,7 @@ import (
 	"probity.dev/internal/errs"
 	"probity.dev/internal/outbound"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
 	"probity.dev/notify/send"
 )
@@ -74,14 +75,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
-	db, err := sqldb.OpenSQLite(ctx, filepath.Join(dir, "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	if _, _, err := db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	db := sqldbtest.Open(t)
 	kms, err := crypt.CreateFileKMS(filepath.Join(dir, "master.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +251,9 @@ func inOrder(seqs []int, from, to int) bool {
 
 func zero() *int64 { return new(int64) }
 
-func TestBackfillAndFollow(t *testing.T) {
+func TestBackfillAndFollow(t *testing.T) { sqldbtest.Each(t, testBackfillAndFollow) }
+
+func testBackfillAndFollow(t *testing.T) {
 	w := newWorld(t)
 	w.append(1234, "invoice.create")
 	w.start()
@@ -295,7 +291,9 @@ func TestBackfillAndFollow(t *testing.T) {
 }
 
 // TestFailures has the receiver fail now and then; everything arrives, and in order once repetitions are dropped.
-func TestFailures(t *testing.T) {
+func TestFailures(t *testing.T) { sqldbtest.Each(t, testFailures) }
+
+func testFailures(t *testing.T) {
 	w := newWorld(t)
 	w.append(1500, "x")
 	n := 0
@@ -320,7 +318,9 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-func TestDeadReceiver(t *testing.T) {
+func TestDeadReceiver(t *testing.T) { sqldbtest.Each(t, testDeadReceiver) }
+
+func testDeadReceiver(t *testing.T) {
 	w := newWorld(t)
 	w.append(10, "x")
 	status := 500
@@ -357,7 +357,9 @@ func TestDeadReceiver(t *testing.T) {
 	}
 }
 
-func TestRewind(t *testing.T) {
+func TestRewind(t *testing.T) { sqldbtest.Each(t, testRewind) }
+
+func testRewind(t *testing.T) {
 	w := newWorld(t)
 	w.append(5, "x")
 	w.start()
@@ -393,7 +395,9 @@ func TestRewind(t *testing.T) {
 }
 
 // TestStopped ends the service while a batch is under way; the next one sends it again.
-func TestStopped(t *testing.T) {
+func TestStopped(t *testing.T) { sqldbtest.Each(t, testStopped) }
+
+func testStopped(t *testing.T) {
 	w := newWorld(t)
 	w.append(7, "x")
 	under := make(chan struct{})
@@ -419,7 +423,9 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-func TestSplunk(t *testing.T) {
+func TestSplunk(t *testing.T) { sqldbtest.Each(t, testSplunk) }
+
+func testSplunk(t *testing.T) {
 	w := newWorld(t)
 	w.append(2, "x")
 	w.answer = func(string) (int, string) { return 200, `{"text":"Success","code":0}` }
@@ -497,7 +503,9 @@ func (w *world) syslogServer() (port int, got func() []string) {
 	}
 }
 
-func TestSyslog(t *testing.T) {
+func TestSyslog(t *testing.T) { sqldbtest.Each(t, testSyslog) }
+
+func testSyslog(t *testing.T) {
 	w := newWorld(t)
 	w.append(600, "größe")
 	port, got := w.syslogServer()
@@ -545,7 +553,9 @@ func (c callers) Authenticate(_ context.Context, r *http.Request) (actor.Princip
 	return c[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")], nil
 }
 
-func TestHTTP(t *testing.T) {
+func TestHTTP(t *testing.T) { sqldbtest.Each(t, testHTTP) }
+
+func testHTTP(t *testing.T) {
 	w := newWorld(t)
 	w.append(3, "x")
 	a := api.New(api.Options{Logger: slog.New(slog.DiscardHandler), Auth: callers{"admin": admin, "auditor": auditor, "other": other,
