@@ -58,6 +58,8 @@ type Ledger struct {
 	metrics metricSink
 	shapes  shapeCache
 	commit  *committer
+	// fresh reads evidence from its store and not from copies, for those who verify it.
+	fresh bool
 
 	mu      sync.Mutex
 	tenants map[string]*tenant
