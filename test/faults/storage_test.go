@@ -321,6 +321,16 @@ func TestStorageThatDoesNotFit(t *testing.T) {
 			}
 		}
 	}
+	local := filepath.Join(t.TempDir(), "local") // has sealed into its own folder
+	founded := instance.Init(t, local)
+	s := instance.Start(t, local, founded.APIKey, "--seal-after", "100ms")
+	s.Append(batch("shop", 0, 10))
+	s.Until(20*time.Second, "something was sealed", func() bool { return s.State().Segments > 0 })
+	s.Stop()
+	elsewhere := []string{"--storage", blobtest.URL(b.Bucket(true, 0))}
+	if s, says := instance.TryStart(t, local, founded.APIKey, elsewhere...); s != nil || !strings.Contains(says, "lacks sealed files") {
+		t.Errorf("an installation whose files were left behind: %s", says)
+	}
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "canary-77f0")
 	if s, says := instance.TryStart(t, b.dir, b.founded, b.flags...); s != nil || !strings.Contains(says, "refuses the credentials") || strings.Contains(says, "canary") {
 		t.Errorf("wrong credentials: %s", says)
