@@ -146,7 +146,12 @@ func (l *Ledger) strayFiles(ctx context.Context, t *tenant, store blob.Files, yi
 	_, segments := t.hot.view()
 	known := map[string]bool{}
 	for _, s := range segments {
-		known[s.EvidencePath], known[s.WorkingPath] = true, true
+		if store == l.opt.Evidence {
+			known[s.EvidencePath] = true
+		}
+		if store == l.opt.Working {
+			known[s.WorkingPath] = true
+		}
 	}
 	prefix := segmentsPrefix + t.logID + "/"
 	return store.List(ctx, prefix, func(i blob.Info) error {
