@@ -50,7 +50,7 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N*1000), "cpu-µs/event")
 }
 
-func appendAll(b *testing.B, box *ledgertest.Box, texts [][]byte) {
+func appendAll(b testing.TB, box *ledgertest.Box, texts [][]byte) {
 	items := make([]ledger.Item, len(texts))
 	for i, text := range texts {
 		e, err := event.Parse(text)

@@ -52,10 +52,11 @@ var errPeriod = errors.New("the month changed between encoding and commit")
 
 // committer is the only writer of logs in this process. MUST be the only goroutine that touches dedupe windows and trees.
 type committer struct {
-	l     *Ledger
-	queue chan *submission
-	quit  chan struct{}
-	idle  chan struct{}
+	l      *Ledger
+	queue  chan *submission
+	quit   chan struct{}
+	idle   chan struct{}
+	hasher tlog.Hasher
 }
 
 func newCommitter(l *Ledger) *committer {
@@ -230,7 +231,7 @@ func (c *committer) choose(ctx context.Context, tx *sql.Tx, a *logAppend, s *sub
 		switch {
 		case !known:
 			r.Status, r.Seq = StatusAccepted, a.next()
-			r.LeafHash = a.add(e)
+			a.add(e)
 			s.accepted++
 		case digest == e.digest:
 			r.Status, r.Seq = StatusDuplicate, seq
@@ -243,6 +244,12 @@ func (c *committer) choose(ctx context.Context, tx *sql.Tx, a *logAppend, s *sub
 			}
 		}
 		r.ID = e.row.EventID
+	}
+	fresh := a.hash(&c.hasher)
+	for i := range s.results {
+		if r := &s.results[i]; r.Status == StatusAccepted {
+			r.LeafHash, fresh = fresh[0], fresh[1:]
+		}
 	}
 	s.promise = a.promise
 	return nil
@@ -320,14 +327,24 @@ func (a *logAppend) storedPrint(ctx context.Context, tx *sql.Tx, seq uint64) (pr
 	return binary.BigEndian.Uint64(body[at:]), binary.BigEndian.Uint64(body[at+8:]), nil
 }
 
-func (a *logAppend) add(e *encoded) tlog.Hash {
+func (a *logAppend) add(e *encoded) {
 	evidence.Restamp(e.leaf, a.recordedAt)
 	e.row.RecordedAt, e.row.Seq = a.recordedAt, int64(a.next())
-	h := tlog.LeafHash(e.leaf)
 	a.recent[e.print] = len(a.leaves)
-	a.leaves, a.hashes, a.rows = append(a.leaves, e.leaf), append(a.hashes, h), append(a.rows, e.row)
+	a.leaves, a.rows = append(a.leaves, e.leaf), append(a.rows, e.row)
 	a.prints, a.digests = append(a.prints, e.print), append(a.digests, e.digest)
-	return h
+}
+
+// hash returns the hashes of the leaves added since the last time.
+func (a *logAppend) hash(h *tlog.Hasher) []tlog.Hash {
+	from := len(a.hashes)
+	for _, leaf := range a.leaves[from:] {
+		if h.Leaf(leaf); h.Len() == tlog.LeavesAtOnce {
+			a.hashes = h.Leaves(a.hashes)
+		}
+	}
+	a.hashes = h.Leaves(a.hashes)
+	return a.hashes[from:]
 }
 
 // store writes the group's rows, tiles and head. The head moves by compare-and-set, so a second writer cannot fork the log.

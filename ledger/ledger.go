@@ -53,6 +53,7 @@ type Options struct {
 // Ledger is every tenant's log on one node. It is safe for concurrent use.
 type Ledger struct {
 	opt     Options
+	rules   *rulebook
 	db      *sqldb.DB
 	log     *slog.Logger
 	metrics metricSink
@@ -86,7 +87,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger{opt: opt, db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}}
+	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}}
 	if err := os.MkdirAll(filepath.Join(opt.Dir, "segments"), 0o700); err != nil {
 		return nil, err
 	}
@@ -237,7 +238,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 		return t, nil
 	}
 	t := &tenant{id: id, secrets: map[periodID]evidence.Hash{}}
-	t.groups = cache.New[groupID, *groupCipher](cachedGroups)
+	t.groups = cache.New[groupID, *person.Keys](cachedGroups)
 	var keyset []byte
 	var no int64
 	err := l.db.Read(ctx).QueryRowContext(ctx, `SELECT no, name, keyset FROM tenant WHERE id = $1`, id).Scan(&no, &t.name, &keyset)

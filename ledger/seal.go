@@ -205,20 +205,39 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 		return err
 	}
 	defer e.Close()
-	matched := uint64(0)
-	if err := e.Scan(0, 1<<63, func(seq uint64, leaf []byte) error {
-		if seq != s.First+matched || matched == s.Count || tlog.LeafHash(leaf) != hashes[matched] {
-			return errStop
-		}
-		matched++
-		return nil
-	}); err != nil && !errors.Is(err, errStop) {
+	matched, err := matches(e, s, hashes)
+	if err != nil {
 		return err
 	}
 	if matched != s.Count {
 		return errs.New(errs.Internal, "the evidence of seq %d does not match the log's tiles: nothing from seq %d to %d is sealed", s.First+matched, s.First, s.First+s.Count-1)
 	}
 	return nil
+}
+
+// matches reads a segment's evidence and returns how many leaves from the first on have the hashes of the log's tiles.
+func matches(e *segment.Evidence, s *Segment, hashes []tlog.Hash) (uint64, error) {
+	var h tlog.Hasher
+	got := make([]tlog.Hash, 0, len(hashes))
+	err := e.Scan(0, 1<<63, func(seq uint64, leaf []byte) error {
+		if at := len(got) + h.Len(); seq != s.First+uint64(at) || at == len(hashes) {
+			return errStop
+		}
+		if h.Leaf(leaf); h.Len() == tlog.LeavesAtOnce {
+			got = h.Leaves(got)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		return 0, err
+	}
+	got = h.Leaves(got)
+	for i, hash := range got {
+		if hash != hashes[i] {
+			return uint64(i), nil
+		}
+	}
+	return uint64(len(got)), nil
 }
 
 func (l *Ledger) sealWorking(ctx context.Context, t *tenant, s *Segment) error {

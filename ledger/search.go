@@ -69,7 +69,7 @@ func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page
 	h := t.committed.Load()
 	snap := t.snapshot(l.path, h.base+h.tree.Size())
 	found := h.found()
-	p := query.Page{Desc: !page.Ascending, After: page.After, Columns: segment.AllColumns}
+	p := query.Page{Desc: !page.Ascending, After: page.After, Columns: segment.AllColumns, Sieve: l.sieve(t, mask, post)}
 	if page.Limit > 0 && post == nil {
 		p.Limit = page.Limit + 1
 	}
@@ -111,7 +111,7 @@ func (l *Ledger) Runs(ctx context.Context, tenantID string, q Query, mask event.
 	snap := t.snapshot(l.path, h.base+h.tree.Size())
 	o := l.newOpening(t, mask, post)
 	o.work = work
-	return h.found(), o.run(ctx, snap, f, query.Page{Columns: segment.AllColumns})
+	return h.found(), o.run(ctx, snap, f, query.Page{Columns: segment.AllColumns, Sieve: l.sieve(t, mask, post)})
 }
 
 // postFilter holds the conditions that are checked on the opened record.

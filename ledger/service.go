@@ -242,7 +242,11 @@ func (l *Ledger) prepare(ctx context.Context, s *submission, r *Receipt, at []in
 		s.bytes += len(x.leaf) + len(x.row.Clear) + len(x.row.Sealed) + 200
 		s.events = append(s.events, x)
 		places = append(places, at[i])
+		if enc.tree.Len() >= evidence.TreeEvents {
+			enc.hash()
+		}
 	}
+	enc.hash()
 	if err := s.t.people.Prepare(&s.people); err != nil {
 		return nil, err
 	}

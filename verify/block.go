@@ -65,16 +65,13 @@ func (w *worker) run(first, want, checkTiles uint64) *block {
 	return b
 }
 
-// leavesAtOnce is how many leaves are hashed together: few enough for their copies to stay in the processor's cache.
-const leavesAtOnce = 64
-
 func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
 	at := b.first + w.read
 	if index != at || w.read == b.want {
 		return fmt.Errorf("storage returned leaf %d where leaf %d was due", index, at)
 	}
 	w.read++
-	if w.hasher.Leaf(leaf); w.hasher.Len() == leavesAtOnce {
+	if w.hasher.Leaf(leaf); w.hasher.Len() == tlog.LeavesAtOnce {
 		b.hashes = w.hasher.Leaves(b.hashes)
 	}
 	if w.working != nil {

@@ -28,6 +28,7 @@ func (a *API) outer(rw http.ResponseWriter, r *http.Request) {
 		ctx, done = a.options.Observer.Begin(r)
 	}
 	r = r.WithContext(context.WithValue(ctx, requestKey{}, req))
+	body := watchBody(r)
 	w := &recorder{ResponseWriter: rw}
 	a.secure(w.Header(), req.id)
 	defer func() {
@@ -38,6 +39,7 @@ func (a *API) outer(rw http.ResponseWriter, r *http.Request) {
 		}
 		a.access(r.Context(), req, o)
 		done(o)
+		body.finish(w)
 	}()
 	h, pattern := a.mux.Handler(r)
 	allow := a.allowed(r, pattern)

@@ -46,6 +46,8 @@ type entry struct {
 	// recent is the number of the profile used last, which most events of a person have again, and check the digest of its body, mixed with the number:
 	// the two are not written at once.
 	recent, check atomic.Uint64
+	// month holds the keys used last.
+	month atomic.Pointer[monthKeys]
 }
 
 // unsaved is what is known of a person who is not stored yet.

@@ -2,7 +2,6 @@ package person
 
 import (
 	"bytes"
-	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
 	"strconv"
@@ -127,15 +126,18 @@ const (
 	sealedProfile = 'p'
 )
 
+// cipherInfo is what the key of a person's texts is expanded with, with the counter of HKDF.
+const cipherInfo = "probity/person/v1\x01"
+
 // personCipher returns the cipher for the texts of a person: AES-256-GCM under HKDF-Expand(secret, "probity/person/v1"). The secret is random and uniform,
 // so it needs no extract step (RFC 5869 §3.3).
 func personCipher(secret *evidence.Hash) (cipher.AEAD, error) {
-	k := evidence.HMAC(secret, []byte("probity/person/v1\x01"))
-	block, err := aes.NewCipher(k[:])
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
+	k := personKey(secret)
+	return newGCM(&k)
+}
+
+func personKey(secret *evidence.Hash) evidence.Hash {
+	return evidence.HMAC(secret, []byte(cipherInfo))
 }
 
 func (s *sealer) bind(kind byte, handle, number int64) {
