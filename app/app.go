@@ -122,6 +122,9 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
 		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
 		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
+	if err == nil && a.storage.cache != nil {
+		err = a.Ledger.CheckFiles(ctx)
+	}
 	return err
 }
 

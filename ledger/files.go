@@ -77,6 +77,28 @@ func (l *Ledger) openEvidence(ctx context.Context, s *Segment, fresh bool) (*seg
 	return segment.ReadEvidenceFile(f, s.EvidencePath)
 }
 
+// CheckFiles looks for the files of every log's newest segment in their stores. Where they are missing, the stores are not those that the database was written with.
+func (l *Ledger) CheckFiles(ctx context.Context) error {
+	for _, t := range l.opened() {
+		_, segments := t.hot.view()
+		if len(segments) == 0 {
+			continue
+		}
+		s := &segments[len(segments)-1]
+		_, err := l.opt.Evidence.Stat(ctx, s.EvidencePath)
+		if err == nil {
+			_, err = l.opt.Working.Stat(ctx, s.WorkingPath)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return errs.Wrap(errs.Invalid, err, "the storage lacks sealed files that the database names. When an installation moves to another storage, its folder segments is copied there first, see docs/operators.md")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeFile makes a file of a segment. When it returns nil, the file is durable.
 func writeFile(ctx context.Context, store blob.Store, name string, o blob.PutOptions, write func(io.Writer) (segment.Info, error)) (segment.Info, error) {
 	w, err := store.Create(ctx, name, o)
@@ -119,12 +141,17 @@ func (l *Ledger) writeEvidence(ctx context.Context, s *Segment, write func(io.Wr
 	return errs.New(errs.Internal, "%d objects of other content lie where the evidence from seq %d on was to be written", strangeNames, s.First)
 }
 
-// strays yields the files of a log that no segment names, those set aside left out.
+// strayFiles yields the files of a log that no segment names, those set aside left out.
 func (l *Ledger) strayFiles(ctx context.Context, t *tenant, store blob.Files, yield func(name string) error) error {
 	_, segments := t.hot.view()
 	known := map[string]bool{}
 	for _, s := range segments {
-		known[s.EvidencePath], known[s.WorkingPath] = true, true
+		if store == l.opt.Evidence {
+			known[s.EvidencePath] = true
+		}
+		if store == l.opt.Working {
+			known[s.WorkingPath] = true
+		}
 	}
 	prefix := segmentsPrefix + t.logID + "/"
 	return store.List(ctx, prefix, func(i blob.Info) error {

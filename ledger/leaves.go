@@ -80,7 +80,7 @@ func (l *Ledger) sealedLeaves(ctx context.Context, t *tenant, from *uint64, to u
 
 // segmentLeaves yields the leaves of [*from, to) that a segment holds and moves *from past them.
 func (l *Ledger) segmentLeaves(ctx context.Context, s Segment, from *uint64, to uint64, yield func(seq uint64, leaf []byte) error) error {
-	e, err := l.openEvidence(ctx, &s, false)
+	e, err := l.openEvidence(ctx, &s, l.noCopies)
 	if err != nil {
 		return fmt.Errorf("segment %s: %w", s.EvidencePath, err)
 	}

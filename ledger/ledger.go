@@ -59,6 +59,8 @@ type Ledger struct {
 	metrics metricSink
 	shapes  shapeCache
 	commit  *committer
+	// noCopies reads evidence from its store and not from copies, for those who verify it.
+	noCopies bool
 
 	mu      sync.Mutex
 	tenants map[string]*tenant

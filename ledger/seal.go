@@ -231,7 +231,7 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 	return nil
 }
 
-// matches reads a segment's evidence back and returns how many leaves from the first on have the hashes of the log's tiles.
+// matches reads a segment's evidence and returns how many leaves from the first on have the hashes of the log's tiles.
 func matches(e *segment.Evidence, s *Segment, hashes []tlog.Hash) (uint64, error) {
 	var h tlog.Hasher
 	got := make([]tlog.Hash, 0, len(hashes))

@@ -22,9 +22,6 @@ const tempPrefix = ".tmp-"
 // writeBuffer is how many bytes go to a file at once: pages of segments are small, and there are thousands of them.
 const writeBuffer = 256 << 10
 
-// flushEvery is how many bytes are written until the disk is asked to take them, beside the writing. Else gigabytes would wait for the end, and the end for them.
-const flushEvery = 32 << 20
-
 // Dir keeps objects as files of a folder. It cannot lock: whoever may write to the folder may delete.
 type Dir struct{ root string }
 
@@ -53,6 +50,9 @@ type dirWriter struct {
 	flusher sync.WaitGroup
 	flushed chan error // of the flusher that is at work or has ended; nil when there is none
 }
+
+// flushEvery is how many bytes are written until the disk is asked to take them, beside the writing. Else gigabytes would wait for the end, and the end for them.
+const flushEvery = 32 << 20
 
 // Create implements [Store].
 func (d *Dir) Create(_ context.Context, name string, o PutOptions) (Writer, error) {
@@ -121,7 +121,7 @@ func (w *dirWriter) Abort() {
 // Commit implements [Writer]. The sum is not compared: the file system returned the bytes, or will when they are read back.
 func (w *dirWriter) Commit(_ context.Context, _ []byte) error {
 	defer w.Abort()
-	if err := errors.Join(w.lastFlush(), w.w.Flush(), w.f.Sync(), w.f.Close()); err != nil {
+	if err := errors.Join(w.w.Flush(), w.lastFlush(), w.f.Sync(), w.f.Close()); err != nil {
 		return err
 	}
 	to := w.d.path(w.name)

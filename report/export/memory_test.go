@@ -1,6 +1,8 @@
 package export
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"io"
 	"os"
 	"runtime"
@@ -9,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"probity.dev/internal/blob"
 )
 
 // TestMemory writes many rows in every format and checks that memory stays within the promise of 512 MiB. PROBITY_EXPORT_ROWS sets
@@ -78,4 +82,41 @@ func watch(peak *atomic.Uint64) (stop func()) {
 		}
 	}()
 	return func() { close(done); <-ended }
+}
+
+// TestLargeFile writes a file of many segments and reads it again.
+func TestLargeFile(t *testing.T) {
+	store, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, key := t.Context(), make([]byte, fileKeySize)
+	f, err := createFile(ctx, store, "x", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	sum := sha256.New()
+	for i := range 96 {
+		part[0] = byte(i)
+		sum.Write(part)
+		if _, err := f.Write(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r, err := openFile(ctx, store, "x"+fileSuffix, "x", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	again := sha256.New()
+	if n, err := io.Copy(again, r); err != nil || n != f.bytes.Load() {
+		t.Fatal(n, err)
+	}
+	if !bytes.Equal(sum.Sum(nil), again.Sum(nil)) || !bytes.Equal(sum.Sum(nil), f.hash.Sum(nil)) {
+		t.Error("the file holds something else than was written")
+	}
 }
