@@ -60,28 +60,28 @@ func (l *Ledger) Audit(ctx context.Context, tenantID string) (*Audit, error) {
 	return &Audit{l: l, t: t, reading: t.people.Read()}, nil
 }
 
-// Rows of a chunk: enough for the persons of a chunk to be read and their keys derived at little cost each, few enough for all of it to stay in the processor's cache.
-const (
-	auditRows  = 1024
-	auditBytes = 2 << 20
-)
+// auditRows is how many rows a chunk has at most; a window of the engine has fewer. It is enough for the persons of a chunk to be read and their keys derived at little cost each, and few
+// enough for all of it to stay in the processor's cache.
+const auditRows = 1024
 
 // WorkingCopies yields the working copies of [from, to) in order of seq. The value and all it holds are valid during the call only.
 func (a *Audit) WorkingCopies(ctx context.Context, from, to uint64, yield func(*WorkingCopy) error) error {
 	c := newAuditChunk(a)
-	err := a.l.opt.Engine.Rows(ctx, a.t.snapshot(a.l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, query.Page{Columns: segment.AllColumns}, func(row *segment.Row) error {
-		if month := c.months.of(row.RecordedAt); month != c.month || len(c.rows) == auditRows || len(c.arena) >= auditBytes {
-			if err := c.flush(ctx, yield); err != nil {
+	flush := func() error { return c.flush(ctx, yield) }
+	page := query.Page{Columns: segment.AllColumns, Release: flush}
+	month := 0
+	err := a.l.opt.Engine.Rows(ctx, a.t.snapshot(a.l.path, to), query.Filter{SeqFrom: from, SeqTo: to}, page, func(row *segment.Row) error {
+		if m := c.months.of(row.RecordedAt); m != month || len(c.rows) == auditRows {
+			if err := flush(); err != nil {
 				return err
 			}
-			c.month = month
+			month = m
 		}
-		c.rows = append(c.rows, segment.Row{})
-		c.arena = row.CopyTo(&c.rows[len(c.rows)-1], c.arena)
+		c.add(row)
 		return nil
 	})
 	// What could be read before an error is yielded first, so that the error is known to be about what follows.
-	if flushed := c.flush(ctx, yield); flushed != nil {
+	if flushed := flush(); flushed != nil {
 		return flushed
 	}
 	return err

@@ -4,13 +4,15 @@ import (
 	"context"
 
 	"probity.dev/internal/aesgcm"
+	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/person"
 	"probity.dev/ledger/segment"
 )
 
-// auditChunk is a run of rows of one month. Their persons are looked up once each, and all keys are derived together, before the first row is opened.
+// auditChunk is a run of rows of one month. Their persons are looked up once each, and all keys are derived together, before the first row is opened. Persons and their keys are kept for the chunks
+// that follow while there are not too many of them.
 type auditChunk struct {
 	a       *Audit
 	decoder decoder // for shapes
@@ -18,14 +20,19 @@ type auditChunk struct {
 	months  months
 
 	month int
-	rows  []segment.Row
-	arena []byte
+	// gone says that the secret of the month has been destroyed.
+	gone error
+	rows []auditedRow
 
-	at     map[int64]int32 // handle → place in people
+	at     auditPlaces
 	people []auditPerson
 	bodies []auditBody
 	held   []byte // what bodies point into
-	want   []person.Wanted
+	// From here on, persons and bodies are new in this chunk.
+	newPeople, newBodies int
+	want                 []person.Wanted
+	wantBody             []int32 // of each in want, -1 for none
+
 	groups []auditGroup // of all rows, one after the other
 	ring   evidence.Keyring
 	// own is the number of the tenant's keys in the ring, resources the secret of its resources' tags.
@@ -36,12 +43,23 @@ type auditChunk struct {
 	auditRow
 }
 
+// auditKept is how many persons or groups of several owners are kept from one chunk to the next. Each takes some 400 bytes, and all of it ought to stay in the processor's cache.
+const auditKept = 2048
+
+// auditedRow is a row whose memory the engine keeps, and the places of its actor, subject and resource in people, -1 for none.
+type auditedRow struct {
+	*segment.Row
+	shape  *shape
+	people [3]int32
+}
+
 // auditPerson is a person whom the chunk names.
 type auditPerson struct {
 	handle int64
 	there  bool // else erased, or never there
+	fresh  bool // to be remembered
 	secret evidence.Hash
-	keys   int   // in the ring
+	keys   int   // in the ring, -1 when not there
 	first  int32 // body of a profile, -1 for none
 }
 
@@ -50,6 +68,7 @@ type auditBody struct {
 	profile int64
 	text    []byte
 	there   bool
+	owner   int32
 	next    int32 // of the same person, -1 for none
 }
 
@@ -61,16 +80,31 @@ type auditGroup struct {
 }
 
 func newAuditChunk(a *Audit) *auditChunk {
-	return &auditChunk{a: a, decoder: decoder{l: a.l, t: a.t}, opener: a.reading.Opener(), at: map[int64]int32{}}
+	return &auditChunk{a: a, decoder: decoder{l: a.l, t: a.t}, opener: a.reading.Opener()}
+}
+
+// begin makes a month current and forgets all persons.
+func (c *auditChunk) begin(ctx context.Context) error {
+	c.at.reset()
+	c.people, c.bodies, c.held = c.people[:0], c.bodies[:0], c.held[:0]
+	period, err := c.a.t.period(ctx, c.a.l.db, periodID{period: c.month})
+	if c.gone = nil; errs.CodeOf(err) == errs.NotFound {
+		c.gone, err = err, nil
+	}
+	c.resources = evidence.ResourceTags(period)
+	c.ring.Reset(&period)
+	c.own = c.ring.Add(nil)
+	return err
 }
 
 // person returns the place of a person.
 func (c *auditChunk) person(handle int64) int32 {
-	at, ok := c.at[handle]
-	if !ok {
-		at = int32(len(c.people))
-		c.at[handle] = at
-		c.people = append(c.people, auditPerson{handle: handle, first: -1})
+	if handle == 0 {
+		return -1
+	}
+	at, known := c.at.of(handle, int32(len(c.people)))
+	if !known {
+		c.people = append(c.people, auditPerson{handle: handle, keys: -1, first: -1})
 	}
 	return at
 }
@@ -83,35 +117,40 @@ func (c *auditChunk) body(owner int32, profile int64) int32 {
 			return i
 		}
 	}
-	c.bodies = append(c.bodies, auditBody{profile: profile, next: p.first})
+	c.bodies = append(c.bodies, auditBody{profile: profile, owner: owner, next: p.first})
 	p.first = int32(len(c.bodies) - 1)
 	return p.first
 }
 
+// owner returns the place of a person of a row.
+func (r *auditedRow) owner(handle int64) int32 {
+	switch handle {
+	case r.Actor:
+		return r.people[0]
+	case r.Subject:
+		return r.people[1]
+	}
+	return r.people[2]
+}
+
 // lookUp finds the persons, profiles and keys of all rows.
 func (c *auditChunk) lookUp(ctx context.Context) error {
-	clear(c.at)
-	c.people, c.bodies, c.groups, c.want, c.held = c.people[:0], c.bodies[:0], c.groups[:0], c.want[:0], c.held[:0]
+	c.newPeople, c.newBodies, c.groups = len(c.people), len(c.bodies), c.groups[:0]
 	for i := range c.rows {
 		row := &c.rows[i]
-		for _, h := range [...]int64{row.Actor, row.Subject, row.Resource} {
-			if h != 0 {
-				c.person(h)
-			}
-		}
-		c.decoder.use(row)
-		s := c.decoder.shape
+		row.people = [3]int32{c.person(row.Actor), c.person(row.Subject), c.person(row.Resource)}
 		v := values{clear: row.Clear}
-		sound := v.pins(s) // opening the row reports it
-		for k := range s.groups {
-			g := &s.groups[k]
+		sound := v.pins(row.shape) // opening the row reports it
+		for k := range row.shape.groups {
+			g := &row.shape.groups[k]
 			x := auditGroup{person: -1, body: -1}
-			if owners := rowHandles(row, g.owners); !g.clear && owners[0] != 0 {
+			if owners := rowHandles(row.Row, g.owners); !g.clear && owners[0] != 0 {
+				owner := row.owner(owners[0])
 				if owners[1] == 0 {
-					x.person = c.person(owners[0])
+					x.person = owner
 				}
 				if g.pinned && sound {
-					x.body = c.body(c.person(owners[0]), v.profile(row, g))
+					x.body = c.body(owner, v.profile(row.Row, g))
 				}
 			} else if g.pinned && sound && g.owners != event.OwnerActor {
 				v.next++
@@ -124,105 +163,116 @@ func (c *auditChunk) lookUp(ctx context.Context) error {
 
 // readPeople fills in what is remembered, reads the rest, and remembers that.
 func (c *auditChunk) readPeople(ctx context.Context) error {
-	for i := range c.people {
-		p := &c.people[i]
-		secret, profile, text, ok := c.a.people.get(p.handle)
-		if p.secret, p.there = secret, ok; !ok {
-			c.want = append(c.want, person.Wanted{Handle: p.handle})
-		}
-		for k := p.first; k >= 0; k = c.bodies[k].next {
-			if b := &c.bodies[k]; ok && b.profile == profile {
-				b.text, b.there = text, true
-			} else {
-				c.want = append(c.want, person.Wanted{Handle: p.handle, Profile: b.profile})
-			}
+	c.want, c.wantBody = c.want[:0], c.wantBody[:0]
+	fresh := c.recall()
+	if len(c.want) > 0 {
+		if err := c.opener.Read(ctx, c.want, c.take); err != nil {
+			return err
 		}
 	}
-	if len(c.want) == 0 {
+	if !fresh && len(c.want) == 0 {
 		return nil
 	}
-	if err := c.opener.Read(ctx, c.want, c.take); err != nil {
-		return err
-	}
-	last := int64(0)
-	for _, w := range c.want {
-		if w.Handle == last {
+	r := &c.a.people
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range c.people[c.newPeople:] {
+		p := &c.people[c.newPeople+i]
+		if !p.there || !p.fresh {
 			continue
 		}
-		last = w.Handle
-		if p := &c.people[c.at[w.Handle]]; p.there && p.first >= 0 && c.bodies[p.first].there {
-			c.a.people.put(p.handle, &p.secret, c.bodies[p.first].profile, c.bodies[p.first].text)
-		} else if p.there {
-			c.a.people.put(p.handle, &p.secret, 0, nil)
+		if p.first >= 0 && c.bodies[p.first].there {
+			r.put(p.handle, &p.secret, c.bodies[p.first].profile, c.bodies[p.first].text)
+		} else {
+			r.put(p.handle, &p.secret, 0, nil)
 		}
 	}
 	return nil
+}
+
+// recall fills in what is remembered, and notes what is to be read. It reports whether something is to be remembered anew.
+func (c *auditChunk) recall() (fresh bool) {
+	r := &c.a.people
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	people := c.people[c.newPeople:]
+	for i := range people {
+		p := &people[i]
+		e, _, young := r.get(p.handle)
+		if e != nil {
+			p.secret, p.there = e.secret, true
+		}
+		if p.fresh = !young; p.fresh {
+			fresh = true
+		}
+	}
+	for i := c.newBodies; i < len(c.bodies); i++ {
+		b := &c.bodies[i]
+		p := &c.people[b.owner]
+		if e, text, _ := r.get(p.handle); e != nil && e.profile == b.profile {
+			b.text, b.there = text, true
+			continue
+		}
+		c.want, c.wantBody = append(c.want, person.Wanted{Handle: p.handle, Profile: b.profile}), append(c.wantBody, int32(i))
+	}
+	for i := range people {
+		if p := &people[i]; !p.there && (p.first < 0 || c.bodies[p.first].profile != person.FirstProfile) {
+			c.want, c.wantBody = append(c.want, person.Wanted{Handle: p.handle}), append(c.wantBody, -1)
+		}
+	}
+	return fresh
 }
 
 // take takes what was read of a person.
 func (c *auditChunk) take(o person.Opened) error {
-	at, ok := c.at[o.Handle]
-	if !ok {
-		return nil
-	}
-	p := &c.people[at]
 	if o.Secret != nil {
-		p.secret, p.there = *o.Secret, true
+		if at, known := c.at.of(c.want[o.At].Handle, -1); known {
+			p := &c.people[at]
+			p.secret, p.there = *o.Secret, true
+		}
 		return nil
 	}
-	for k := p.first; k >= 0; k = c.bodies[k].next {
-		if b := &c.bodies[k]; b.profile == o.Profile {
-			from := len(c.held)
-			c.held = append(c.held, o.Body...) // when it moves, earlier bodies keep the stretch they are in
-			b.text, b.there = c.held[from:len(c.held):len(c.held)], true
-		}
+	b := &c.bodies[c.wantBody[o.At]]
+	if cap(c.held)-len(c.held) < len(o.Body) {
+		c.held = make([]byte, 0, max(len(o.Body), 1<<18)) // earlier bodies keep the stretch they are in
 	}
+	from := len(c.held)
+	c.held = append(c.held, o.Body...)
+	b.text, b.there = c.held[from:len(c.held):len(c.held)], true
 	return nil
 }
 
-// derive derives the keys of all groups. NotFound means that the secret of the month has been destroyed.
-func (c *auditChunk) derive(ctx context.Context) error {
-	period, err := c.a.t.period(ctx, c.a.l.db, periodID{period: c.month})
-	if err != nil {
-		return err
-	}
-	c.resources = evidence.ResourceTags(period)
-	c.ring.Reset(&period)
-	c.own = c.ring.Add(nil)
-	for i := range c.people {
-		if p := &c.people[i]; p.there {
+// derive derives the keys of all groups.
+func (c *auditChunk) derive() {
+	for i := range c.people[c.newPeople:] {
+		if p := &c.people[c.newPeople+i]; p.there {
 			p.keys = c.ring.Add([]evidence.Hash{p.secret})
-		} else {
-			p.keys = -1
 		}
 	}
 	next := 0
 	for i := range c.rows {
 		row := &c.rows[i]
-		c.decoder.use(row)
-		for k := range c.decoder.shape.groups {
-			g, x := &c.decoder.shape.groups[k], &c.groups[next]
+		for k := range row.shape.groups {
+			g, x := &row.shape.groups[k], &c.groups[next]
 			next++
-			switch {
-			case x.person >= 0:
+			if x.person >= 0 {
 				x.keys = c.people[x.person].keys
-			case g.clear || rowHandles(row, g.owners)[0] == 0:
+			} else if owners := rowHandles(row.Row, g.owners); g.clear || owners[0] == 0 {
 				x.keys = c.own
-			default:
-				x.keys = c.shared(rowHandles(row, g.owners))
+			} else {
+				x.keys = c.shared(row, &owners)
 			}
 		}
 	}
 	c.ring.Derive()
-	return nil
 }
 
 // shared adds the keys of several owners, which hardly ever meet again.
-func (c *auditChunk) shared(owners [3]int64) int {
+func (c *auditChunk) shared(row *auditedRow, owners *[3]int64) int {
 	var secrets [3]evidence.Hash
 	n := 0
 	for ; n < len(owners) && owners[n] != 0; n++ {
-		p := &c.people[c.at[owners[n]]]
+		p := &c.people[row.owner(owners[n])]
 		if !p.there {
 			return -1
 		}

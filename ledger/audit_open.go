@@ -13,10 +13,17 @@ import (
 
 // auditRow is the memory in which one row after the other is opened.
 type auditRow struct {
+	copy   WorkingCopy
 	out    []evidence.KeyedGroup
 	fields []evidence.KeyedField
 	plain  []byte // opened and quoted values
 	aad    []byte
+}
+
+// add adds a row, which must stay as it is until the next flush.
+func (c *auditChunk) add(row *segment.Row) {
+	c.decoder.use(row)
+	c.rows = append(c.rows, auditedRow{Row: row, shape: c.decoder.shape})
 }
 
 // flush yields the rows collected so far.
@@ -24,39 +31,43 @@ func (c *auditChunk) flush(ctx context.Context, yield func(*WorkingCopy) error) 
 	if len(c.rows) == 0 {
 		return nil
 	}
-	if err := c.lookUp(ctx); err != nil {
-		return err
-	}
-	erased := c.derive(ctx)
-	if erased != nil && errs.CodeOf(erased) != errs.NotFound {
-		return erased
-	}
-	groups := c.groups
-	for i := range c.rows {
-		w := WorkingCopy{Row: &c.rows[i], Err: erased}
-		c.decoder.use(w.Row)
-		n := len(c.decoder.shape.groups)
-		if erased == nil {
-			w.Err = c.open(&w, groups[:n])
-		}
-		groups = groups[n:]
-		if err := yield(&w); err != nil {
+	defer func() { c.rows = c.rows[:0] }() // an error ends the reading
+	month := c.months.of(c.rows[0].RecordedAt)
+	if month != c.month || len(c.people) > auditKept || c.ring.Len() > 2*auditKept {
+		c.month = month
+		if err := c.begin(ctx); err != nil {
 			return err
 		}
 	}
-	c.rows, c.arena = c.rows[:0], c.arena[:0]
+	if c.gone == nil {
+		if err := c.lookUp(ctx); err != nil {
+			return err
+		}
+		c.derive()
+	}
+	groups := c.groups
+	for i := range c.rows {
+		row := &c.rows[i]
+		w := &c.copy
+		*w = WorkingCopy{Row: row.Row, Err: c.gone}
+		if c.gone == nil {
+			n := len(row.shape.groups)
+			w.Err = c.open(w, row, groups[:n])
+			groups = groups[n:]
+		}
+		if err := yield(w); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// open opens the values of a row of the decoder's shape.
-func (c *auditChunk) open(w *WorkingCopy, groups []auditGroup) error {
-	row, s := w.Row, c.decoder.shape
-	for role, h := range [...]int64{row.Actor, row.Subject, row.Resource} {
-		if h == 0 {
-			continue
-		}
-		if p := &c.people[c.at[h]]; p.there {
-			w.TagKeys[role] = c.ring.Tag(p.keys)
+// open opens the values of a row.
+func (c *auditChunk) open(w *WorkingCopy, audited *auditedRow, groups []auditGroup) error {
+	row, s := audited.Row, audited.shape
+	for role, at := range audited.people {
+		if at >= 0 && c.people[at].there {
+			w.TagKeys[role] = c.ring.Tag(c.people[at].keys)
 		}
 	}
 	v := values{clear: row.Clear, sealed: row.Sealed}

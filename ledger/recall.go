@@ -6,83 +6,128 @@ import (
 	"probity.dev/internal/evidence"
 )
 
-// recall remembers the secrets of persons, and of each the profile met first, from one chunk of a long reading to the next. It has two generations, like [cells], and holds no pointers beside
-// its tables, so that a million persons are nothing to the garbage collector. It is safe for concurrent use.
+// recall remembers the secrets of persons, and of each the profile met first, from one chunk of a long reading to the next. It has two generations, like [cells], and next to no pointers, so
+// that a million persons are nothing to the garbage collector. Whoever looks somebody up holds the lock for all that they look up.
 type recall struct {
-	shards [recallShards]struct {
-		mu         sync.Mutex
-		young, old recallGeneration
-	}
+	mu         sync.RWMutex
+	young, old recallGeneration
 }
 
-// A generation of a shard takes about a megabyte, and all together 130 MB at most: half a million persons, a quarter of a million after the generations have changed.
+// Both generations together take at most some 150 MiB: half a million to a million persons.
 const (
-	recallShards = 64
-	recallBytes  = 1 << 20
-	recallEntry  = 80 // about, beside the body
+	recallBytes = 72 << 20 // of a generation
+	recallEntry = 72       // about, beside the body: the entry, and its share of an index that is between half and three quarters full
+	recallRun   = 1 << 10  // entries of a run
+	recallBlock = 1 << 16  // bytes of a block of bodies, and more than a body is long that is remembered
 )
 
+// recallGeneration finds entries by open addressing. What is in a run or a block never moves.
 type recallGeneration struct {
-	people map[int64]uint32 // handle → place in list
-	list   []recalled
-	bodies []byte
+	index  []uint64 // a power of two: the low half is one more than the place, 0 for none; the high half is part of the hash
+	runs   []*[recallRun]recalled
+	n      int // entries
+	blocks [][]byte
+	used   int // of the last block
 }
 
 type recalled struct {
-	secret   evidence.Hash
-	profile  int64 // 0 for none
-	from, to uint32
+	handle  int64
+	secret  evidence.Hash
+	profile int64 // 0 for none
+	// The body lies in a block from here on.
+	block, from uint16
+	length      uint32
 }
 
-func (g *recallGeneration) get(handle int64) (x recalled, body []byte, ok bool) {
-	at, ok := g.people[handle]
-	if ok {
-		x = g.list[at]
-		body = g.bodies[x.from:x.to:x.to]
+func recallHash(handle int64) uint64 { return uint64(handle) * 0x9e3779b97f4a7c15 }
+
+func (g *recallGeneration) get(handle int64) *recalled {
+	if len(g.index) == 0 {
+		return nil
 	}
-	return x, body, ok
+	h, mask := recallHash(handle), uint64(len(g.index)-1)
+	for i := h >> 32 & mask; ; i = (i + 1) & mask {
+		x := g.index[i]
+		if x == 0 {
+			return nil
+		}
+		if x>>32 == h>>32 {
+			if e := g.at(int(uint32(x)) - 1); e.handle == handle {
+				return e
+			}
+		}
+	}
 }
 
-// get returns the secret of a person and, if there is one, a profile and its body, which must not be changed.
-func (r *recall) get(handle int64) (secret evidence.Hash, profile int64, body []byte, ok bool) {
-	s := &r.shards[uint64(handle)%recallShards]
-	s.mu.Lock()
-	x, body, ok := s.young.get(handle)
-	if ok {
-		s.mu.Unlock()
-		return x.secret, x.profile, body, true
-	}
-	x, body, ok = s.old.get(handle)
-	s.mu.Unlock()
-	if ok {
-		r.put(handle, &x.secret, x.profile, body)
-	}
-	return x.secret, x.profile, body, ok
+func (g *recallGeneration) at(place int) *recalled { return &g.runs[place/recallRun][place%recallRun] }
+
+func (g *recallGeneration) body(e *recalled) []byte {
+	to := int(e.from) + int(e.length)
+	return g.blocks[e.block][e.from:to:to]
 }
 
-// put remembers a person, with the body of a profile unless that is 0. Who is remembered with a profile stays as they are.
+// get returns what is known of a person: an entry and the body of its profile, which must not be changed. young is false when it is due to be forgotten. The caller holds the lock.
+func (r *recall) get(handle int64) (e *recalled, body []byte, young bool) {
+	if e = r.young.get(handle); e != nil {
+		return e, r.young.body(e), true
+	}
+	if e = r.old.get(handle); e != nil {
+		return e, r.old.body(e), false
+	}
+	return nil, nil, false
+}
+
+// put remembers a person, with the body of a profile unless that is 0. Who is remembered with a profile stays as they are. The caller holds the lock for writing.
 func (r *recall) put(handle int64, secret *evidence.Hash, profile int64, body []byte) {
-	s := &r.shards[uint64(handle)%recallShards]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	g := &s.young
-	at, known := g.people[handle]
-	if known && (g.list[at].profile != 0 || profile == 0) {
+	if len(body) >= recallBlock {
+		profile, body = 0, nil
+	}
+	e := r.young.get(handle)
+	if e != nil && (e.profile != 0 || profile == 0) {
 		return
 	}
-	if len(g.list)*recallEntry+len(g.bodies)+len(body) > recallBytes {
-		s.old, s.young = s.young, recallGeneration{}
-		known = false
+	if r.young.n*recallEntry+(len(r.young.blocks)+1)*recallBlock > recallBytes {
+		r.old, r.young, e = r.young, recallGeneration{}, nil
 	}
-	x := recalled{secret: *secret, profile: profile, from: uint32(len(g.bodies)), to: uint32(len(g.bodies) + len(body))}
-	g.bodies = append(g.bodies, body...)
-	if known {
-		g.list[at] = x
-		return
+	g := &r.young
+	if e == nil {
+		e = g.add(handle)
 	}
-	if g.people == nil {
-		g.people = map[int64]uint32{}
+	e.secret, e.profile, e.length = *secret, profile, uint32(len(body))
+	if len(g.blocks) == 0 || len(body) > recallBlock-g.used {
+		g.blocks, g.used = append(g.blocks, make([]byte, recallBlock)), 0
 	}
-	g.people[handle] = uint32(len(g.list))
-	g.list = append(g.list, x)
+	e.block, e.from = uint16(len(g.blocks)-1), uint16(g.used)
+	g.used += copy(g.blocks[e.block][g.used:], body)
+	g.used = min(g.used, recallBlock-1) // the last byte is left, so that from fits
+}
+
+// add adds an entry for somebody who has none.
+func (g *recallGeneration) add(handle int64) *recalled {
+	if 4*(g.n+1) > 3*len(g.index) {
+		old := g.index
+		g.index = make([]uint64, max(2*len(old), recallRun))
+		for _, x := range old {
+			if x != 0 {
+				g.link(x)
+			}
+		}
+	}
+	if g.n%recallRun == 0 {
+		g.runs = append(g.runs, new([recallRun]recalled))
+	}
+	g.n++
+	g.link(recallHash(handle)>>32<<32 | uint64(g.n))
+	e := g.at(g.n - 1)
+	e.handle = handle
+	return e
+}
+
+func (g *recallGeneration) link(x uint64) {
+	mask := uint64(len(g.index) - 1)
+	i := x >> 32 & mask
+	for g.index[i] != 0 {
+		i = (i + 1) & mask
+	}
+	g.index[i] = x
 }

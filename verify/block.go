@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/tlog"
@@ -65,6 +66,9 @@ func (w *worker) run(first, want, checkTiles uint64) *block {
 	return b
 }
 
+// sampleLeaves is how many leaves of a block tell how much memory all will take.
+const sampleLeaves = 512
+
 func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
 	at := b.first + w.read
 	if index != at || w.read == b.want {
@@ -75,6 +79,10 @@ func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
 		b.hashes = w.hasher.Leaves(b.hashes)
 	}
 	if w.working != nil {
+		if w.read == sampleLeaves { // by now it is known about how long they are
+			w.arena = slices.Grow(w.arena, len(w.arena)/sampleLeaves*int(b.want-w.read+sampleLeaves))
+			w.offsets = slices.Grow(w.offsets, int(b.want-w.read)+1)
+		}
 		w.offsets = append(w.offsets, len(w.arena))
 		w.arena = append(w.arena, leaf...)
 	}

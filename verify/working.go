@@ -53,7 +53,7 @@ func (w *worker) compareWorking(b *block) {
 		if w.view.Scan(leaf) != nil {
 			return nil // reported already
 		}
-		if w.check.add(index, &w.view, c); w.check.tree.Len() >= evidence.TreeEvents {
+		if w.check.add(index, &w.view, c); w.check.tree.Len() >= 3*evidence.TreeEvents { // nothing waits for the first, as in the ledger
 			w.tellWorking(b)
 		}
 		return nil

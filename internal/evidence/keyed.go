@@ -1,9 +1,10 @@
 package evidence
 
 import (
-	"unsafe"
+	"strings"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sha256n"
 )
 
 // KeyedGroup is a group of an event for somebody who holds the keys: open, with its G, or erased, with its root.
@@ -22,39 +23,136 @@ type KeyedField struct{ Path, Value string }
 // number means something.
 func (t *Tree) Keyed(nonce [16]byte, groups []KeyedGroup) (event int, err error) {
 	event = t.Event(nonce)
-	fields := 0
+	l, err := t.layout(groups)
+	if err != nil {
+		return event, err
+	}
 	for i := range groups {
-		g := &groups[i]
-		if fields += len(g.Fields); fields > MaxFields || len(groups) > MaxFields {
-			return event, errs.New(errs.Invalid, "the event has more than %d fields", MaxFields)
-		}
-		if i > 0 && g.Slot <= groups[i-1].Slot || (g.G == nil) != (len(g.Fields) == 0) || (g.G == nil) != (g.Root != nil) {
-			return event, errs.New(errs.Invalid, "group %d of the event is malformed or out of order", g.Slot)
-		}
-		for k := range groups[:i] {
-			if path, ok := common(groups[k].Fields, g.Fields); ok {
-				return event, errs.New(errs.Invalid, "the event has two values for %s", path)
+		for k := range groups[i].Fields {
+			if groups[i].Fields[k].Value == "" {
+				return event, errs.New(errs.Invalid, "field %d of group %d is empty", k, groups[i].Slot)
 			}
 		}
+	}
+	t.salts.Append(&l.salts)
+	for i := range groups {
+		g := &groups[i]
 		if g.G == nil {
 			t.Closed(g.Slot, g.Root)
 			continue
 		}
 		t.Derived(g.Slot, g.G)
-		last := ""
+		t.groups[len(t.groups)-1].fields = len(g.Fields)
 		for k := range g.Fields {
 			f := &g.Fields[k]
-			if f.Path <= last || f.Value == "" || len(f.Path) > 0xffff {
-				return event, errs.New(errs.Invalid, "field %d of group %d is malformed or out of order", k, g.Slot)
-			}
-			last = f.Path
-			t.Field(f.Path, unsafe.Slice(unsafe.StringData(f.Value), len(f.Value))) // only read
+			copy(keyedPath(&t.commits, domainField, f.Path, len(f.Value)), f.Value)
 		}
 	}
 	return event, nil
 }
 
-// common returns a path that two lists have, both of which are sorted, or are found not to be.
+// layout is what the events have in common whose fields are the same in the same groups: they are in order, and what their salts are hashes of, with gaps for the keys.
+type layout struct {
+	groups []layoutGroup
+	salts  sha256n.Batch
+}
+
+type layoutGroup struct {
+	slot  uint8
+	paths []string // none of a closed group
+}
+
+// layouts are those met last, by some of their features.
+type layouts [64]*layout
+
+// layoutFields is how many fields an event has at most whose layout is remembered.
+const layoutFields = 256
+
+// layout returns the layout of groups, whose form it has checked.
+func (t *Tree) layout(groups []KeyedGroup) (*layout, error) {
+	h, fields := uint(len(groups)), 0
+	for i := range groups {
+		g := &groups[i]
+		if (g.G == nil) != (len(g.Fields) == 0) || (g.G == nil) != (g.Root != nil) {
+			return nil, errs.New(errs.Invalid, "group %d of the event is malformed", g.Slot)
+		}
+		h = h*31 + uint(len(g.Fields)) + uint(g.Slot)<<4
+		fields += len(g.Fields)
+		for k := range g.Fields {
+			h = h*31 + uint(len(g.Fields[k].Path))
+		}
+	}
+	memo := &t.layouts[h%uint(len(t.layouts))]
+	if l := *memo; l != nil && l.of(groups) {
+		return l, nil
+	}
+	if err := checkLayout(groups); err != nil {
+		return nil, err
+	}
+	l := &layout{}
+	for i := range groups {
+		g := layoutGroup{slot: groups[i].Slot}
+		for k := range groups[i].Fields {
+			path := strings.Clone(groups[i].Fields[k].Path) // which may be a part of something large, or of memory that is used again
+			g.paths = append(g.paths, path)
+			keyedPath(&l.salts, domainSalt, path, 0)
+		}
+		l.groups = append(l.groups, g)
+	}
+	if fields <= layoutFields {
+		*memo = l
+	}
+	return l, nil
+}
+
+// of reports whether this is the layout of groups.
+func (l *layout) of(groups []KeyedGroup) bool {
+	if len(groups) != len(l.groups) {
+		return false
+	}
+	for i := range groups {
+		g, like := &groups[i], &l.groups[i]
+		if g.Slot != like.slot || len(g.Fields) != len(like.paths) {
+			return false
+		}
+		for k := range g.Fields {
+			if g.Fields[k].Path != like.paths[k] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// checkLayout refuses groups and fields that are out of order or too many, and a path that has two values.
+func checkLayout(groups []KeyedGroup) error {
+	fields := 0
+	for i := range groups {
+		g := &groups[i]
+		if fields += len(g.Fields); fields > MaxFields || len(groups) > MaxFields {
+			return errs.New(errs.Invalid, "the event has more than %d fields", MaxFields)
+		}
+		if i > 0 && g.Slot <= groups[i-1].Slot {
+			return errs.New(errs.Invalid, "group %d of the event is out of order", g.Slot)
+		}
+		last := ""
+		for k := range g.Fields {
+			f := &g.Fields[k]
+			if f.Path <= last || len(f.Path) > 0xffff {
+				return errs.New(errs.Invalid, "field %d of group %d is malformed or out of order", k, g.Slot)
+			}
+			last = f.Path
+		}
+		for k := range groups[:i] {
+			if path, ok := common(groups[k].Fields, g.Fields); ok {
+				return errs.New(errs.Invalid, "the event has two values for %s", path)
+			}
+		}
+	}
+	return nil
+}
+
+// common returns a path that two sorted lists have.
 func common(a, b []KeyedField) (string, bool) {
 	for len(a) > 0 && len(b) > 0 {
 		switch {

@@ -58,6 +58,16 @@ func (b *Batch) Message(n int) []byte {
 	return b.buf[from : from+n : from+n]
 }
 
+// Append adds the messages of another batch in order.
+func (b *Batch) Append(x *Batch) {
+	at := len(b.buf)
+	b.buf = append(b.buf, x.buf...)
+	for _, m := range x.msgs {
+		m.from += at
+		b.msgs = append(b.msgs, m)
+	}
+}
+
 // At is the place of a message that was added, where it may be changed.
 func (b *Batch) At(i int) []byte {
 	m := &b.msgs[i]

@@ -82,20 +82,17 @@ func (d *Directory) reload(s *sealer, number int64, r *record, id *Identity) (*e
 	if err != nil {
 		return nil, err
 	}
-	c, err := personCipher(&secret)
-	if err != nil {
-		return nil, err
-	}
-	who, err := s.openBase(r, c)
+	key := personKey(&secret)
+	who, err := s.openBase(r, &key)
 	if err != nil || string(who.typ) != id.Type || string(who.id) != id.ID {
 		return nil, err
 	}
 	e := &entry{handle: r.handle, number: number, generation: r.generation, secret: secret}
 	if who.profile != nil {
-		e.use(d.bodyDigest(e.number, who.profile), firstProfile)
+		e.use(d.bodyDigest(e.number, who.profile), FirstProfile)
 	}
 	if len(r.display) > 0 {
-		if who, err = s.openShown(r, c); err != nil {
+		if who, err = s.openShown(r, &key); err != nil {
 			return nil, err
 		}
 	}

@@ -57,15 +57,21 @@ func (h *handles) of(number int64) int64 {
 
 // number returns the number in a handle. Whether the person has just this handle is for their record to say.
 func (h *handles) number(handle int64) (int64, bool) {
-	if handle <= 0 || handle >= 1<<handleBits {
+	if !validHandle(handle) {
 		return 0, false
 	}
+	return h.numberIn(make([]byte, aes.BlockSize), handle), true
+}
+
+func validHandle(handle int64) bool { return handle > 0 && handle < 1<<handleBits }
+
+// numberIn is number of what is known to be in the range of handles, with a block of memory to work in.
+func (h *handles) numberIn(buf []byte, handle int64) int64 {
 	l, r := uint64(handle)>>halfBits, uint64(handle)&halfMask
-	buf := make([]byte, aes.BlockSize)
 	for i := rounds - 1; i >= 0; i-- {
 		l, r = r^h.round(buf, i, l), l
 	}
-	return int64((l<<halfBits | r) & maxNumber), true
+	return int64((l<<halfBits | r) & maxNumber)
 }
 
 func (h *handles) round(buf []byte, i int, half uint64) uint64 {

@@ -25,7 +25,7 @@ func (d *Directory) Read() *Reading {
 const (
 	keptBytes = 96 << 20 // of a generation of one table's pages; both hold some 750,000 persons
 	aheadFrom = 1_000    // pages asked for, after which it is clear that the work is a long one
-	aheadRun  = 32       // pages read at once from then on
+	aheadRun  = 128      // pages read at once from then on
 )
 
 // keptPages are the pages of one table that a reading has met, in two generations like those of a cache.

@@ -38,7 +38,7 @@ func (d *Directory) Sift(may func(handle int64, body []byte) bool) *Sift {
 // May reports whether a profile is worth opening, as far as that is known.
 func (s *Sift) May(handle, profile int64) (may, known bool) {
 	bits, n := s.profiles, profile
-	if profile == firstProfile {
+	if profile == FirstProfile {
 		var ok bool
 		bits = s.persons
 		if n, ok = s.d.handles.number(handle); !ok {
@@ -67,7 +67,7 @@ func (s *Sift) Read(ctx context.Context, want []Wanted) error {
 	first := map[int64]int64{} // handle by number
 	later := map[int64]int64{}
 	for _, w := range want {
-		if w.Profile != firstProfile {
+		if w.Profile != FirstProfile {
 			later[w.Profile] = w.Handle
 		} else if n, ok := s.d.handles.number(w.Handle); ok {
 			first[n] = w.Handle

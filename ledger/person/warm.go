@@ -53,16 +53,16 @@ func (d *Directory) wanting(want []Wanted) (persons map[int64]warmPerson, profil
 			}
 			handle = w.Handle
 		}
-		if w.Profile > firstProfile {
+		if w.Profile > FirstProfile {
 			if profiles == nil {
 				profiles = map[int64]int64{}
 			}
 			profiles[w.Profile] = w.Handle
-		} else if _, ok := d.resident.secret(n, w.Handle); !ok || w.Profile == firstProfile {
+		} else if _, ok := d.resident.secret(n, w.Handle); !ok || w.Profile == FirstProfile {
 			if persons == nil {
 				persons = make(map[int64]warmPerson, len(want))
 			}
-			persons[n] = warmPerson{w.Handle, w.Profile == firstProfile || persons[n].profile}
+			persons[n] = warmPerson{w.Handle, w.Profile == FirstProfile || persons[n].profile}
 		}
 	}
 	return persons, profiles
@@ -89,13 +89,10 @@ func (d *Directory) warmPersons(persons map[int64]warmPerson, from pageSource) e
 		if !w.profile {
 			return nil
 		}
-		c, err := personCipher(&secret)
-		if err != nil {
-			return err
-		}
-		base, err := s.openBase(r, c)
+		key := personKey(&secret)
+		base, err := s.openBase(r, &key)
 		if err == nil && base.profile != nil {
-			d.profiles.Add(profileKey{r.handle, firstProfile}, slices.Clone(base.profile))
+			d.profiles.Add(profileKey{r.handle, FirstProfile}, slices.Clone(base.profile))
 		}
 		return err
 	})
@@ -141,11 +138,8 @@ func (d *Directory) warmProfiles(ctx context.Context, profiles map[int64]int64, 
 }
 
 func (d *Directory) openProfile(s *sealer, secret evidence.Hash, k profileKey, sealed []byte) error {
-	c, err := personCipher(&secret)
-	if err != nil {
-		return err
-	}
-	b, err := s.open(nil, c, sealedProfile, k.handle, k.profile, sealed)
+	key := personKey(&secret)
+	b, err := s.open(nil, &key, sealedProfile, k.handle, k.profile, sealed)
 	if err != nil {
 		return errs.Wrap(errs.Internal, err, "stored values of a person do not open")
 	}

@@ -274,9 +274,7 @@ func (g Group) FetchRows(rows []int32, cols Columns, desc bool, buf *RowBuffer, 
 				i--
 			}
 		} else {
-			for j < len(rows) && rows[j]/Window == rows[0]/Window {
-				j++
-			}
+			j = InWindow(rows)
 		}
 		part := rows[i:j]
 		if desc {
@@ -299,6 +297,16 @@ func (g Group) FetchRows(rows []int32, cols Columns, desc bool, buf *RowBuffer, 
 		}
 	}
 	return nil
+}
+
+// InWindow returns how many of ascending positions, of which there is one at least, lie in the same window as the first.
+func InWindow(at []int32) int {
+	end := (at[0]/Window + 1) * Window
+	n := 1
+	for n < len(at) && at[n] < end {
+		n++
+	}
+	return n
 }
 
 // FetchWindow calls yield once with the rows from the first to the last of the given ascending positions, which MUST lie in one window: the same multiple of
