@@ -25,6 +25,7 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 	file := "file:" + (&url.URL{Path: path}).EscapedPath() + "?"
 	q := url.Values{
 		"_synchronous": {"FULL"}, "_busy_timeout": {"10000"}, "_foreign_keys": {"on"}, "_txlock": {"immediate"}, "_secure_delete": {"FAST"}, "_cache_size": {"-32768"},
+		"_stmt_cache_size": {"48"}, // on each connection: preparing took a fifth of the time of a small commit
 	}
 	// Large blobs are written once and read once: a bigger page saves overflow chains. It must be chosen before the first page is written.
 	write := openPool(file+q.Encode(), 1, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA journal_size_limit=268435456")

@@ -79,28 +79,36 @@ func (h *handles) round(buf []byte, i int, half uint64) uint64 {
 // block is a run of numbers, at most those of one page.
 type block struct{ next, end int64 }
 
-// sequence hands out numbers in runs, so that what one batch brings fills pages of its own; what a batch leaves of a run is the next batch's.
+// sequence hands out numbers in runs, so that what one batch brings fills pages of its own; what a batch leaves of a run is the next batch's. Small batches share a run
+// number by number: dozens of them are committed together, and would otherwise each rewrite a page.
 type sequence struct {
-	mu    sync.Mutex
-	width int64 // numbers of a page
-	next  int64
-	spare []block
+	mu     sync.Mutex
+	width  int64 // numbers of a page
+	next   int64
+	spare  []block
+	shared block // of small batches
 }
 
 // take returns the next number of b, which gets another run when it has none left.
-func (s *sequence) take(b *block) (int64, error) {
-	if b.next == b.end {
+func (s *sequence) take(b *block, small bool) (int64, error) {
+	if small {
 		s.mu.Lock()
+		defer s.mu.Unlock()
+		b = &s.shared
+	}
+	if b.next == b.end {
+		if !small {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+		}
 		if n := len(s.spare); n > 0 {
 			*b, s.spare = s.spare[n-1], s.spare[:n-1]
 		} else if s.next+s.width > maxNumber {
-			s.mu.Unlock()
 			return 0, errs.New(errs.Unavailable, "the directory of persons is full")
 		} else {
 			*b = block{s.next, s.next + s.width}
 			s.next += s.width
 		}
-		s.mu.Unlock()
 	}
 	b.next++
 	return b.next - 1, nil

@@ -52,13 +52,9 @@ func (t *pageTable) insert(ctx context.Context, tx *sql.Tx, tenant int64, pages 
 	if err != nil {
 		return err
 	}
-	put, err := tx.PrepareContext(ctx, `INSERT INTO `+t.name+` (tenant_no, page, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`) //nolint:gosec // a constant name
-	if err != nil {
-		return sqldb.Translate(err)
-	}
-	defer put.Close()
+	put := `INSERT INTO ` + t.name + ` (tenant_no, page, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING` //nolint:gosec // a constant name
 	for _, p := range pages {
-		res, err := put.ExecContext(ctx, tenant, p.page, p.body)
+		res, err := tx.ExecContext(ctx, put, tenant, p.page, p.body)
 		if err != nil {
 			return sqldb.Translate(err)
 		}
