@@ -103,7 +103,7 @@ func (db *DB) checkpointLoop() {
 }
 
 // longLog is the length of the write-ahead log, in pages of 8 KiB, at which it is started anew even under load.
-const longLog = 64 << 20 / 8192
+const longLog = 16 << 20 / 8192
 
 func (db *DB) fold() error {
 	for _, on := range [...]*sql.DB{db.carry, db.carry, db.write} {
