@@ -1,11 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -91,6 +94,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
 	debug.SetMemoryLimit(900 << 20)
 	debug.SetGCPercent(200)
+	makeRoom()
 	if err = a.openLedger(ctx); err != nil {
 		return a, err
 	}
@@ -118,7 +122,7 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 	if err = a.storage.claim(ctx, cfg.Data); err != nil {
 		return err
 	}
-	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cfg.QueryThreads}))
+	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cmp.Or(cfg.QueryThreads, processors)}))
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
 		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
 		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
@@ -174,4 +178,16 @@ func (r recorder) RecordLater(ctx context.Context, tenantID string, e *event.Eve
 // Record implements the Recorder interfaces of the domains.
 func (r recorder) Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
 	return r.l.Record(ctx, tenantID, e, effect)
+}
+
+// processors is how many goroutines Go runs at once by itself: the processors that the process may use.
+var processors = runtime.GOMAXPROCS(0)
+
+// makeRoom lets two more goroutines run than there are processors, unless the environment says how many. Committing and sealing are mostly calls into SQLite and the kernel: a goroutine
+// that comes back from one waits until the Go scheduler has room for it, behind every request that can run, while the whole group of requests waits for its commit. With room to
+// spare, the kernel decides, which favours threads that mostly sleep.
+func makeRoom() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(processors + 2)
+	}
 }

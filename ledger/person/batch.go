@@ -11,6 +11,7 @@ import (
 // concurrent use, and must not be copied.
 type Batch struct {
 	id      uint64 // given when it makes its first person
+	small   bool   // it names a few persons at most, see smallBatch
 	persons struct {
 		list  []*entry
 		seen  map[*entry]bool // those of list that another batch made

@@ -54,6 +54,7 @@ type profileKey struct{ handle, profile int64 }
 // Widths of the pages: some 3 kB each, so that a page of the database holds two or three.
 const (
 	personsPerPage  = 16
+	smallBatch      = personsPerPage / 2 // so many identities at most are less than a page of persons
 	profilesPerPage = 16
 )
 
@@ -129,7 +130,7 @@ func (d *Directory) find(ctx context.Context, b *Batch, id *Identity) (*entry, e
 // called all the same, finds all of them in memory, the soonest when it is called in the same order. A person who cannot be read is left for Resolve to report.
 // The batch keeps ids until it is prepared; they must not be changed.
 func (d *Directory) Prefetch(ctx context.Context, b *Batch, ids []Identity) error {
-	b.fetched = fetched{ids: ids, entries: make([]*entry, len(ids))}
+	b.fetched, b.small = fetched{ids: ids, entries: make([]*entry, len(ids))}, len(ids) <= smallBatch
 	var miss []missing
 	var seen [256]uint64 // keeps most of the repetitions out; the others cost a look-up
 	for i := range ids {

@@ -107,7 +107,7 @@ func (d *Directory) create(s *sealer, b *Batch, m *missing, foreign uint64) (*en
 	e := &entry{generation: 1}
 	for e.handle == 0 {
 		var err error
-		if e.number, err = d.newPersons.take(&b.persons.block); err != nil {
+		if e.number, err = d.newPersons.take(&b.persons.block, b.small); err != nil {
 			return nil, err
 		}
 		e.handle = d.handles.of(e.number)

@@ -85,7 +85,8 @@ func (h *handles) round(buf []byte, i int, half uint64) uint64 {
 // block is a run of numbers, at most those of one page.
 type block struct{ next, end int64 }
 
-// sequence hands out numbers in runs, so that what one batch brings fills pages of its own; what a batch leaves of a run is the next batch's.
+// sequence hands out numbers in runs, so that what one batch brings fills pages of its own; what a batch leaves of a run is the next batch's. Small batches share a run
+// number by number: dozens of them are committed together, and would otherwise each rewrite a page.
 type sequence struct {
 	mu    sync.Mutex
 	width int64 // numbers of a page
@@ -94,22 +95,30 @@ type sequence struct {
 	// reserve, when not nil, gets runs of pages that no other process gets; those from next to end are left.
 	reserve func(pages int64) (first int64, err error)
 	end     int64
+	// shared is the run of small batches.
+	shared block
 }
 
 // reservedPages is how many pages a process takes at once from those of a shared database.
 const reservedPages = 64
 
 // take returns the next number of b, which gets another run when it has none left.
-func (s *sequence) take(b *block) (int64, error) {
-	if b.next == b.end {
+func (s *sequence) take(b *block, small bool) (int64, error) {
+	if small {
 		s.mu.Lock()
+		defer s.mu.Unlock()
+		b = &s.shared
+	}
+	if b.next == b.end {
+		if !small {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+		}
 		if n := len(s.spare); n > 0 {
 			*b, s.spare = s.spare[n-1], s.spare[:n-1]
 		} else if err := s.advance(b); err != nil {
-			s.mu.Unlock()
 			return 0, err
 		}
-		s.mu.Unlock()
 	}
 	b.next++
 	return b.next - 1, nil

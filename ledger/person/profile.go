@@ -38,7 +38,7 @@ func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
 	if e.added.Add(1) > maxProfiles {
 		return 0
 	}
-	n, err := d.newProfiles.take(&b.profiles.block)
+	n, err := d.newProfiles.take(&b.profiles.block, b.small)
 	if err != nil {
 		return 0
 	}
