@@ -62,29 +62,40 @@ type layoutGroup struct {
 	paths []string // none of a closed group
 }
 
-// layouts are those met last, by some of their features.
-type layouts [64]*layout
+// layouts are those met last, two for each value of a hash of some of their features. A busy log has some hundreds.
+type layouts [1024][2]*layout
 
 // layoutFields is how many fields an event has at most whose layout is remembered.
 const layoutFields = 256
 
 // layout returns the layout of groups, whose form it has checked.
 func (t *Tree) layout(groups []KeyedGroup) (*layout, error) {
-	h, fields := uint(len(groups)), 0
+	const odd = 0x9e3779b97f4a7c15
+	h, fields := uint64(len(groups)), 0
 	for i := range groups {
 		g := &groups[i]
 		if (g.G == nil) != (len(g.Fields) == 0) || (g.G == nil) != (g.Root != nil) {
 			return nil, errs.New(errs.Invalid, "group %d of the event is malformed", g.Slot)
 		}
-		h = h*31 + uint(len(g.Fields)) + uint(g.Slot)<<4
+		h = (h + uint64(g.Slot)) * odd
 		fields += len(g.Fields)
 		for k := range g.Fields {
-			h = h*31 + uint(len(g.Fields[k].Path))
+			path := g.Fields[k].Path
+			h += uint64(len(path))
+			if n := len(path); n > 0 {
+				h += uint64(path[n-1]) << 8
+			}
+			h *= odd
 		}
 	}
-	memo := &t.layouts[h%uint(len(t.layouts))]
-	if l := *memo; l != nil && l.of(groups) {
-		return l, nil
+	if t.layouts == nil {
+		t.layouts = new(layouts)
+	}
+	memo := &t.layouts[h>>32%uint64(len(t.layouts))]
+	for _, l := range memo {
+		if l != nil && l.of(groups) {
+			return l, nil
+		}
 	}
 	if err := checkLayout(groups); err != nil {
 		return nil, err
@@ -100,7 +111,7 @@ func (t *Tree) layout(groups []KeyedGroup) (*layout, error) {
 		l.groups = append(l.groups, g)
 	}
 	if fields <= layoutFields {
-		*memo = l
+		*memo = [2]*layout{l, memo[0]}
 	}
 	return l, nil
 }

@@ -25,7 +25,7 @@ type Tree struct {
 	sums, committed, outer []Hash
 	inner                  []Hash // roots of the groups
 
-	layouts layouts // see Keyed; they outlive Reset
+	layouts *layouts // see Keyed; they outlive Reset
 }
 
 // TreeEvents is a good number of events to compute together: enough for every kind of hash to make the most of the processor, and few enough for their messages to stay in its cache.

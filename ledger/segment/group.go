@@ -267,7 +267,7 @@ func (g Group) FetchRows(rows []int32, cols Columns, desc bool, buf *RowBuffer, 
 	}
 	for len(rows) > 0 {
 		// Rows of one window are assembled together, from the first wanted to the last.
-		i, j := 0, 1
+		var i, j int
 		if desc {
 			i, j = len(rows)-1, len(rows)
 			for i > 0 && rows[i-1]/Window == rows[j-1]/Window {
