@@ -83,13 +83,8 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if a.db, err = openSchema(ctx, cfg); err != nil {
 		return a, err
 	}
-	// What is sealed lies in the data directory, where a server with another one would miss it.
-	held, err := a.db.Hold(ctx, "data directory")
-	if err != nil {
+	if err = a.enter(ctx); err != nil {
 		return a, err
-	}
-	if !held {
-		return a, errs.New(errs.Conflict, "another probity works on this database, with another data directory; stop it first, or use --server to reach it")
 	}
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
 	debug.SetMemoryLimit(900 << 20)
@@ -119,11 +114,11 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 	if a.storage, err = openStorage(ctx, cfg); err != nil {
 		return err
 	}
-	if err = a.storage.claim(ctx, cfg.Data); err != nil {
+	if err = a.claimStorage(ctx); err != nil {
 		return err
 	}
 	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cmp.Or(cfg.QueryThreads, processors)}))
-	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
+	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Marks: a.storage.marks(cfg), Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
 		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
 		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
 	if err == nil && a.storage.cache != nil {

@@ -11,6 +11,9 @@ import (
 // OpenEpoch lets a log that a lossy restore has frozen go on in a new epoch. What is left is verified with its working copies first; decide is then shown what is lost, and its error
 // calls everything off. reason is recorded in the first event of the new epoch, with the account that runs the process.
 func (a *App) OpenEpoch(ctx context.Context, tenantID, reason string, decide func(*ledger.Loss) error) (*ledger.Loss, error) {
+	if err := a.lone(ctx); err != nil {
+		return nil, err
+	}
 	loss, err := a.Ledger.Loss(ctx, tenantID)
 	if err != nil {
 		return nil, err
@@ -42,6 +45,9 @@ func (a *App) notice(ctx context.Context, tenantID string) string {
 // AcceptDatabase lets a log go on whose high-water mark is missing: what the database itself says was signed last is taken for it. What is there is verified first; decide is then
 // shown what the database says, and its error calls everything off. reason is recorded, with the account that runs the process.
 func (a *App) AcceptDatabase(ctx context.Context, tenantID, reason string, decide func(*ledger.Unmarked) error) (*ledger.Unmarked, error) {
+	if err := a.lone(ctx); err != nil {
+		return nil, err
+	}
 	u, err := a.Ledger.Unmarked(ctx, tenantID)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"probity.dev/internal/blob"
 	"probity.dev/internal/config"
 	"probity.dev/internal/errs"
+	"probity.dev/ledger"
 	"probity.dev/ledger/query"
 )
 
@@ -22,6 +23,7 @@ type storage struct {
 	evidence, working blob.Files
 	lock              blob.LockMode
 	cache             *blob.Cache // nil for a data directory
+	objects           *blob.S3    // where working files lie; nil for a data directory
 }
 
 // Paths within a data directory.
@@ -61,7 +63,7 @@ func openStorage(ctx context.Context, cfg *config.Config) (*storage, error) {
 		return nil, err
 	}
 	s.evidence = blob.NewCached(evidence, s.cache)
-	s.working = s.evidence
+	s.working, s.objects = s.evidence, working
 	if working != evidence {
 		s.working = blob.NewCached(working, s.cache)
 	}
@@ -91,16 +93,28 @@ func (s *storage) queryOptions(o query.Options) query.Options {
 // ownerName is the object that says whose an object store is.
 const ownerName = "owner"
 
-// claim makes sure that no other data directory works on the same objects: each would take the files of the other for left-overs of a crash. A directory that has claimed its storage
-// keeps the id that it left there.
-func (s *storage) claim(ctx context.Context, dir string) error {
-	if s.cache == nil {
+// marks is where high-water marks are kept, nil for a file in the data directory.
+func (s *storage) marks(cfg *config.Config) ledger.Marks {
+	if !sharable(cfg) {
 		return nil
 	}
-	id, err := claimID(claimPath(dir))
+	return &sharedMarks{store: s.objects, own: ledger.NewMarkFile(filepath.Join(cfg.Data, "highwater.json"), false)}
+}
+
+// claimStorage makes sure that no other installation works on the same objects: each would take the files of the other for left-overs of a crash. One that has claimed its storage
+// keeps the id that it left there.
+func (a *App) claimStorage(ctx context.Context) error {
+	if a.storage.cache == nil {
+		return nil
+	}
+	id, err := a.installationID(ctx)
 	if err != nil {
 		return err
 	}
+	return a.storage.claim(ctx, id, a.Config)
+}
+
+func (s *storage) claim(ctx context.Context, id string, cfg *config.Config) error {
 	w, err := s.working.Create(ctx, ownerName, blob.PutOptions{Once: true})
 	if err != nil {
 		return err
@@ -121,11 +135,14 @@ func (s *storage) claim(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if string(owner) != id {
-		return errs.New(errs.Conflict, "the storage belongs to another data directory (its id is %s, this directory's is %s). Give every installation a prefix of its own. "+
-			"If this directory takes the place of the other, which is gone for good, write the storage's id into %s", strings.ToValidUTF8(string(owner), "?"), id, claimPath(dir))
+	if string(owner) == id {
+		return nil
 	}
-	return nil
+	if cfg.Database != "" {
+		return errs.New(errs.Conflict, "the storage belongs to another installation (its id is %s, this database's is %s). Give every installation a prefix of its own", strings.ToValidUTF8(string(owner), "?"), id)
+	}
+	return errs.New(errs.Conflict, "the storage belongs to another data directory (its id is %s, this directory's is %s). Give every installation a prefix of its own. "+
+		"If this directory takes the place of the other, which is gone for good, write the storage's id into %s", strings.ToValidUTF8(string(owner), "?"), id, claimPath(cfg.Data))
 }
 
 // claimID reads the id of a data directory, or makes it.
@@ -137,9 +154,7 @@ func claimID(path string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	id := make([]byte, 16)
-	rand.Read(id) //nolint:errcheck // never fails: it ends the program instead
-	text := hex.EncodeToString(id)
+	text := newClaimID()
 	d, err := blob.OpenDir(filepath.Dir(path))
 	if err != nil {
 		return "", err
@@ -153,4 +168,10 @@ func claimID(path string) (string, error) {
 		return "", err
 	}
 	return text, w.Commit(context.Background(), nil)
+}
+
+func newClaimID() string {
+	id := make([]byte, 16)
+	rand.Read(id) //nolint:errcheck // never fails: it ends the program instead
+	return hex.EncodeToString(id)
 }

@@ -40,6 +40,8 @@ type submission struct {
 	bytes  int
 	// refresh asks for what other processes have done, and nothing else.
 	refresh bool
+	// prove asks, beside that, to compare the log with the high-water mark in any case.
+	prove bool
 
 	results  []Result // one for each event
 	first    uint64   // seq of the first accepted event

@@ -12,6 +12,7 @@ import (
 
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
 	"probity.dev/ledger/segment"
 )
 
@@ -113,32 +114,40 @@ func writeFile(ctx context.Context, store blob.Store, name string, o blob.PutOpt
 	return info, err
 }
 
-// writeEvidence makes the evidence of a segment, locked if that is asked for, and notes its size and hash. A locked object cannot be replaced: one that an interrupted attempt has left is
-// taken when it is the same, and otherwise left alone for another name.
+// writeEvidence makes the evidence of a segment, locked if that is asked for, and notes its size and hash.
 func (l *Ledger) writeEvidence(ctx context.Context, s *Segment, write func(io.Writer) (segment.Info, error)) error {
-	o := blob.PutOptions{Mode: l.opt.Lock, Once: l.opt.Lock != blob.NoLock}
-	stem := strings.TrimSuffix(s.EvidencePath, ".parquet")
+	info, err := l.writeAside(ctx, l.opt.Evidence, &s.EvidencePath, l.opt.Lock, write)
+	s.EvidenceSHA, s.EvidenceBytes = info.SHA256[:], info.Bytes
+	return err
+}
+
+// writeAside is writeFile for objects that must not be replaced: locked ones, and those that another server may be writing, which believes to have the lease still. One of the same name is
+// taken when it is the same, and otherwise left alone for another name.
+func (l *Ledger) writeAside(ctx context.Context, store blob.Files, name *string, mode blob.LockMode, write func(io.Writer) (segment.Info, error)) (info segment.Info, err error) {
+	o := blob.PutOptions{Mode: mode, Once: mode != blob.NoLock || l.db.Shared()}
+	stem := strings.TrimSuffix(*name, ".parquet")
 	for n := range strangeNames {
 		if n > 0 {
-			s.EvidencePath = fmt.Sprintf("%s-%d.parquet", stem, n)
+			*name = fmt.Sprintf("%s-%d.parquet", stem, n)
 		}
 		if o.Mode != blob.NoLock {
 			o.Until = time.Now().Add(l.opt.LockFor)
 		}
-		info, err := writeFile(ctx, l.opt.Evidence, s.EvidencePath, o, write)
-		s.EvidenceSHA, s.EvidenceBytes = info.SHA256[:], info.Bytes
-		if !errors.Is(err, fs.ErrExist) {
-			return err
+		if info, err = writeFile(ctx, store, *name, o, write); !errors.Is(err, fs.ErrExist) {
+			return info, err
 		}
-		if err = blob.Verify(ctx, l.opt.Evidence, s.evidence()); err == nil {
-			return l.opt.Evidence.Retain(ctx, s.EvidencePath, o.Mode, o.Until)
+		if err = blob.Verify(ctx, store, blob.Ref{Name: *name, SHA256: info.SHA256[:], Size: info.Bytes}); err == nil {
+			if o.Mode != blob.NoLock {
+				err = store.Retain(ctx, *name, o.Mode, o.Until)
+			}
+			return info, err
 		}
 		if !errors.Is(err, blob.ErrContent) {
-			return err
+			return info, err
 		}
-		l.log.Warn("another object lies where evidence was to be written; it is left alone", "name", s.EvidencePath)
+		l.log.Warn("another object lies where a sealed file was to be written; it is left alone", "name", *name)
 	}
-	return errs.New(errs.Internal, "%d objects of other content lie where the evidence from seq %d on was to be written", strangeNames, s.First)
+	return info, errs.New(errs.Internal, "%d objects of other content lie where %s was to be written", strangeNames, stem)
 }
 
 // strayFiles yields the files of a log that no segment names, those set aside left out.
@@ -162,33 +171,17 @@ func (l *Ledger) strayFiles(ctx context.Context, t *tenant, store blob.Files, yi
 	})
 }
 
-// removeStray removes files that no segment names: what a crash left behind, and what compaction has replaced. Locked ones stay until their time has come.
-func (l *Ledger) removeStray(ctx context.Context) {
-	for _, t := range l.opened() {
-		_, err := l.db.Alone(ctx, "seal/"+t.logID, func() error {
-			if l.db.Shared() {
-				if err := l.refresh(ctx, t); err != nil {
-					return err
-				}
-			}
-			return l.removeStrayOf(ctx, t)
-		})
-		if err != nil && ctx.Err() == nil {
-			l.log.Warn("stray files could not be removed", "log_id", t.logID, "error", err)
-		}
-	}
-}
-
-func (l *Ledger) removeStrayOf(ctx context.Context, t *tenant) (err error) {
+// removeStray removes files that no segment names: what a crash left behind, and what compaction has replaced. Locked ones stay until their time has come. It reports whether it has looked, which it does not while another server
+// moves files of the log.
+func (l *Ledger) removeStray(ctx context.Context, t *tenant) (done bool, err error) {
 	t.sealMu.Lock()
 	defer t.sealMu.Unlock()
-	if t.usable() != nil {
-		return nil // files that an older copy of the database does not name may be all that is left of what it lacks
-	}
-	for _, store := range l.stores() {
-		err = errors.Join(err, l.removeStrayFrom(ctx, t, store))
-	}
-	return err
+	return l.alone(ctx, t, func(ctx context.Context, _ *sqldb.Lease) (err error) {
+		for _, store := range l.stores() {
+			err = errors.Join(err, l.removeStrayFrom(ctx, t, store))
+		}
+		return err
+	})
 }
 
 func (l *Ledger) removeStrayFrom(ctx context.Context, t *tenant, store blob.Files) error {

@@ -41,21 +41,30 @@ func (h *hotWindow) seal(s Segment) {
 	h.segments = append(append([]Segment(nil), h.segments...), s)
 }
 
-// takeUp adds the segments and batches of other processes to those that are there. segments are all that the database has.
+// takeUp adds the segments and batches of other processes to those that are there, in order of seq; what is there already is left out.
 func (h *hotWindow) takeUp(segments []Segment, batches []HotBatch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(segments) > len(h.segments) { // none is ever taken away
-		h.segments = segments
-	}
 	end := h.end()
-	var hot []HotBatch
-	for _, b := range slices.Concat(h.batches, batches) {
-		if b.First >= end {
-			hot, end = append(hot, b), b.First+b.Count
+	all := h.segments[:len(h.segments):len(h.segments)] // which is never changed in place
+	for _, s := range segments {
+		if s.First >= end {
+			all, end = append(all, s), s.First+s.Count
 		}
 	}
-	h.batches = hot
+	h.segments = all
+	if len(segments) > 0 {
+		n := sort.Search(len(h.batches), func(i int) bool { return h.batches[i].First >= end })
+		h.batches = slices.Clone(h.batches[n:])
+	}
+	if n := len(h.batches); n > 0 {
+		end = max(end, h.batches[n-1].First+h.batches[n-1].Count)
+	}
+	for _, b := range batches {
+		if b.First >= end {
+			h.batches, end = append(h.batches, b), b.First+b.Count
+		}
+	}
 }
 
 // end is the seq after the newest sealed event. The caller holds h.mu.

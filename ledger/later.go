@@ -77,6 +77,11 @@ func (l *Ledger) laterLoop(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, t := range l.opened() {
+			if l.db.Shared() { // another server may have kept some, and be gone
+				if err := l.loadLater(ctx, t); err != nil && ctx.Err() == nil {
+					l.log.Error("it is not known whether events wait for the log", "log_id", t.logID, "error", err)
+				}
+			}
 			// In this order: a log that has just been thawed is held before it is usable.
 			if !t.later.Load() || t.usable() != nil || t.held.Load() {
 				continue
@@ -106,12 +111,25 @@ func (l *Ledger) recordPending(ctx context.Context, t *tenant) error {
 			return err
 		}
 		err = l.Record(ctx, t.id, e, func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `DELETE FROM pending_event WHERE tenant_id = $1 AND id = $2`, t.id, id)
-			return sqldb.Translate(err)
+			return once(tx.ExecContext(ctx, `DELETE FROM pending_event WHERE tenant_id = $1 AND id = $2`, t.id, id))
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errDone) {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// errDone says that another server has done meanwhile what was to be done once.
+var errDone = errors.New("another server has done so already")
+
+// once returns errDone unless a statement has changed a row.
+func once(r sql.Result, err error) error {
+	if err != nil {
+		return sqldb.Translate(err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return errDone
 }

@@ -31,6 +31,8 @@ type Options struct {
 	Dir string
 	// Evidence and Working keep the two files of sealed segments; nil = Dir. They may be the same.
 	Evidence, Working blob.Files
+	// Marks keeps the high-water marks; nil = the file highwater.json in Dir. Servers on different machines need one that they share.
+	Marks Marks
 	// Lock keeps evidence from being deleted, where Evidence can: every object for LockFor from its sealing.
 	Lock    blob.LockMode
 	LockFor time.Duration
@@ -67,6 +69,7 @@ type Ledger struct {
 	byLog   map[string]*tenant
 
 	high    highWater
+	leads   leadership
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 	feed    feed
@@ -95,10 +98,13 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 		return nil, err
 	}
 	l.opt = opt
-	l.high.shared = opt.DB.Shared()
-	if err := l.high.open(filepath.Join(opt.Dir, "highwater.json")); err != nil {
+	if opt.Marks == nil {
+		opt.Marks = NewMarkFile(filepath.Join(opt.Dir, "highwater.json"), opt.DB.Shared())
+	}
+	if err := l.high.open(ctx, opt.Marks); err != nil {
 		return nil, err
 	}
+	l.leads.lease = opt.DB.Lease(publishLease)
 	ids, err := l.tenantIDs(ctx)
 	if err != nil {
 		return nil, err
@@ -136,7 +142,8 @@ func (l *Ledger) Close() error {
 	l.stop()
 	l.workers.Wait()
 	l.feed.close()
-	return l.publishAll(context.Background())
+	ctx := context.Background()
+	return errors.Join(l.publishAll(ctx), l.resign(ctx))
 }
 
 func (l *Ledger) tenantIDs(ctx context.Context) ([]string, error) {

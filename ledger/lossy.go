@@ -131,10 +131,18 @@ func (l *Ledger) setAside(ctx context.Context, t *tenant, loss *Loss) error {
 	return nil
 }
 
-// sealAll seals whatever is hot, covered by a checkpoint or not.
+// sealAll seals whatever is hot, covered by a checkpoint or not. Nobody else works on the log.
 func (l *Ledger) sealAll(ctx context.Context, t *tenant) error {
 	t.sealMu.Lock()
 	defer t.sealMu.Unlock()
+	ran, err := l.db.Alone(ctx, "seal/"+t.logID, func(ctx context.Context, lease *sqldb.Lease) error { return l.sealHot(ctx, t, lease) })
+	if err == nil && !ran {
+		err = errs.New(errs.Conflict, "another server works on the log; stop it first")
+	}
+	return err
+}
+
+func (l *Ledger) sealHot(ctx context.Context, t *tenant, lease *sqldb.Lease) error {
 	e := t.present()
 	for {
 		batches, _ := t.hot.view()
@@ -143,7 +151,7 @@ func (l *Ledger) sealAll(ctx context.Context, t *tenant) error {
 		}
 		first := batches[0].First
 		end := min(e.base+((first-e.base)/blockEvents+1)*blockEvents, e.base+e.size)
-		if err := l.sealRange(ctx, t, first, end-first); err != nil {
+		if err := l.sealRange(ctx, t, lease, first, end-first); err != nil {
 			return err
 		}
 	}
@@ -237,10 +245,9 @@ func (l *Ledger) recordOpening(ctx context.Context, t *tenant) error {
 		return err
 	}
 	err = l.Record(ctx, t.id, e, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE log_epoch SET opening = NULL WHERE log_id = $1 AND epoch = $2`, t.logID, last)
-		return sqldb.Translate(err)
+		return once(tx.ExecContext(ctx, `UPDATE log_epoch SET opening = NULL WHERE log_id = $1 AND epoch = $2 AND opening IS NOT NULL`, t.logID, last))
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errDone) {
 		return err
 	}
 	return l.publish(ctx, t)

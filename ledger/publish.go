@@ -4,12 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"probity.dev/internal/errs"
@@ -17,109 +14,50 @@ import (
 	"probity.dev/internal/tlog"
 )
 
-// highWater is the record, outside the database, of the newest checkpoint that was signed for each log. A database that does not extend it has been rolled
-// back or forked, and must not be signed for.
-type highWater struct {
-	path string
-	// shared says that other processes may raise the same marks.
-	shared bool
+// Of several servers, one publishes: the one with this lease.
+const publishLease = "publish"
+
+// lookAfterLease is how often it is tried to get the lease, and how often it is renewed.
+const lookAfterLease = time.Second
+
+// leadership is what this server knows of the lease for publishing.
+type leadership struct {
+	lease  *sqldb.Lease
 	mu     sync.Mutex
-	logs   map[string]highMark
+	looked time.Time
+	held   bool
+	term   atomic.Int64 // grows each time the lease is obtained: whoever had it before may have raised marks
 }
 
-type highMark struct {
-	Epoch      int64  `json:"epoch"`
-	Base       uint64 `json:"base"`
-	Size       uint64 `json:"size"`
-	Root       string `json:"root"`
-	Checkpoint string `json:"checkpoint"`
-	SignedAt   int64  `json:"signed_at,omitempty"` // microseconds since 1970 UTC
-}
-
-func (w *highWater) open(path string) error {
-	w.path, w.logs = path, map[string]highMark{}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// lead takes or renews the lease and reports whether this server publishes.
+func (l *Ledger) lead(ctx context.Context) (bool, error) {
+	if !l.db.Shared() {
+		return true, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &w.logs)
+	p := &l.leads
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.looked) < lookAfterLease && p.held == p.lease.Held() {
+		return p.held, nil
 	}
+	before := p.lease.Held()
+	held, err := p.lease.Take(ctx)
 	if err != nil {
-		return errs.Wrap(errs.Invalid, err, "the high-water mark %s is damaged; put the newest copy of the file back, or move it away and see what the server says of each log", path)
+		return false, err
 	}
-	return nil
+	if held && !before {
+		p.term.Add(1)
+	}
+	p.looked, p.held = time.Now(), held
+	return held, nil
 }
 
-// knows refuses a database that lacks a log which was signed for.
-func (w *highWater) knows(logs map[string]*tenant) error {
-	for id, m := range w.logs {
-		if logs[id] == nil && m.Size > 0 {
-			return errs.New(errs.Unavailable, "a checkpoint of size %d was signed for log %s, which this database does not have: it is an older copy or another database", m.Size, id)
-		}
-	}
-	return nil
-}
-
-// check proves that h extends what was signed last.
-func (w *highWater) check(ctx context.Context, t *tenant, h *headState, tiles tlog.TileReader) error {
-	m, ok := w.mark(t.logID)
-	if !ok {
-		if p := t.published.Load(); p.size > 0 || h.epoch > 0 {
-			return errs.New(errs.Unavailable, "%s says nothing of this log, though a checkpoint of %d events was signed for it: put the newest copy of the file back, or accept what the database says with probity log accept-database", filepath.Base(w.path), p.size)
-		}
-		return nil
-	}
-	if m.Size == 0 && h.epoch == m.Epoch {
-		return nil
-	}
-	b, err := hex.DecodeString(m.Root)
-	if err != nil || len(b) != len(tlog.Hash{}) {
-		return errors.New("the high-water mark is damaged")
-	}
-	size := h.tree.Size()
-	switch {
-	case h.epoch < m.Epoch:
-		return errs.New(errs.Unavailable, "the database is older than the last signed checkpoint: it knows nothing of epoch %d, of which %d events were signed for", m.Epoch, m.Size)
-	case h.epoch == m.Epoch && size < m.Size:
-		return errs.New(errs.Unavailable, "the database is older than the last signed checkpoint: it holds %d events, %d were signed for", size, m.Size)
-	case h.epoch > m.Epoch && h.base < m.Base+m.Size:
-		return errs.New(errs.Unavailable, "epoch %d begins at seq %d, within the %d numbers that were signed for", h.epoch, h.base, m.Base+m.Size)
-	case h.epoch > m.Epoch:
-		return nil
-	}
-	proof, err := tlog.Consistency(ctx, h.edge.Reader(tiles), m.Size, size)
-	if err != nil {
-		return err
-	}
-	if err := tlog.VerifyConsistency(m.Size, size, tlog.Hash(b), h.edge.Root(), proof); err != nil {
-		return errs.New(errs.Unavailable, "the log does not extend the last signed checkpoint (size %d): its history has been changed", m.Size)
-	}
-	return nil
-}
-
-// mark is what was signed last for a log.
-func (w *highWater) mark(logID string) (highMark, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	m, ok := w.logs[logID]
-	return m, ok
-}
-
-func (w *highWater) raise(logID string, m highMark) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	old, had := w.logs[logID]
-	w.logs[logID] = m
-	err := w.write()
-	if err != nil {
-		if had {
-			w.logs[logID] = old
-		} else {
-			delete(w.logs, logID)
-		}
-	}
-	return err
+// resign lets another server publish at once.
+func (l *Ledger) resign(ctx context.Context) error {
+	l.leads.mu.Lock()
+	defer l.leads.mu.Unlock()
+	l.leads.held, l.leads.looked = false, time.Time{}
+	return l.leads.lease.Release(ctx)
 }
 
 func (l *Ledger) publishLoop(ctx context.Context) {
@@ -143,6 +81,9 @@ func (l *Ledger) publishLoop(ctx context.Context) {
 }
 
 func (l *Ledger) publishAll(ctx context.Context) error {
+	if _, err := l.lead(ctx); err != nil { // also when there is nothing to publish, so that somebody always looks after it
+		return err
+	}
 	var err error
 	for _, t := range l.opened() {
 		if t.frozen.Load() == nil && !t.held.Load() {
@@ -153,15 +94,29 @@ func (l *Ledger) publishAll(ctx context.Context) error {
 }
 
 // publish signs a checkpoint of what is durable, if that has grown. The order is fixed: prove that the head extends what was signed before, write the
-// high-water mark, then the database. A crash between the two leaves a signed size that the database does reach, never one that it does not.
+// high-water mark, then the database. A crash between the two leaves a signed size that the database does reach, never one that it does not. Two servers that both believe to have the lease cannot
+// both raise the mark, and only one can write to the database.
 func (l *Ledger) publish(ctx context.Context, t *tenant) error {
+	t.publishing.Lock()
+	defer t.publishing.Unlock()
 	h := t.committed.Load()
 	size := h.tree.Size()
 	if old := t.published.Load(); size == old.size && (size == 0 || old.text != "") {
 		return l.republish(ctx, t, h, old)
 	}
-	if err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
-		return l.freeze(t, h, err)
+	if leads, err := l.lead(ctx); err != nil || !leads {
+		return err
+	}
+	if term := l.leads.term.Load(); t.marked != term {
+		if err := l.high.load(ctx, t.logID); err != nil {
+			return err
+		}
+		t.marked = term
+	}
+	if why, err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
+		return err
+	} else if why != nil {
+		return l.freeze(t, h, why)
 	}
 	root := h.edge.Root()
 	text, err := tlog.Sign(t.origin(h.epoch), size, root, t.signersOf(t.origin(h.epoch))...)
@@ -169,19 +124,38 @@ func (l *Ledger) publish(ctx context.Context, t *tenant) error {
 		return err
 	}
 	now := sqldb.Now()
-	if err := l.high.raise(t.logID, highMark{Epoch: h.epoch, Base: h.base, Size: size, Root: hex.EncodeToString(root[:]), Checkpoint: string(text), SignedAt: now}); err != nil {
+	if err := l.high.raise(ctx, t.logID, highMark{Epoch: h.epoch, Base: h.base, Size: size, Root: hex.EncodeToString(root[:]), Checkpoint: string(text), SignedAt: now}); err != nil {
+		t.marked = -1 // it is looked what is there before the next try
 		return err
 	}
 	err = l.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := l.leads.fence(ctx, tx); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `UPDATE log SET published = $1, checkpoint = $2 WHERE log_id = $3 AND epoch = $4 AND published <= $1`, size, string(text), t.logID, h.epoch)
 		return sqldb.Translate(err)
 	})
 	if err != nil {
 		return err
 	}
-	t.published.Store(&publishedState{size: size, root: root, text: string(text), signedAt: now, edge: h.edge})
+	t.show(&publishedState{size: size, root: root, text: string(text), signedAt: now, edge: h.edge})
 	l.feed.notify(t.logID)
 	return nil
+}
+
+func (p *leadership) fence(ctx context.Context, tx *sql.Tx) error { return p.lease.Fence(ctx, tx) }
+
+// show makes a checkpoint visible, unless a newer one is.
+func (t *tenant) show(p *publishedState) {
+	for {
+		old := t.published.Load()
+		if old.size > p.size || old.size == p.size && old.text != "" && old.signedAt != 0 {
+			return
+		}
+		if t.published.CompareAndSwap(old, p) {
+			return
+		}
+	}
 }
 
 // republish completes the in-memory state after a start: the stored checkpoint's root and edge.

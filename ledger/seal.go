@@ -35,7 +35,7 @@ func (r *sealRetry) failed() {
 }
 
 func (l *Ledger) sealLoop(ctx context.Context) {
-	l.removeStray(ctx)
+	clean := map[*tenant]bool{}
 	retries := map[*tenant]*sealRetry{}
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
@@ -50,7 +50,13 @@ func (l *Ledger) sealLoop(ctx context.Context) {
 			if r != nil && time.Now().Before(r.at) {
 				continue
 			}
-			err := l.sealTenant(ctx, t, time.Now().Add(-l.opt.SealAfter))
+			var err error
+			if !clean[t] {
+				clean[t], err = l.removeStray(ctx, t)
+			}
+			if err == nil {
+				err = l.sealTenant(ctx, t, time.Now().Add(-l.opt.SealAfter))
+			}
 			if err == nil || ctx.Err() != nil {
 				delete(retries, t)
 				continue
@@ -82,29 +88,35 @@ func (l *Ledger) sealTenant(ctx context.Context, t *tenant, before time.Time) er
 	if _, count := t.sealable(before.UnixMicro()); count == 0 && l.db.Shared() {
 		return nil // without asking the other processes
 	}
-	_, err := l.db.Alone(ctx, "seal/"+t.logID, func() error {
-		if l.db.Shared() {
-			if err := l.refresh(ctx, t); err != nil {
-				return err
-			}
-		}
-		return l.sealAlone(ctx, t, before)
-	})
+	_, err := l.alone(ctx, t, func(ctx context.Context, lease *sqldb.Lease) error { return l.sealAlone(ctx, t, lease, before) })
 	return err
 }
 
+// alone runs fn while no other server moves files of a log, unless the log is frozen, and reports whether it did. What other servers have done is known then, and on a database that may have been replaced by an older copy,
+// that it has not been: files which such a copy does not name may be all that is left of what it lacks.
+func (l *Ledger) alone(ctx context.Context, t *tenant, fn func(ctx context.Context, lease *sqldb.Lease) error) (ran bool, err error) {
+	return l.db.Alone(ctx, "seal/"+t.logID, func(ctx context.Context, lease *sqldb.Lease) error {
+		if l.db.Shared() {
+			if err := l.commit.submit(&submission{ctx: ctx, t: t, refresh: true, prove: true}); err != nil {
+				return err
+			}
+		}
+		if t.usable() != nil {
+			return nil
+		}
+		return fn(ctx, lease)
+	})
+}
+
 // sealAlone is sealTenant when nobody else is at it.
-func (l *Ledger) sealAlone(ctx context.Context, t *tenant, before time.Time) error {
-	if t.usable() != nil {
-		return nil
-	}
+func (l *Ledger) sealAlone(ctx context.Context, t *tenant, lease *sqldb.Lease, before time.Time) error {
 	for ctx.Err() == nil {
 		first, count := t.sealable(before.UnixMicro())
 		if count == 0 {
 			return l.pruneDedupe(ctx, t)
 		}
 		start := time.Now()
-		if err := l.sealRange(ctx, t, first, count); err != nil {
+		if err := l.sealRange(ctx, t, lease, first, count); err != nil {
 			return err
 		}
 		l.metrics.sealed(count, time.Since(start))
@@ -139,7 +151,7 @@ func (t *tenant) sealable(before int64) (first, count uint64) {
 }
 
 // sealRange writes the range's two files, reads the evidence back and compares it with the tiles, and only then lets the hot rows go.
-func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) error {
+func (l *Ledger) sealRange(ctx context.Context, t *tenant, lease *sqldb.Lease, first, count uint64) error {
 	s := Segment{First: first, Count: count, WorkingFirst: first, WorkingCount: count}
 	s.EvidencePath, s.WorkingPath = segmentNames(t.logID, first, count)
 	if err := l.sealEvidence(ctx, t, &s); err != nil {
@@ -150,7 +162,14 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) 
 	}
 	t.moving.Lock()
 	defer t.moving.Unlock()
-	if err := l.db.Write(ctx, func(tx *sql.Tx) error { return storeSegment(ctx, tx, t.logID, &s) }); err != nil {
+	err := l.db.Write(ctx, func(tx *sql.Tx) error {
+		// Whoever has taken over may have taken the files for those of a dead server.
+		if err := lease.Fence(ctx, tx); err != nil {
+			return err
+		}
+		return storeSegment(ctx, tx, t.logID, &s)
+	})
+	if err != nil {
 		return err
 	}
 	t.hot.seal(s)
@@ -258,7 +277,7 @@ func matches(e *segment.Evidence, s *Segment, hashes []tlog.Hash) (uint64, error
 
 func (l *Ledger) sealWorking(ctx context.Context, t *tenant, s *Segment) error {
 	batches, _ := t.hot.view()
-	info, err := writeFile(ctx, l.opt.Working, s.WorkingPath, blob.PutOptions{}, func(w io.Writer) (segment.Info, error) {
+	info, err := l.writeAside(ctx, l.opt.Working, &s.WorkingPath, blob.NoLock, func(w io.Writer) (segment.Info, error) {
 		return segment.WriteBatches(w, func(yield func([]byte, error) bool) {
 			for _, b := range batches {
 				if b.First >= s.First && b.First < s.First+s.Count && !yield(b.Body, nil) {

@@ -28,6 +28,10 @@ type stand struct {
 	base, size       uint64
 	sealed, recorded int64
 	root             []byte
+	published        uint64
+	checkpoint       string
+	settings         string // differs for any two settings that followed one another
+	server           int64  // generation
 }
 
 // rowQueryer is a database or a transaction.
@@ -35,16 +39,18 @@ type rowQueryer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func (t *tenant) readStand(ctx context.Context, q rowQueryer) (s stand, err error) {
-	err = q.QueryRowContext(ctx, `SELECT epoch, base, size, sealed, recorded_at, root FROM log WHERE log_id = $1`, t.logID).
-		Scan(&s.epoch, &s.base, &s.size, &s.sealed, &s.recorded, &s.root)
+func (l *Ledger) readStand(ctx context.Context, q rowQueryer, t *tenant) (s stand, err error) {
+	err = q.QueryRowContext(ctx, `SELECT epoch, base, size, sealed, recorded_at, root, published, checkpoint,
+		COALESCE((SELECT string_agg(name || updated_at::text, ' ' ORDER BY name) FROM setting WHERE tenant_id = $1), '') FROM log WHERE tenant_id = $1`, t.id).
+		Scan(&s.epoch, &s.base, &s.size, &s.sealed, &s.recorded, &s.root, &s.published, &s.checkpoint, &s.settings)
+	s.server = l.db.Generation() // after the answer
 	return s, sqldb.Translate(err)
 }
 
 // behind reports whether memory lacks something of s.
 func (t *tenant) behind(s stand) bool {
 	h := t.committed.Load()
-	return s.epoch != h.epoch || s.size != h.tree.Size() || s.sealed > t.hot.sealed()
+	return s.epoch != h.epoch || s.size != h.tree.Size() || s.sealed > t.hot.sealed() || s.published > t.published.Load().size
 }
 
 // fresh returns an opened tenant in the state that the database is in, whichever process has brought it there.
@@ -61,8 +67,8 @@ func (l *Ledger) refresh(ctx context.Context, t *tenant) error {
 	if t.usable() != nil {
 		return nil // what a frozen log shows is what it was frozen with
 	}
-	s, err := t.readStand(ctx, l.db.Read(ctx))
-	if err != nil || !t.behind(s) {
+	s, err := l.readStand(ctx, l.db.Read(ctx), t)
+	if err != nil || !t.behind(s) && !t.stale(s) {
 		return err
 	}
 	return l.commit.submit(&submission{ctx: ctx, t: t, refresh: true})
@@ -87,6 +93,13 @@ func (c *committer) takeUp(group []*submission) []*submission {
 			rest = append(rest, s)
 			continue
 		}
+		if s.t.usable() != nil {
+			close(s.done)
+			continue
+		}
+		if s.prove {
+			s.t.proven.Store(-1)
+		}
 		s.err = c.l.db.Snapshot(s.ctx, func(tx *sql.Tx) error { return c.l.catchUp(s.ctx, tx, s.t) })
 		close(s.done)
 	}
@@ -103,15 +116,9 @@ func (c *committer) current(ctx context.Context, tx *sql.Tx, t *tenant) error {
 
 // catchUp brings the memory of a log to what tx sees. Only the committer calls it. A log whose history has been changed is frozen.
 func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant) error {
-	s, err := t.readStand(ctx, tx)
+	s, err := l.readStand(ctx, tx, t)
 	if err != nil {
 		return err
-	}
-	if err := t.people.CatchUp(ctx, tx); err != nil {
-		return err
-	}
-	if !t.behind(s) {
-		return nil
 	}
 	h := t.committed.Load()
 	switch {
@@ -120,48 +127,186 @@ func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant) error {
 	case s.size < h.tree.Size():
 		return l.freeze(t, h, errs.New(errs.Unavailable, "the database holds %d events, %d were there before: it is an older copy", s.size, h.tree.Size()))
 	}
-	if err := l.catchUpRows(ctx, tx, t, h); err != nil {
+	if t.behind(s) {
+		if err := l.catchUpRows(ctx, tx, t, h, s); err != nil || t.usable() != nil {
+			return err
+		}
+	}
+	if err := l.prove(ctx, t, s); err != nil || t.usable() != nil {
 		return err
 	}
-	next, err := l.grown(ctx, tx, t, h, s)
-	if err != nil {
-		return err
+	if s.settings != t.settingsStamp() {
+		if err := l.loadSettings(ctx, t); err != nil {
+			return err
+		}
+		t.settingsAt.Store(&s.settings)
 	}
-	if next == nil {
+	return nil
+}
+
+func (t *tenant) settingsStamp() string {
+	if s := t.settingsAt.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+// stale reports whether something else than the events of a log is not known here.
+func (t *tenant) stale(s stand) bool {
+	return s.server != t.proven.Load() || s.settings != t.settingsStamp()
+}
+
+// prove compares the log with the high-water mark when the database server may be another than the one that was compared: nothing is signed on a copy that lacks what was signed for, be it a promise.
+func (l *Ledger) prove(ctx context.Context, t *tenant, s stand) error {
+	if s.server == t.proven.Load() {
 		return nil
 	}
-	t.committed.Store(next)
-	if err := l.loadSettings(ctx, t); err != nil {
+	if err := l.high.load(ctx, t.logID); err != nil {
 		return err
 	}
-	l.appended(t)
-	return nil
-}
-
-// catchUpRows takes up segments, hot batches and fingerprints beyond head.
-func (l *Ledger) catchUpRows(ctx context.Context, tx *sql.Tx, t *tenant, h *headState) error {
-	segments, err := l.loadSegments(ctx, tx, t.logID)
+	h := t.committed.Load()
+	why, err := l.high.check(ctx, t, h, l.tiles(t, h.epoch))
 	if err != nil {
 		return err
 	}
-	end := h.base + h.tree.Size()
-	var batches []HotBatch
-	if err := loadHot(ctx, tx, t.logID, end, func(b HotBatch) { batches = append(batches, b) }); err != nil {
-		return err
+	if why != nil {
+		return l.freeze(t, h, why)
 	}
-	if err := loadPrints(ctx, tx, t); err != nil {
-		return err
-	}
-	t.hot.takeUp(segments, batches)
+	t.proven.Store(s.server)
 	return nil
 }
 
-// grown is the head that s describes, nil when that is the present one, or when the log had to be frozen.
-func (l *Ledger) grown(ctx context.Context, tx *sql.Tx, t *tenant, h *headState, s stand) (*headState, error) {
+// catchUpRows takes up persons, segments, events and the checkpoint that are new.
+func (l *Ledger) catchUpRows(ctx context.Context, tx *sql.Tx, t *tenant, h *headState, s stand) error {
+	var segments []Segment
+	var err error
+	if s.sealed > t.hot.sealed() {
+		if segments, err = l.loadSegments(ctx, tx, t.logID, uint64(t.hot.sealed())); err != nil {
+			return err
+		}
+	}
 	if s.size == h.tree.Size() {
+		t.hot.takeUp(segments, nil)
+		return l.showPublished(ctx, t, h, s)
+	}
+	if err := t.people.CatchUp(ctx, tx); err != nil {
+		return err
+	}
+	f, err := l.follow(ctx, tx, t, h, s)
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		if f, err = l.grown(ctx, tx, t, h, s); err != nil || f == nil {
+			return err
+		}
+	}
+	if len(f.prints) == 0 {
+		err = loadPrints(ctx, tx, t)
+	}
+	if err != nil {
+		return err
+	}
+	for i, b := range f.prints {
+		t.dedupe.addBody(f.batches[i].First, b)
+		t.dedupe.loaded = f.batches[i].First + f.batches[i].Count
+	}
+	t.hot.takeUp(segments, f.batches)
+	t.committed.Store(f.head)
+	l.appended(t)
+	return l.showPublished(ctx, t, f.head, s)
+}
+
+// showPublished takes up the checkpoint that another server has published, if it is one of this log as it is known here.
+func (l *Ledger) showPublished(ctx context.Context, t *tenant, h *headState, s stand) error {
+	if s.published <= t.published.Load().size {
+		return nil
+	}
+	c := t.stated(s.checkpoint)
+	if c == nil || c.Size != s.published || c.Origin != t.origin(h.epoch) {
+		return l.freeze(t, h, errs.New(errs.Unavailable, "the checkpoint of %d events in the database is not one that this log has signed", s.published))
+	}
+	extends, err := h.extends(ctx, l.tiles(t, h.epoch), c.Size, c.Root)
+	if err != nil {
+		return err
+	}
+	if !extends {
+		return l.freeze(t, h, errs.New(errs.Unavailable, "the checkpoint of %d events in the database is not one of the events in it", s.published))
+	}
+	t.show(&publishedState{size: c.Size, root: c.Root, text: s.checkpoint, signedAt: sqldb.Now(), edge: h.edge})
+	l.feed.notify(t.logID)
+	return nil
+}
+
+// grownLog is what other processes have added to a log.
+type grownLog struct {
+	head    *headState
+	batches []HotBatch
+	// prints are the bodies of fingerprints of the batches; none when they have not been read.
+	prints [][]byte
+}
+
+// follow reads what follows the events that are known, all from rows that belong together, and continues the tree with it. It returns nil when some of it has been sealed already. That the root is the stored one shows that the
+// stored log extends the known one.
+func (l *Ledger) follow(ctx context.Context, tx *sql.Tx, t *tenant, h *headState, s stand) (*grownLog, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT w.first_seq, w.count, w.recorded_at, w.body, e.body, d.body FROM hot_working w
+		JOIN hot_evidence e ON e.log_id = w.log_id AND e.first_seq = w.first_seq JOIN dedupe d ON d.log_id = w.log_id AND d.first_seq = w.first_seq
+		WHERE w.log_id = $1 AND w.first_seq >= $2 ORDER BY w.first_seq`, t.logID, h.base+h.tree.Size())
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	out := &grownLog{head: &headState{epoch: s.epoch, base: s.base, recordedAt: s.recorded, tree: h.tree.Clone()}}
+	var hasher tlog.Hasher
+	var hashes []tlog.Hash
+	for rows.Next() {
+		var b HotBatch
+		var leaves, prints []byte
+		if err := rows.Scan(&b.First, &b.Count, &b.Recorded, &b.Body, &leaves, &prints); err != nil {
+			return nil, err
+		}
+		if b.First != h.base+h.tree.Size()+uint64(len(hashes)) {
+			return nil, nil
+		}
+		for len(leaves) > 0 {
+			var leaf []byte
+			if leaf, leaves, err = tlog.CutEntry(leaves); err != nil {
+				return nil, fmt.Errorf("the hot batch from seq %d on is damaged: %w", b.First, err)
+			}
+			if hasher.Leaf(leaf); hasher.Len() == tlog.LeavesAtOnce {
+				hashes = hasher.Leaves(hashes)
+			}
+		}
+		hashes = hasher.Leaves(hashes)
+		out.batches, out.prints = append(out.batches, b), append(out.prints, prints)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	if h.tree.Size()+uint64(len(hashes)) != s.size {
 		return nil, nil
 	}
+	out.head.tree.Append(hashes)
+	if root := out.head.tree.Root(); string(root[:]) != string(s.root) {
+		return nil, nil // the long way finds out why
+	}
+	out.head.edge = out.head.tree.Edge()
+	return out, nil
+}
+
+// grown is follow for rows of which some have been sealed. It returns nil when the log had to be frozen.
+func (l *Ledger) grown(ctx context.Context, tx *sql.Tx, t *tenant, h *headState, s stand) (*grownLog, error) {
 	next := &headState{epoch: s.epoch, base: s.base, recordedAt: s.recorded}
+	out := &grownLog{head: next}
+	if err := loadHot(ctx, tx, t.logID, h.base+h.tree.Size(), func(b HotBatch) { out.batches = append(out.batches, b) }); err != nil {
+		return nil, err
+	}
+	// The newest leaves may be in a segment that is not known yet.
+	segments, err := l.loadSegments(ctx, tx, t.logID, uint64(t.hot.sealed()))
+	if err != nil {
+		return nil, err
+	}
+	t.hot.takeUp(segments, nil)
 	pending, err := l.pendingHashes(ctx, tx, t, next, s.size)
 	if err != nil {
 		return nil, err
@@ -175,14 +320,14 @@ func (l *Ledger) grown(ctx context.Context, tx *sql.Tx, t *tenant, h *headState,
 		return nil, l.freeze(t, h, errors.New("the stored head does not match the stored tiles and events"))
 	}
 	if h.tree.Size() == 0 {
-		return next, nil
+		return out, nil
 	}
-	proof, err := tlog.Consistency(ctx, next.edge.Reader(l.tiles(t, s.epoch)), h.tree.Size(), s.size)
-	if err == nil {
-		err = tlog.VerifyConsistency(h.tree.Size(), s.size, h.tree.Root(), root, proof)
-	}
+	extends, err := next.extends(ctx, l.tiles(t, s.epoch), h.tree.Size(), h.tree.Root())
 	if err != nil {
-		return nil, l.freeze(t, h, fmt.Errorf("the stored log does not extend what was read of it before: %w", err))
+		return nil, err
 	}
-	return next, nil
+	if !extends {
+		return nil, l.freeze(t, h, errors.New("the stored log does not extend what was read of it before"))
+	}
+	return out, nil
 }

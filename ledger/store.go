@@ -42,7 +42,7 @@ func (l *Ledger) loadLog(ctx context.Context, db database, t *tenant) error {
 	if err := l.loadKeys(ctx, t); err != nil {
 		return err
 	}
-	segments, err := l.loadSegments(ctx, db, t.logID)
+	segments, err := l.loadSegments(ctx, db, t.logID, 0)
 	if err != nil {
 		return err
 	}
@@ -64,6 +64,9 @@ func (l *Ledger) loadLog(ctx context.Context, db database, t *tenant) error {
 		return l.freeze(t, h, err)
 	}
 	h.tree, err = tlog.Restore(ctx, size, l.tiles(t, h.epoch), pending)
+	if err != nil && transient(err) {
+		return err
+	}
 	if err != nil {
 		return l.freeze(t, h, err)
 	}
@@ -82,10 +85,12 @@ func (l *Ledger) loadLog(ctx context.Context, db database, t *tenant) error {
 	t.published.Store(p)
 	t.sound = true
 	t.held.Store(h.epoch > 0 && size == 0) // until the event that opens the epoch is there
-	if err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
-		return l.freeze(t, h, err)
+	t.proven.Store(l.db.Generation())
+	why, err := l.high.check(ctx, t, h, l.tiles(t, h.epoch))
+	if err != nil || why == nil {
+		return err
 	}
-	return nil
+	return l.freeze(t, h, why)
 }
 
 // freeze stops appends to and signatures for a log whose state is wrong, and lets everything else go on.
@@ -147,9 +152,10 @@ type database interface {
 	rowQueryer
 }
 
-func (l *Ledger) loadSegments(ctx context.Context, q queryer, logID string) ([]Segment, error) {
+// loadSegments reads the segments that begin at seq from or later.
+func (l *Ledger) loadSegments(ctx context.Context, q queryer, logID string, from uint64) ([]Segment, error) {
 	rows, err := q.QueryContext(ctx, `SELECT first_seq, count, evidence_path, evidence_sha256, evidence_bytes, working_path, working_first, working_count, working_sha256,
-		working_bytes, root, min_recorded, max_recorded, min_occurred, max_occurred FROM segment WHERE log_id = $1 ORDER BY first_seq`, logID)
+		working_bytes, root, min_recorded, max_recorded, min_occurred, max_occurred FROM segment WHERE log_id = $1 AND first_seq >= $2 ORDER BY first_seq`, logID, from)
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}

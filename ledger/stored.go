@@ -79,7 +79,7 @@ func (s *StoredLog) ended(ctx context.Context, db *sql.DB) ([]*StoredLog, error)
 }
 
 func (s *StoredLog) load(ctx context.Context, db *sql.DB) error {
-	segments, err := s.l.loadSegments(ctx, s.l.db.Read(ctx), s.t.logID)
+	segments, err := s.l.loadSegments(ctx, s.l.db.Read(ctx), s.t.logID, 0)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *StoredLog) Leaves(ctx context.Context, from, to uint64, yield func(seq 
 		if err == nil || stop != nil || ctx.Err() != nil {
 			return err
 		}
-		after, e := s.l.loadSegments(ctx, s.l.db.Read(ctx), s.t.logID)
+		after, e := s.l.loadSegments(ctx, s.l.db.Read(ctx), s.t.logID, 0)
 		if e != nil || len(after) == len(before) {
 			return err
 		}

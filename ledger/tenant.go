@@ -53,7 +53,14 @@ type tenant struct {
 	// moving is held while rows leave the database for a segment and the list of segments does not have it yet.
 	moving    sync.RWMutex
 	published atomic.Pointer[publishedState]
-	settings  atomic.Pointer[Settings]
+	// publishing is held by whoever publishes; marked is the term of leadership in which the mark was looked at.
+	publishing sync.Mutex
+	marked     int64
+	// proven is the generation of the database server that the mark has been compared with.
+	proven atomic.Int64
+	// settingsAt tells which settings are in memory, on a shared database.
+	settingsAt atomic.Pointer[string]
+	settings   atomic.Pointer[Settings]
 }
 
 // headState is an immutable view of a log's head.

@@ -2,10 +2,12 @@ package sqldb
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +21,7 @@ import (
 const (
 	writeLock   int64 = 0x70726f6269747901 // held by the one transaction that writes
 	migrateLock int64 = 0x70726f6269747902
+	placesLock  int64 = 0x70726f6269747903 // held by all processes that work on the database, or by one that is alone
 )
 
 // Bounds of a process's connections, and of what one of them may do. Whoever gives others in the address of the database gets those.
@@ -36,8 +39,14 @@ type postgres struct {
 	config *pgx.ConnConfig
 	// txs leads from the open transactions of Write to their connections.
 	txs sync.Map // *sql.Tx → *sql.Conn
-	// held are the connections that hold names. Only opening and closing touch it.
-	held []*sql.DB
+	// process names this process to others.
+	process string
+	// place is the connection with the lock by which this process has entered. Only opening and closing touch it.
+	place *sql.DB
+	alone atomic.Bool // no other process may enter
+	// server is what was seen last of the server's identity, generation how often it has changed.
+	server     atomic.Pointer[string]
+	generation atomic.Int64
 }
 
 // OpenPostgres opens the PostgreSQL database at address, a URL (postgres://user@host/database?sslmode=verify-full) or a list of keywords and values, version 15 or later. It waits some seconds for a server that is
@@ -57,7 +66,7 @@ func OpenPostgres(ctx context.Context, address string) (*DB, error) {
 	setDefault(config, "tcp_keepalives_idle", "30")
 	setDefault(config, "tcp_keepalives_interval", "10")
 	setDefault(config, "tcp_keepalives_count", "3")
-	db := &DB{pg: &postgres{config: config}}
+	db := &DB{pg: &postgres{config: config, process: rand.Text()}}
 	db.read, db.write = openPostgresPool(config, readConnections, "10min"), openPostgresPool(config, writeConnections, "60s")
 	if err := checkServer(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -166,7 +175,9 @@ func (db *DB) beginPostgres(ctx context.Context) (conn *sql.Conn, tx *sql.Tx, er
 			return nil, nil, err
 		}
 		if tx, err = conn.BeginTx(ctx, nil); err == nil {
-			if _, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, writeLock); err == nil {
+			var server string
+			if err = tx.QueryRowContext(ctx, `SELECT `+serverIdentity+` FROM pg_advisory_xact_lock($1)`, writeLock).Scan(&server); err == nil {
+				db.pg.seen(server)
 				return conn, tx, nil
 			}
 			_ = tx.Rollback() // what matters is why the lock was not had

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"sync"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -23,6 +24,7 @@ type DB struct {
 	write *sql.DB
 	lite  *checkpointing // nil on PostgreSQL
 	pg    *postgres      // nil on SQLite
+	busy  sync.Map       // names of what Alone runs
 }
 
 // Shared reports whether other processes may work on the same database.
@@ -55,8 +57,8 @@ func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 func (db *DB) Close() error {
 	if db.pg != nil {
 		err := errors.Join(db.read.Close(), db.write.Close())
-		for _, h := range db.pg.held {
-			err = errors.Join(err, h.Close())
+		if db.pg.place != nil {
+			err = errors.Join(err, db.pg.place.Close())
 		}
 		return err
 	}

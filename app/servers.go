@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"probity.dev/internal/blob"
+	"probity.dev/internal/config"
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+)
+
+// sharable reports whether several servers may work with the database of cfg: when nothing but copies lies in their data directories.
+func sharable(cfg *config.Config) bool { return cfg.Database != "" && cfg.Storage != "" }
+
+// enter has the server work on the database beside others, or alone where what is sealed lies in its data directory, in which another server would miss it.
+func (a *App) enter(ctx context.Context) error {
+	shared := sharable(a.Config)
+	entered, err := a.db.Enter(ctx, !shared, func() error { return a.first(ctx) })
+	if err != nil {
+		return err
+	}
+	if !entered && shared {
+		return errs.New(errs.Conflict, "another probity works on this database and keeps sealed files in its data directory; several servers need a common object store: set storage for all of them")
+	}
+	if !entered {
+		return errs.New(errs.Conflict, "another probity works on this database; a second server needs the same object store as the first: set storage, which is a data directory now. Or use --server to reach the other")
+	}
+	if !shared {
+		return nil
+	}
+	return a.sameStorage(ctx)
+}
+
+// first notes what the other servers must have in common with the first one. A server that is alone may change it.
+func (a *App) first(ctx context.Context) error {
+	if a.Config.Database == "" {
+		return nil
+	}
+	return a.db.Write(ctx, func(tx *sql.Tx) error {
+		for name, value := range storagePlaces(a.Config) {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value); err != nil {
+				return sqldb.Translate(err)
+			}
+		}
+		return nil
+	})
+}
+
+// storagePlaces are the bucket and prefix of each store; the address of its server may differ from machine to machine.
+func storagePlaces(cfg *config.Config) map[string]string {
+	place := func(text string) string {
+		if text == "" {
+			return "a data directory"
+		}
+		l, err := blob.ParseLocation(text)
+		if err != nil {
+			return text
+		}
+		return l.Bucket + "/" + l.Prefix
+	}
+	working := cfg.StorageWorking
+	if working == "" {
+		working = cfg.Storage
+	}
+	return map[string]string{"storage": place(cfg.Storage), "storage-working": place(working)}
+}
+
+func (a *App) sameStorage(ctx context.Context) error {
+	for name, own := range storagePlaces(a.Config) {
+		var common string
+		if err := a.db.Read(ctx).QueryRowContext(ctx, `SELECT value FROM installation WHERE name = $1`, name).Scan(&common); err != nil {
+			return sqldb.Translate(err)
+		}
+		if own != common {
+			return errs.New(errs.Conflict, "the other servers of this database have the setting %s at %s, this one at %s; it must be the same on all of them", name, common, own)
+		}
+	}
+	return nil
+}
+
+// installationID is what the object store knows the installation by: the same on all servers of a database. A data directory that has claimed its storage without other servers hands its id over.
+func (a *App) installationID(ctx context.Context) (id string, err error) {
+	path := claimPath(a.Config.Data)
+	if a.Config.Database == "" {
+		return claimID(path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	own := strings.TrimSpace(string(b))
+	if own == "" {
+		own = newClaimID()
+	}
+	err = a.db.Write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO installation (name, value) VALUES ('id', $1) ON CONFLICT DO NOTHING`, own); err != nil {
+			return sqldb.Translate(err)
+		}
+		return sqldb.Translate(tx.QueryRowContext(ctx, `SELECT value FROM installation WHERE name = 'id'`).Scan(&id))
+	})
+	return id, err
+}
+
+// lone makes sure that no other server works on the database, for decisions that may not be made while one does.
+func (a *App) lone(ctx context.Context) error {
+	only, err := a.db.Lone(ctx)
+	if err == nil && !only {
+		err = errs.New(errs.Conflict, "other servers work on this database; stop them first")
+	}
+	return err
+}
