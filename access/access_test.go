@@ -287,7 +287,7 @@ func TestSession(t *testing.T) {
 	b.want(401, "GET", "/api/session", nil)
 	r := b.want(200, "POST", "/api/session", map[string]string{"email": " Admin@ACME.example ", "password": goodPassword})
 	user, tenant := r.body["user"].(map[string]any), r.body["tenant"].(map[string]any)
-	if user["role"] != "admin" || user["email"] != "admin@acme.example" || len(user["permissions"].([]any)) != 7 || tenant["name"] != "ACME" || tenant["id"] != "acme" {
+	if user["role"] != "admin" || user["email"] != "admin@acme.example" || len(user["permissions"].([]any)) != 9 || tenant["name"] != "ACME" || tenant["id"] != "acme" {
 		t.Fatalf("%s", r.raw)
 	}
 	c := r.cookie(t)

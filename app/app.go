@@ -16,6 +16,7 @@ import (
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/jobs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/telemetry"
 	"probity.dev/ledger"
@@ -40,6 +41,7 @@ type App struct {
 	masks     *masks
 	verifier  *verifier
 	reads     *reads
+	jobs      *jobs.Service
 	exports   exportsPart
 	lock      io.Closer
 }
@@ -102,6 +104,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if err != nil {
 		return a, err
 	}
+	a.jobs = a.newJobs()
 	return a, a.openExports(ctx)
 }
 

@@ -42,6 +42,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
+	a.jobs.Register(h)
 	a.policies.Register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {

@@ -38,9 +38,7 @@ func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	err = tx.Commit()
-	db.dirty.Store(true)
-	return Translate(err)
+	return Translate(tx.Commit())
 }
 
 // Savepoint runs fn inside tx so that an error of fn undoes fn's statements only. Name must be a plain identifier.

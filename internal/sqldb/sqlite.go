@@ -27,30 +27,39 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 		"_synchronous": {"FULL"}, "_busy_timeout": {"10000"}, "_foreign_keys": {"on"}, "_txlock": {"immediate"}, "_secure_delete": {"FAST"}, "_cache_size": {"-32768"},
 	}
 	// Large blobs are written once and read once: a bigger page saves overflow chains. It must be chosen before the first page is written.
-	write := openPool(file+q.Encode(), 1, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA journal_size_limit=268435456")
+	db := &DB{}
+	write := openPool(file+q.Encode(), 1, db.committed, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA journal_size_limit=268435456")
 	if err := write.PingContext(ctx); err != nil {
 		write.Close()
 		return nil, fmt.Errorf("open %s: %w", path, Translate(err))
 	}
 	q.Set("_cache_size", "-1024")
-	carry := openPool(file+q.Encode(), 1, "PRAGMA wal_autocheckpoint=0")
+	carry := openPool(file+q.Encode(), 1, nil, "PRAGMA wal_autocheckpoint=0")
 	q.Set("mode", "ro")
 	q.Del("_txlock")
 	q.Set("_query_only", "true")
 	q.Set("_cache_size", "-4096")
-	read := openPool(file+q.Encode(), max(4, 2*runtime.NumCPU()))
-	db := &DB{read: read, write: write, checkpointing: checkpointing{carry: carry, quit: make(chan struct{})}}
+	db.read, db.write, db.carry, db.quit = openPool(file+q.Encode(), max(4, 2*runtime.NumCPU()), nil), write, carry, make(chan struct{})
 	db.background.Go(db.checkpointLoop)
 	return db, nil
 }
 
-// openPool opens at most conns connections, on each of which the pragmas are run.
-func openPool(dsn string, conns int, pragmas ...string) *sql.DB {
+// committed is called by the writer's connection at every commit, whoever began the transaction. A zero lets it go on.
+func (db *DB) committed() int {
+	db.dirty.Store(true)
+	return 0
+}
+
+// openPool opens at most conns connections, on each of which the pragmas are run. committing, if not nil, is called before each commit.
+func openPool(dsn string, conns int, committing func() int, pragmas ...string) *sql.DB {
 	d := &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
 		for _, p := range pragmas {
 			if _, err := c.Exec(p, nil); err != nil {
 				return err
 			}
+		}
+		if committing != nil {
+			c.RegisterCommitHook(committing)
 		}
 		return nil
 	}}
