@@ -48,13 +48,13 @@ test: ## run everything: vet, Go with coverage, other people's verifiers, consol
 
 .PHONY: test/quick
 test/quick: ## run the Go tests with caching and without coverage
-	@scripts/need.sh go cc cxx
+	@scripts/need.sh go cc cxx minio
 	go vet ./...
 	go test ./...
 
 .PHONY: race
 race: ## run the concurrent parts under the race detector
-	@scripts/need.sh go cc cxx
+	@scripts/need.sh go cc cxx minio
 	go test -race -timeout 40m ./access/... ./client/... ./internal/... ./ledger/...
 
 .PHONY: lint

@@ -44,6 +44,7 @@ type App struct {
 	jobs      *jobs.Service
 	exports   exportsPart
 	lock      io.Closer
+	storage   *storage
 }
 
 // Paths within a data directory.
@@ -89,14 +90,11 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
 	debug.SetMemoryLimit(900 << 20)
 	debug.SetGCPercent(200)
-	a.engine = query.Open(query.Options{Workers: cfg.QueryThreads})
-	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: kms, Dir: cfg.Data, Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine,
-		CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter, Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
-	if err != nil {
+	if err = a.openLedger(ctx); err != nil {
 		return a, err
 	}
 	a.masks = newMasks(a.Ledger, a.policies.Masking)
-	a.verifier = newVerifier(a.Ledger, a.db, cfg.Data, a.telemetry)
+	a.verifier = newVerifier(a.Ledger, a.db, a.storage.evidence, a.telemetry)
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
@@ -106,6 +104,22 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	}
 	a.jobs = a.newJobs()
 	return a, a.openExports(ctx)
+}
+
+// openLedger opens the storage, the search engine and the ledger on them.
+func (a *App) openLedger(ctx context.Context) (err error) {
+	cfg := a.Config
+	if a.storage, err = openStorage(ctx, cfg); err != nil {
+		return err
+	}
+	if err = a.storage.claim(ctx, cfg.Data); err != nil {
+		return err
+	}
+	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cfg.QueryThreads}))
+	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
+		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
+		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
+	return err
 }
 
 // Close stops what runs and closes everything, in the reverse order of opening.

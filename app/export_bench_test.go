@@ -17,6 +17,7 @@ import (
 	"probity.dev/access/masking"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/actor"
+	"probity.dev/internal/blob"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
@@ -61,7 +62,11 @@ func BenchmarkRead(b *testing.B) {
 		}
 		return events
 	})
-	logs, err := ledger.OpenStored(b.Context(), box.DB, box.Dir)
+	dir, err := blob.OpenDir(box.Dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	logs, err := ledger.OpenStored(b.Context(), box.DB, dir)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -140,8 +145,12 @@ func (silent) Record(context.Context, string, *event.Event, func(context.Context
 }
 
 func exporter(b *testing.B, box *ledgertest.Box) *export.Service {
+	files, err := blob.OpenDir(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
 	s, err := export.NewService(export.ServiceOptions{DB: box.DB, Source: &exportSource{ledger: box.Ledger, masks: newMasks(box.Ledger, masking.Builtin())}, Recorder: silent{},
-		Sealer: exportSealer{box.Ledger}, Tenants: exportTenants{box.Ledger}, Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+		Sealer: exportSealer{box.Ledger}, Tenants: exportTenants{box.Ledger}, Files: files, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

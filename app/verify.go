@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"probity.dev/internal/blob"
 	"probity.dev/internal/config"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
@@ -26,7 +27,7 @@ import (
 
 // Sources returns every tenant's stored log for a verifier, with working copies when keys is true.
 func (a *App) Sources(ctx context.Context, keys bool) ([]verify.Source, error) {
-	logs, err := ledger.OpenStored(ctx, a.db, a.Config.Data)
+	logs, err := ledger.OpenStored(ctx, a.db, a.storage.evidence)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,11 @@ func StoredSources(ctx context.Context, cfg *config.Config) (sources []verify.So
 		return nil, nil, errors.Join(err, lock.Close())
 	}
 	closer = closers{db, lock}
-	logs, err := ledger.OpenStored(ctx, db, cfg.Data)
+	files, err := openStorage(ctx, cfg)
+	if err != nil {
+		return nil, nil, errors.Join(err, closer.Close())
+	}
+	logs, err := ledger.OpenStored(ctx, db, files.evidence)
 	if err != nil {
 		return nil, nil, errors.Join(err, closer.Close())
 	}
@@ -81,7 +86,7 @@ func (c closers) Close() error {
 
 // sources are the epochs of one tenant's log with their working copies, the present one last.
 func (v *verifier) sources(ctx context.Context, tenantID string) (out []verify.Source, err error) {
-	logs, err := ledger.OpenStored(ctx, v.db, v.dir)
+	logs, err := ledger.OpenStored(ctx, v.db, v.evidence)
 	if err != nil {
 		return nil, err
 	}
@@ -160,9 +165,10 @@ func (s workingSource) Working(ctx context.Context, first, count uint64, yield f
 
 // verifier runs verifications in the background and remembers how they ended.
 type verifier struct {
-	l   *ledger.Ledger
-	db  *sqldb.DB
-	dir string
+	l  *ledger.Ledger
+	db *sqldb.DB
+	// evidence is where sealed leaves lie.
+	evidence blob.Files
 
 	failed prometheus.Counter // runs that came to no result
 	log    *slog.Logger
@@ -176,8 +182,8 @@ type verifier struct {
 
 type progress struct{ done, total uint64 }
 
-func newVerifier(l *ledger.Ledger, db *sqldb.DB, dir string, t *telemetry.Telemetry) *verifier {
-	v := &verifier{l: l, db: db, dir: dir, log: t.Logger, running: map[string]*progress{},
+func newVerifier(l *ledger.Ledger, db *sqldb.DB, evidence blob.Files, t *telemetry.Telemetry) *verifier {
+	v := &verifier{l: l, db: db, evidence: evidence, log: t.Logger, running: map[string]*progress{},
 		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_scrub_failures_total", Help: "Verifications by the server that came to no result, good or bad."})}
 	t.Registry.MustRegister(v.failed)
 	v.stop, v.cancel = context.WithCancel(context.Background())

@@ -43,6 +43,17 @@ func (h *hotWindow) setSegments(s []Segment) {
 	h.mu.Unlock()
 }
 
+// events returns how many events the window holds.
+func (h *hotWindow) events() uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if len(h.batches) == 0 {
+		return 0
+	}
+	last := &h.batches[len(h.batches)-1]
+	return last.First + last.Count - h.batches[0].First
+}
+
 // view returns the batches and segments as they are now. Neither slice is ever changed in place.
 func (h *hotWindow) view() ([]HotBatch, []Segment) {
 	h.mu.RLock()
@@ -60,7 +71,7 @@ func (t *tenant) snapshot(dir func(string) string, head uint64) query.Snapshot {
 			continue
 		}
 		seen[g.WorkingPath] = true
-		s.Segments = append(s.Segments, query.SegmentRef{Path: dir(g.WorkingPath), First: g.WorkingFirst, Count: g.WorkingCount,
+		s.Segments = append(s.Segments, query.SegmentRef{Path: dir(g.WorkingPath), SHA256: g.WorkingSHA, Bytes: g.WorkingSize, First: g.WorkingFirst, Count: g.WorkingCount,
 			MinRecorded: g.MinRecorded, MaxRecorded: g.MaxRecorded, MinOccurred: g.MinOccurred, MaxOccurred: g.MaxOccurred})
 	}
 	for _, b := range batches {

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"probity.dev/internal/errs"
-	"probity.dev/ledger/segment"
 )
 
 // errStop ends an iteration early without an error.
 var errStop = errors.New("stop")
-
-// path is the place of a segment's file.
-func (l *Ledger) path(name string) string { return filepath.Join(l.opt.Dir, name) }
 
 // errGap says that the next hot row begins after the leaf that was asked for.
 var errGap = errors.New("gap")
@@ -60,7 +55,7 @@ func (l *Ledger) sealedLeaves(ctx context.Context, t *tenant, from *uint64, to u
 		if s.First > *from {
 			return errs.New(errs.NotFound, "the evidence of seq %d is missing", *from)
 		}
-		if err := l.segmentLeaves(s, from, to, yield); err != nil {
+		if err := l.segmentLeaves(ctx, s, from, to, yield); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
@@ -71,8 +66,8 @@ func (l *Ledger) sealedLeaves(ctx context.Context, t *tenant, from *uint64, to u
 }
 
 // segmentLeaves yields the leaves of [*from, to) that a segment holds and moves *from past them.
-func (l *Ledger) segmentLeaves(s Segment, from *uint64, to uint64, yield func(seq uint64, leaf []byte) error) error {
-	e, err := segment.OpenEvidence(l.path(s.EvidencePath))
+func (l *Ledger) segmentLeaves(ctx context.Context, s Segment, from *uint64, to uint64, yield func(seq uint64, leaf []byte) error) error {
+	e, err := l.openEvidence(ctx, &s, false)
 	if err != nil {
 		return fmt.Errorf("segment %s: %w", s.EvidencePath, err)
 	}

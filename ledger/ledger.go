@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"probity.dev/internal/blob"
 	"probity.dev/internal/cache"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
@@ -26,8 +27,13 @@ import (
 type Options struct {
 	DB  *sqldb.DB
 	KMS crypt.KMS
-	// Dir holds segments and the high-water mark; it must not be the database's own storage alone, or a restored old database goes unnoticed.
+	// Dir holds the high-water mark, and the segments unless Evidence and Working say otherwise; it must not be the database's own storage alone, or a restored old database goes unnoticed.
 	Dir string
+	// Evidence and Working keep the two files of sealed segments; nil = Dir. They may be the same.
+	Evidence, Working blob.Files
+	// Lock keeps evidence from being deleted, where Evidence can: every object for LockFor from its sealing.
+	Lock    blob.LockMode
+	LockFor time.Duration
 	// Instance is the first part of every log's origin, a name such as "audit.example.com". It is fixed when a log is made.
 	Instance   string
 	Classifier event.Classifier
@@ -37,7 +43,9 @@ type Options struct {
 	CheckpointInterval time.Duration
 	// SealAfter is the age at which events are sealed even when a block is not full; 24 h when zero.
 	SealAfter time.Duration
-	Log       *slog.Logger
+	// MaxUnsealed is how many events of a log may wait for sealing, which memory holds; beyond it, appends are Unavailable. 5 million when zero.
+	MaxUnsealed uint64
+	Log         *slog.Logger
 	// Metrics receives figures; nil drops them.
 	Metrics Metrics
 }
@@ -70,6 +78,9 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	if opt.SealAfter <= 0 {
 		opt.SealAfter = 24 * time.Hour
 	}
+	if opt.MaxUnsealed == 0 {
+		opt.MaxUnsealed = 5_000_000
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -77,6 +88,10 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	if err := os.MkdirAll(filepath.Join(opt.Dir, "segments"), 0o700); err != nil {
 		return nil, err
 	}
+	if err := opt.files(); err != nil {
+		return nil, err
+	}
+	l.opt = opt
 	if err := l.high.open(filepath.Join(opt.Dir, "highwater.json")); err != nil {
 		return nil, err
 	}

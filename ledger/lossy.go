@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
+	"path"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -38,7 +40,7 @@ type Loss struct {
 	// NewOrigin and NewBase are what a new epoch would have.
 	NewOrigin string
 	NewBase   uint64
-	// Strays are files of sealed events that the database does not name, relative to the ledger's folder.
+	// Strays are the names of files of sealed events that the database does not name.
 	Strays []string
 
 	number int64
@@ -68,32 +70,21 @@ func (l *Ledger) Loss(ctx context.Context, tenantID string) (*Loss, error) {
 	}
 	out.base = (max(m.Base+m.Size, e.base+e.size)/epochGap + 2) * epochGap
 	out.NewOrigin, out.NewBase = t.origin(out.number), out.base
-	out.Strays, err = l.strays(t)
+	out.Strays, err = l.strays(ctx, t)
 	return out, err
 }
 
 // strays lists the files of sealed events that the database does not name.
-func (l *Ledger) strays(t *tenant) ([]string, error) {
-	dir := filepath.Join("segments", t.logID)
-	entries, err := os.ReadDir(l.path(dir))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list the sealed files: %w", err)
-	}
-	known := map[string]bool{}
-	_, segments := t.hot.view()
-	for _, s := range segments {
-		known[s.EvidencePath], known[s.WorkingPath] = true, true
-	}
+func (l *Ledger) strays(ctx context.Context, t *tenant) ([]string, error) {
 	var out []string
-	for _, e := range entries {
-		if p := filepath.Join(dir, e.Name()); !e.IsDir() && !known[p] {
-			out = append(out, p)
+	for _, store := range l.stores() {
+		err := l.strayFiles(ctx, t, store, func(name string) error { out = append(out, name); return nil })
+		if err != nil {
+			return nil, fmt.Errorf("list the sealed files: %w", err)
 		}
 	}
-	return out, nil
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }
 
 // OpenEpoch ends the present epoch of a log that a lossy restore has frozen and begins the next, whose first event says by whom, why, and what was lost. It must not be
@@ -107,7 +98,7 @@ func (l *Ledger) OpenEpoch(ctx context.Context, tenantID string, by event.Actor,
 	if err != nil {
 		return nil, err
 	}
-	if err := l.setAside(t, loss); err != nil {
+	if err := l.setAside(ctx, t, loss); err != nil {
 		return nil, err
 	}
 	// From now on only what belongs to the present epoch is hot.
@@ -121,17 +112,18 @@ func (l *Ledger) OpenEpoch(ctx context.Context, tenantID string, by event.Actor,
 }
 
 // setAside moves files of events that the database lacks to a folder of their own, where nothing overwrites or removes them.
-func (l *Ledger) setAside(t *tenant, loss *Loss) error {
+func (l *Ledger) setAside(ctx context.Context, t *tenant, loss *Loss) error {
 	if len(loss.Strays) == 0 {
 		return nil
 	}
-	dir := filepath.Join("segments", t.logID, fmt.Sprintf("lost-before-epoch-%d", loss.number))
-	if err := os.MkdirAll(l.path(dir), 0o700); err != nil {
-		return err
-	}
+	dir := path.Join(segmentsPrefix, t.logID, fmt.Sprintf("lost-before-epoch-%d", loss.number))
 	for i, p := range loss.Strays {
-		to := filepath.Join(dir, filepath.Base(p))
-		if err := os.Rename(l.path(p), l.path(to)); err != nil {
+		to := path.Join(dir, path.Base(p))
+		store := l.opt.Working
+		if strings.HasPrefix(path.Base(p), "evidence-") {
+			store = l.opt.Evidence
+		}
+		if err := store.Move(ctx, p, to); err != nil && !errors.Is(err, fs.ErrExist) { // it is there when an attempt was interrupted, or when the original is locked
 			return err
 		}
 		loss.Strays[i] = to

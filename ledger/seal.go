@@ -1,28 +1,42 @@
 package ledger
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"math/rand/v2"
 	"time"
 
+	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger/segment"
 )
 
-// sealEvery is how often the sealer looks; a full block waits no longer than this.
-const sealEvery = time.Second
+// sealEvery is how often the sealer looks; a full block waits no longer than this. maxSealPause is the longest pause after a failure.
+const (
+	sealEvery    = time.Second
+	maxSealPause = 30 * time.Second
+)
+
+// sealRetry says when a log whose sealing failed is tried again.
+type sealRetry struct {
+	fails int
+	at    time.Time
+}
+
+// failed doubles the pause, up to its limit; half of it is random, so that many logs do not press on a storage that comes back.
+func (r *sealRetry) failed() {
+	d := min(maxSealPause, sealEvery<<min(r.fails, 10))
+	r.fails++
+	r.at = time.Now().Add(d/2 + rand.N(d/2))
+}
 
 func (l *Ledger) sealLoop(ctx context.Context) {
-	l.removeStray()
+	l.removeStray(ctx)
+	retries := map[*tenant]*sealRetry{}
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
 	for {
@@ -32,10 +46,22 @@ func (l *Ledger) sealLoop(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, t := range l.opened() {
-			if err := l.sealTenant(ctx, t, time.Now().Add(-l.opt.SealAfter)); err != nil && ctx.Err() == nil {
-				l.metrics.sealFailed(t.logID)
-				l.log.Error("sealing failed; it will be tried again", "log_id", t.logID, "error", err)
+			r := retries[t]
+			if r != nil && time.Now().Before(r.at) {
+				continue
 			}
+			err := l.sealTenant(ctx, t, time.Now().Add(-l.opt.SealAfter))
+			if err == nil || ctx.Err() != nil {
+				delete(retries, t)
+				continue
+			}
+			if r == nil {
+				r = &sealRetry{}
+				retries[t] = r
+			}
+			r.failed()
+			l.metrics.sealFailed(t.logID)
+			l.log.Error("sealing failed; it will be tried again", "log_id", t.logID, "again_at", r.at.UTC().Truncate(time.Second), "error", err)
 		}
 	}
 }
@@ -98,16 +124,12 @@ func (t *tenant) sealable(before int64) (first, count uint64) {
 
 // sealRange writes the range's two files, reads the evidence back and compares it with the tiles, and only then lets the hot rows go.
 func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) error {
-	dir := filepath.Join("segments", t.logID)
-	if err := os.MkdirAll(l.path(dir), 0o700); err != nil {
-		return err
-	}
-	s := Segment{First: first, Count: count, WorkingFirst: first, WorkingCount: count,
-		EvidencePath: filepath.Join(dir, fmt.Sprintf("evidence-%016x-%x.parquet", first, count)), WorkingPath: filepath.Join(dir, fmt.Sprintf("working-%016x-%x.parquet", first, count))}
+	s := Segment{First: first, Count: count, WorkingFirst: first, WorkingCount: count}
+	s.EvidencePath, s.WorkingPath = segmentNames(t.logID, first, count)
 	if err := l.sealEvidence(ctx, t, &s); err != nil {
 		return err
 	}
-	if err := l.sealWorking(t, &s); err != nil {
+	if err := l.sealWorking(ctx, t, &s); err != nil {
 		return err
 	}
 	t.moving.Lock()
@@ -163,7 +185,7 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 		return err
 	}
 	s.Root = tlog.MTH(hashes)
-	info, err := writeDurably(l.path(s.EvidencePath), func(w io.Writer) (segment.Info, error) {
+	if err := l.writeEvidence(ctx, s, func(w io.Writer) (segment.Info, error) {
 		return segment.WriteEvidence(w, segment.EvidenceMeta{Log: t.logID, First: s.First, Root: s.Root}, func(yield func([]byte, error) bool) {
 			err := l.hotLeaves(ctx, t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
 				if !yield(leaf, nil) {
@@ -175,12 +197,16 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 				yield(nil, err)
 			}
 		})
-	})
+	}); err != nil {
+		return err
+	}
+	e, err := l.openEvidence(ctx, s, true)
 	if err != nil {
 		return err
 	}
+	defer e.Close()
 	matched := uint64(0)
-	if err := segment.ReadEvidence(l.path(s.EvidencePath), func(seq uint64, leaf []byte) error {
+	if err := e.Scan(0, 1<<63, func(seq uint64, leaf []byte) error {
 		if seq != s.First+matched || matched == s.Count || tlog.LeafHash(leaf) != hashes[matched] {
 			return errStop
 		}
@@ -192,13 +218,12 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 	if matched != s.Count {
 		return errs.New(errs.Internal, "the evidence of seq %d does not match the log's tiles: nothing from seq %d to %d is sealed", s.First+matched, s.First, s.First+s.Count-1)
 	}
-	s.EvidenceSHA, s.EvidenceBytes = info.SHA256[:], info.Bytes
 	return nil
 }
 
-func (l *Ledger) sealWorking(t *tenant, s *Segment) error {
+func (l *Ledger) sealWorking(ctx context.Context, t *tenant, s *Segment) error {
 	batches, _ := t.hot.view()
-	info, err := writeDurably(l.path(s.WorkingPath), func(w io.Writer) (segment.Info, error) {
+	info, err := writeFile(ctx, l.opt.Working, s.WorkingPath, blob.PutOptions{}, func(w io.Writer) (segment.Info, error) {
 		return segment.WriteBatches(w, func(yield func([]byte, error) bool) {
 			for _, b := range batches {
 				if b.First >= s.First && b.First < s.First+s.Count && !yield(b.Body, nil) {
@@ -213,58 +238,12 @@ func (l *Ledger) sealWorking(t *tenant, s *Segment) error {
 	if uint64(info.Rows) != s.Count || uint64(info.MinSeq) != s.First {
 		return errs.New(errs.Internal, "%d working copies of %d were written", info.Rows, s.Count)
 	}
-	if err := checkFile(l.path(s.WorkingPath), info.SHA256); err != nil {
+	s.WorkingSHA, s.WorkingSize = info.SHA256[:], info.Bytes
+	if err := blob.Verify(ctx, l.opt.Working, s.working()); err != nil {
 		return err
 	}
-	s.WorkingSHA, s.WorkingSize = info.SHA256[:], info.Bytes
 	s.MinRecorded, s.MaxRecorded, s.MinOccurred, s.MaxOccurred = info.MinRecorded, info.MaxRecorded, info.MinOccurred, info.MaxOccurred
 	return nil
-}
-
-// checkFile reads a file back and compares its hash.
-func checkFile(path string, want [32]byte) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, fileBuffer)); err != nil {
-		return err
-	}
-	if [32]byte(h.Sum(nil)) != want {
-		return errs.New(errs.Internal, "%s does not read back as it was written", filepath.Base(path))
-	}
-	return nil
-}
-
-// fileBuffer is how many bytes go to a file at once: pages are small, and there are thousands of them.
-const fileBuffer = 256 << 10
-
-// writeDurably writes a file aside, syncs it, and renames it into place.
-func writeDurably(path string, write func(io.Writer) (segment.Info, error)) (segment.Info, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return segment.Info{}, err
-	}
-	defer os.Remove(f.Name())
-	w := bufio.NewWriterSize(f, fileBuffer)
-	info, err := write(w)
-	if err == nil {
-		err = w.Flush()
-	}
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return segment.Info{}, err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return segment.Info{}, err
-	}
-	return info, errors.Join(d.Sync(), d.Close())
 }
 
 // pruneDedupe drops fingerprints that no window can hold any more.
@@ -277,31 +256,4 @@ func (l *Ledger) pruneDedupe(ctx context.Context, t *tenant) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM dedupe WHERE log_id = $1 AND first_seq + count < $2`, t.logID, size-dedupeGenerations*generationEvents)
 		return sqldb.Translate(err)
 	})
-}
-
-// removeStray removes files that no segment names: what a crash left behind, and what compaction has replaced.
-func (l *Ledger) removeStray() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, t := range l.tenants {
-		if t.usable() != nil {
-			continue // files that an older copy of the database does not name may be all that is left of what it lacks
-		}
-		_, segments := t.hot.view()
-		known := map[string]bool{}
-		for _, s := range segments {
-			known[filepath.Base(s.EvidencePath)], known[filepath.Base(s.WorkingPath)] = true, true
-		}
-		entries, err := os.ReadDir(l.path(filepath.Join("segments", t.logID)))
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if !known[e.Name()] && !e.IsDir() {
-				if err := os.Remove(l.path(filepath.Join("segments", t.logID, e.Name()))); err != nil {
-					l.log.Warn("a stray file could not be removed", "error", err)
-				}
-			}
-		}
-	}
 }

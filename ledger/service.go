@@ -81,6 +81,10 @@ func (l *Ledger) Append(ctx context.Context, tenantID string, items []Item, opt 
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
+	if n := t.hot.events(); n >= l.opt.MaxUnsealed {
+		return nil, &errs.Error{Code: errs.Unavailable, RetryAfter: maxSealPause,
+			Message: fmt.Sprintf("%d events wait to be moved to sealed files, which fails or is too slow; no more are taken until some are", n)}
+	}
 	r := &Receipt{Results: make([]Result, len(items))}
 	at := make([]int, 0, len(items)) // index in items of each event that goes on
 	events := make([]*event.Event, 0, len(items))

@@ -58,6 +58,9 @@ func (l *Ledger) loadLog(ctx context.Context, t *tenant) error {
 		return err
 	}
 	pending, err := l.pendingHashes(ctx, t, h, size)
+	if errs.CodeOf(err) == errs.Unavailable { // the storage does not answer, which says nothing about the log
+		return err
+	}
 	if err != nil {
 		return l.freeze(t, h, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 
+	"probity.dev/internal/blob"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
 )
@@ -19,9 +20,9 @@ type StoredLog struct {
 	Head Head
 }
 
-// OpenStored lists the logs in a database and the folder of its segments, in order of creation, each epoch by itself, the earlier ones first. The caller keeps the database open as long as it reads.
-func OpenStored(ctx context.Context, db *sqldb.DB, dir string) ([]*StoredLog, error) {
-	l := &Ledger{opt: Options{Dir: dir}, db: db}
+// OpenStored lists the logs in a database and the store of their evidence, in order of creation, each epoch by itself, the earlier ones first. The caller keeps the database open as long as it reads.
+func OpenStored(ctx context.Context, db *sqldb.DB, evidence blob.Files) ([]*StoredLog, error) {
+	l := &Ledger{opt: Options{Evidence: evidence}, db: db}
 	rows, err := db.Read(ctx).QueryContext(ctx, `SELECT tenant_id, log_id, instance, epoch, base, size, recorded_at, published, checkpoint FROM log ORDER BY created_at, log_id`)
 	if err != nil {
 		return nil, sqldb.Translate(err)

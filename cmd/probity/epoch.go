@@ -23,7 +23,7 @@ func (d *decision) bind(c *cobra.Command) {
 	f.StringVar(&d.tenant, "tenant", "", "name or id of the tenant, when the data directory holds several")
 	f.StringVar(&d.reason, "reason", "", "what happened and who decided; it is recorded")
 	f.BoolVar(&d.yes, "yes", false, "do not ask")
-	settings(c, "data", "log-level")
+	settings(c, dataSettings...)
 	outputFlag(c, "text", "json")
 }
 

@@ -80,6 +80,9 @@ func started(c *cobra.Command) {
 }
 
 // settings adds the flags of settings to a command; without names, all of them.
+// dataSettings are the settings that say where the data of an installation is.
+var dataSettings = []string{"data", "storage", "storage-working", "storage-lock", "log-level"}
+
 func settings(c *cobra.Command, names ...string) { config.Bind(c.Flags(), names...) }
 
 func load(c *cobra.Command) (*config.Config, error) { return config.Load(c.Flags(), os.LookupEnv) }

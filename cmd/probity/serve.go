@@ -75,7 +75,7 @@ func newInit() *cobra.Command {
 The password and the API key are printed once and kept nowhere. The master key lies in the data directory under keys/; back it up apart from the data, because
 nothing can be read without it. --instance-name becomes part of the name of every log and cannot be changed later. A directory that holds data already is refused.`,
 	}
-	settings(c, "data", "listen", "instance-name", "log-level")
+	settings(c, append([]string{"listen", "instance-name"}, dataSettings...)...)
 	var o founding
 	c.Flags().StringVar(&o.Tenant, "tenant", "Default", "name of the tenant")
 	o.bind(c)

@@ -33,7 +33,7 @@ func (t *target) bind(c *cobra.Command) {
 	f.StringVar(&t.key, "api-key", "", "API key; other users of the machine can see it in the list of processes, so prefer PROBITY_API_KEY")
 	f.StringVar(&t.keyFile, "api-key-file", "", "file that holds the API key")
 	f.StringVar(&t.tenant, "tenant", "", "name or id of the tenant, when a data directory holds several")
-	settings(c, "data", "log-level")
+	settings(c, dataSettings...)
 }
 
 // bindMasked adds --masked.

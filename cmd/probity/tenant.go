@@ -43,7 +43,7 @@ func newTenantAdd() *cobra.Command {
 		Example: "  probity tenant add 'North Clinic' --email admin@example.com --data ./data",
 		Long:    "Adds a tenant with an empty log. The password and the API key are printed once and kept nowhere.",
 	}
-	settings(c, "data", "listen", "log-level")
+	settings(c, append([]string{"listen"}, dataSettings...)...)
 	var o founding
 	o.bind(c)
 	outputFlag(c, "text", "json")
@@ -83,7 +83,7 @@ func newTenantList() *cobra.Command {
 		Use: "list", Short: "List the tenants", Args: cobra.NoArgs, Example: "  probity tenant list --data ./data",
 		Long: "Lists the tenants of a data directory in the order of their creation, with the size of their logs.",
 	}
-	settings(c, "data", "log-level")
+	settings(c, dataSettings...)
 	outputFlag(c, "table", "json", "csv")
 	type row struct {
 		Name       string    `json:"name"`

@@ -41,7 +41,7 @@ The exit code is 0 when all is well, 1 when something is wrong, with the first w
 	fl.StringVar(&o.apiKeyFile, "api-key-file", "", "file that holds the API key")
 	fl.IntVar(&o.opt.Workers, "workers", 0, "processors to use; all by default")
 	fl.BoolVar(&o.evidence, "evidence-only", false, "leave out the working copies of a data directory, as without its master key")
-	settings(c, "log-level")
+	settings(c, dataSettings[1:]...) // the directory is an argument
 	outputFlag(c, "text", "json")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		keys, err := readKeys(o.key)

@@ -7,6 +7,14 @@ import (
 // Config holds every setting of the server, parsed and checked.
 type Config struct {
 	Data               string
+	Storage            string // an S3 location, or "" for the data directory
+	StorageWorking     string // likewise; "" for the same as Storage
+	StorageAccessKey   string // secret
+	StorageSecretKey   string // secret
+	StorageLock        string // compliance, governance or off
+	StorageRetention   time.Duration
+	StorageCache       int64 // bytes
+	MaxUnsealed        int   // events
 	Listen             string
 	PublicURL          string // without a trailing slash; "" when not set
 	InstanceName       string

@@ -234,6 +234,12 @@ func (c *Config) check() error {
 	if c.TLSCert != "" && strings.HasPrefix(c.PublicURL, "http://") {
 		problems = append(problems, errs.New(errs.Invalid, "public-url must start with https:// when tls-cert is given"))
 	}
+	if c.StorageWorking != "" && c.Storage == "" {
+		problems = append(problems, errs.New(errs.Invalid, "storage-working is for installations with storage"))
+	}
+	if (c.StorageAccessKey == "") != (c.StorageSecretKey == "") {
+		problems = append(problems, errs.New(errs.Invalid, "storage-access-key and storage-secret-key must be given together"))
+	}
 	return errors.Join(problems...)
 }
 

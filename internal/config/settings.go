@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,21 +11,26 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"probity.dev/internal/blob"
+	"probity.dev/internal/errs"
 )
 
 // Settings returns the table of settings in the order of the documentation.
 func Settings() []Setting {
-	return slices.Concat(storageSettings(), networkSettings(), limitSettings(), privacySettings(), observeSettings())
+	return slices.Concat(storageSettings(), objectSettings(), networkSettings(), limitSettings(), privacySettings(), observeSettings())
 }
 
 func storageSettings() []Setting {
 	return []Setting{
-		text("data", "path", "./data", "Directory that holds everything the server keeps. One server at a time.",
+		text("data", "path", "./data", "Directory that holds everything the server keeps, sealed files and exports excepted when storage is set. One server at a time.",
 			func(c *Config) *string { return &c.Data }, notEmpty),
 		text("instance-name", "text", "probity.local", "Name of this installation, first part of the origin of every log. It is fixed when a log is created; a domain name of yours is a good choice.",
 			func(c *Config) *string { return &c.InstanceName }, instanceName),
 		duration("seal-after", "24h", "Age after which recent events are moved to sealed files even when a block of 65,536 is not full.",
 			func(c *Config) *time.Duration { return &c.SealAfter }, 100*time.Millisecond, 90*24*time.Hour),
+		number("max-unsealed", "5000000", "Events of a log that may wait to be moved to sealed files, when the storage does not answer for instance; beyond it, no more are taken (503). They take about 0.3 kB of memory each.",
+			func(c *Config) *int { return &c.MaxUnsealed }, 100_000, 1_000_000_000),
 		duration("checkpoint-interval", "500ms", "Longest time between a change of the log and the signed checkpoint that covers it.",
 			func(c *Config) *time.Duration { return &c.CheckpointInterval }, 10*time.Millisecond, time.Minute),
 		number("query-threads", "2", "Threads that searches over sealed files may use together.",
@@ -32,6 +38,36 @@ func storageSettings() []Setting {
 		text("scrub-at", "time", "02:30", "Time of day (HH:MM, UTC) at which the log and its working copies are verified; \"off\" never.",
 			func(c *Config) *string { return &c.ScrubAt }, timeOfDay),
 	}
+}
+
+// objectSettings are those of an object store in the place of the data directory.
+func objectSettings() []Setting {
+	access := text("storage-access-key", "text", "", "Access key of the object store. Without it, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the file ~/.aws/credentials and the machine's role are asked.",
+		func(c *Config) *string { return &c.StorageAccessKey }, nil)
+	secret := text("storage-secret-key", "text", "", "Secret key that belongs to storage-access-key.",
+		func(c *Config) *string { return &c.StorageSecretKey }, nil)
+	access.Secret, secret.Secret = true, true
+	return []Setting{
+		text("storage", "url", "", "Where sealed files and exports are kept: s3://bucket/prefix?endpoint=https://host:port&region=name, or the data directory when empty. The bucket must have Object Lock, see storage-lock.",
+			func(c *Config) *string { return &c.Storage }, optional(location)),
+		text("storage-working", "url", "", "Where working copies and exports are kept, which must be deletable: a location like storage, and the same when empty. Its bucket must not lock objects by default.",
+			func(c *Config) *string { return &c.StorageWorking }, optional(location)),
+		access, secret,
+		text("storage-lock", "choice", "compliance", "How evidence in an object store is locked: compliance (nobody can delete it before its time), governance (accounts with a permission of their own can) or off.",
+			func(c *Config) *string { return &c.StorageLock }, oneOf("compliance", "governance", "off")),
+		duration("storage-retention", "365d", "How long evidence in an object store is locked, from its sealing. It can be lengthened later, not shortened.",
+			func(c *Config) *time.Duration { return &c.StorageRetention }, 24*time.Hour, 100*365*24*time.Hour),
+		size("storage-cache", "4GiB", "Local copies, in the data directory, of sealed files in an object store. Those used longest ago go first.",
+			func(c *Config) *int64 { return &c.StorageCache }, 64<<20, 1<<50),
+	}
+}
+
+func location(v string) (string, error) {
+	_, err := blob.ParseLocation(v)
+	if err != nil {
+		return "", errors.New(errs.Message(err))
+	}
+	return v, nil
 }
 
 func networkSettings() []Setting {

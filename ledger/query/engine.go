@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"runtime"
 	"sync"
 
@@ -15,6 +16,8 @@ import (
 type Options struct {
 	// Workers is how many row groups are evaluated at the same time, over all searches; 0 = one per CPU.
 	Workers int
+	// Open opens the file of a segment, until ctx ends; nil opens the local file at its path.
+	Open func(ctx context.Context, ref *SegmentRef) (*os.File, error)
 	// OpenFiles is how many sealed files are kept open between searches; 0 = 512.
 	OpenFiles int
 	// HotRows is how many decoded rows of hot batches are kept between searches (about 350 bytes each); 0 = 300,000.
@@ -44,9 +47,20 @@ func Open(o Options) Engine {
 	if o.HotRows <= 0 {
 		o.HotRows = 300_000
 	}
-	e := &scan{files: newFileCache(o.OpenFiles), hot: newHotCache(o.HotRows), slots: make(chan struct{}, o.Workers)}
+	if o.Open == nil {
+		o.Open = func(_ context.Context, ref *SegmentRef) (*os.File, error) { return os.Open(ref.Path) }
+	}
+	e := &scan{hot: newHotCache(o.HotRows), slots: make(chan struct{}, o.Workers)}
 	e.state.New = func() any { return new(worker) }
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
+	// Who waits for a file shares it with others, so its opening ends with the engine and not with one search.
+	e.files = newFileCache(o.OpenFiles, func(ref *SegmentRef) (*segment.Working, error) {
+		f, err := o.Open(e.ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		return segment.ReadWorkingFile(f, ref.Path)
+	})
 	return e
 }
 

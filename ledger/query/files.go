@@ -12,6 +12,7 @@ import (
 // either newer snapshots of its log no longer list it or more than max are open.
 type fileCache struct {
 	max   int
+	load  func(*SegmentRef) (*segment.Working, error)
 	mu    sync.Mutex
 	files map[string]*cachedFile
 	tick  uint64
@@ -26,10 +27,13 @@ type cachedFile struct {
 	err   error
 }
 
-func newFileCache(max int) *fileCache { return &fileCache{max: max, files: map[string]*cachedFile{}} }
+func newFileCache(max int, load func(*SegmentRef) (*segment.Working, error)) *fileCache {
+	return &fileCache{max: max, load: load, files: map[string]*cachedFile{}}
+}
 
-// open returns the file at path and a function that gives it back.
-func (c *fileCache) open(log, path string) (*segment.Working, func(), error) {
+// open returns the file of a segment and a function that gives it back.
+func (c *fileCache) open(log string, ref *SegmentRef) (*segment.Working, func(), error) {
+	path := ref.Path
 	c.mu.Lock()
 	if c.files == nil {
 		c.mu.Unlock()
@@ -45,7 +49,7 @@ func (c *fileCache) open(log, path string) (*segment.Working, func(), error) {
 	f.refs, f.used = f.refs+1, c.tick
 	c.mu.Unlock()
 
-	f.ready.Do(func() { f.w, f.err = segment.OpenWorking(path) })
+	f.ready.Do(func() { f.w, f.err = c.load(ref) })
 	if f.err != nil {
 		err := f.err
 		c.mu.Lock()

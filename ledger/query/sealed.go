@@ -96,7 +96,7 @@ func (q *search) evaluate(ctx context.Context, ref *SegmentRef) (out found) {
 	case <-ctx.Done():
 		return found{err: context.Cause(ctx)}
 	}
-	file, free, err := q.e.files.open(q.pl.log, ref.Path)
+	file, free, err := q.e.files.open(q.pl.log, ref)
 	if err != nil {
 		return found{err: err}
 	}

@@ -8,7 +8,10 @@ import (
 
 // SegmentRef names a sealed working file and what it covers. Times are microseconds since 1970 UTC, inclusive.
 type SegmentRef struct {
-	Path string
+	// Path names the file; SHA256 and Bytes, its size, are for stores that compare what they fetch.
+	Path   string
+	SHA256 []byte
+	Bytes  int64
 	// First and Count are the range of seqs the file stands for; after a retention run it may hold fewer rows than Count.
 	First, Count             uint64
 	MinRecorded, MaxRecorded int64

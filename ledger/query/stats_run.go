@@ -330,7 +330,7 @@ func (e *scan) count(ctx context.Context, log string, ref *SegmentRef, conds []c
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	file, free, err := e.files.open(log, ref.Path)
+	file, free, err := e.files.open(log, ref)
 	if err != nil {
 		return err
 	}

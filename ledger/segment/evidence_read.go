@@ -3,6 +3,7 @@ package segment
 import (
 	"encoding/hex"
 	"fmt"
+	"os"
 	"sync"
 
 	"probity.dev/internal/evidence"
@@ -17,13 +18,22 @@ type Evidence struct {
 // OpenEvidence opens an evidence file and checks its footer against its row groups. Pages are checked (CRC-32) as they are read; that the
 // leaves are the logged ones is for the caller to prove.
 func OpenEvidence(path string) (*Evidence, error) {
-	f, err := openFile(path, "evidence", evidenceColumnsV1, evidenceColumns)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	e := &Evidence{file: f}
+	return ReadEvidenceFile(f, path)
+}
+
+// ReadEvidenceFile is OpenEvidence for a file that is open already; name stands for it in errors. The file is closed with what is returned, or when this fails.
+func ReadEvidenceFile(f *os.File, name string) (*Evidence, error) {
+	x, err := openFile(f, name, "evidence", evidenceColumnsV1, evidenceColumns)
+	if err != nil {
+		return nil, err
+	}
+	e := &Evidence{file: x}
 	if err := e.readMeta(); err != nil {
-		f.Close()
+		x.Close()
 		return nil, err
 	}
 	return e, nil

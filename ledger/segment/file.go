@@ -43,13 +43,9 @@ type file struct {
 	filters map[filterID]filterRef
 }
 
-// openFile reads and checks the footer: the columns must be exactly those of the file's version, and everything the footer points at must lie in the
-// file. versions holds the columns of version 1, 2, ....
-func openFile(path, kind string, versions ...[]column) (_ *file, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
+// openFile reads and checks the footer of an open file, which it closes when it fails: the columns must be exactly those of the file's version, and everything the footer
+// points at must lie in the file. path names the file in errors; versions holds the columns of version 1, 2, ....
+func openFile(f *os.File, path, kind string, versions ...[]column) (_ *file, err error) {
 	out := &file{f: f, path: path, indexes: map[[2]int]format.OffsetIndex{},
 		filters: map[filterID]filterRef{}}
 	defer func() {

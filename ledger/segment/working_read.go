@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"unsafe"
 )
@@ -45,11 +46,20 @@ type Working struct{ file *file }
 
 // OpenWorking opens a working file and checks its footer. Pages are checked (CRC-32) as they are read.
 func OpenWorking(path string) (*Working, error) {
-	f, err := openFile(path, "working", workingColumns)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return &Working{file: f}, nil
+	return ReadWorkingFile(f, path)
+}
+
+// ReadWorkingFile is OpenWorking for a file that is open already; name stands for it in errors. The file is closed with what is returned, or when this fails.
+func ReadWorkingFile(f *os.File, name string) (*Working, error) {
+	w, err := openFile(f, name, "working", workingColumns)
+	if err != nil {
+		return nil, err
+	}
+	return &Working{file: w}, nil
 }
 
 // Close closes the file; scans under way fail.

@@ -1,19 +1,21 @@
 package export
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"os"
-	"path/filepath"
+	"io/fs"
+	"path"
 	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/tink-crypto/tink-go/v2/streamingaead/subtle"
 
+	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
 )
 
@@ -23,7 +25,7 @@ import (
 const (
 	fileKeySize = 32
 	segmentSize = 64 << 10
-	partSuffix  = ".part"
+	filesPrefix = "exports/"
 	fileSuffix  = ".export"
 )
 
@@ -31,31 +33,30 @@ func fileCipher(key []byte) (*subtle.AESGCMHKDF, error) {
 	return subtle.NewAESGCMHKDF(key, "SHA256", fileKeySize, segmentSize, 0)
 }
 
-// sealedFile writes an encrypted file under a temporary name, counting and hashing the plain bytes.
+// sealedFile encrypts a file on its way into the store, counting and hashing the plain bytes.
 type sealedFile struct {
-	f     *os.File
+	f     blob.Writer
 	w     io.WriteCloser
 	hash  hash.Hash
 	bytes atomic.Int64
-	path  string // final
 }
 
 // createFile begins the file of an export. The key must be fresh; aad binds the file to its export.
-func createFile(dir, id string, key []byte) (*sealedFile, error) {
-	path := filepath.Join(dir, id+fileSuffix)
-	f, err := os.OpenFile(filepath.Join(dir, id+partSuffix), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+func createFile(ctx context.Context, store blob.Store, id string, key []byte) (*sealedFile, error) {
+	c, err := fileCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := store.Create(ctx, filesPrefix+id+fileSuffix, blob.PutOptions{})
 	if err != nil {
 		return nil, fileError(err)
 	}
-	c, err := fileCipher(key)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
 	w, err := c.NewEncryptingWriter(f, []byte(id))
 	if err != nil {
-		return nil, errors.Join(fileError(err), f.Close())
+		f.Abort()
+		return nil, fileError(err)
 	}
-	return &sealedFile{f: f, w: w, hash: sha256.New(), path: path}, nil
+	return &sealedFile{f: f, w: w, hash: sha256.New()}, nil
 }
 
 // Write implements io.Writer.
@@ -66,29 +67,16 @@ func (s *sealedFile) Write(b []byte) (int, error) {
 	return n, fileError(err)
 }
 
-// commit makes the file durable under its final name. Until it returns nil, there is no file of that name.
-func (s *sealedFile) commit() error {
+// commit makes the file durable. Until it returns nil, there is no file.
+func (s *sealedFile) commit(ctx context.Context) error {
 	if err := s.w.Close(); err != nil {
-		return errors.Join(fileError(err), s.f.Close())
-	}
-	if err := errors.Join(s.f.Sync(), s.f.Close()); err != nil {
 		return fileError(err)
 	}
-	if err := os.Rename(s.f.Name(), s.path); err != nil {
-		return fileError(err)
-	}
-	dir, err := os.Open(filepath.Dir(s.path))
-	if err != nil {
-		return fileError(err)
-	}
-	return fileError(errors.Join(dir.Sync(), dir.Close()))
+	return fileError(s.f.Commit(ctx, nil))
 }
 
-// abandon removes the temporary file.
-func (s *sealedFile) abandon() {
-	s.f.Close() //nolint:errcheck // it is removed anyway
-	os.Remove(s.f.Name())
-}
+// abandon drops what was written.
+func (s *sealedFile) abandon() { s.f.Abort() }
 
 // fileError gives a full disk a code and a message; other errors come back unchanged.
 func fileError(err error) error {
@@ -99,13 +87,13 @@ func fileError(err error) error {
 }
 
 // openFile opens the plain content of an export's file. The caller closes it.
-func openFile(dir, name, id string, key []byte) (io.ReadCloser, error) {
-	if filepath.Base(name) != name || !strings.HasSuffix(name, fileSuffix) {
+func openFile(ctx context.Context, store blob.Store, name, id string, key []byte) (io.ReadCloser, error) {
+	if path.Base(name) != name || !strings.HasSuffix(name, fileSuffix) {
 		return nil, fmt.Errorf("export %s names a strange file", id)
 	}
-	f, err := os.Open(filepath.Join(dir, name))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, errs.New(errs.NotFound, "The file of this export is not on this server any more. Ask for a new export.")
+	f, err := store.Open(ctx, filesPrefix+name, 0, -1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errs.New(errs.NotFound, "The file of this export is not in the storage any more. Ask for a new export.")
 	}
 	if err != nil {
 		return nil, err
@@ -125,12 +113,9 @@ func openFile(dir, name, id string, key []byte) (io.ReadCloser, error) {
 }
 
 // removeFile deletes an export's file, which need not exist.
-func removeFile(dir, name string) error {
+func removeFile(ctx context.Context, store blob.Store, name string) error {
 	if name == "" {
 		return nil
 	}
-	if err := os.Remove(filepath.Join(dir, filepath.Base(name))); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return store.Delete(ctx, filesPrefix+path.Base(name))
 }

@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
 )
 
@@ -171,7 +170,7 @@ func (s *Service) finish(ctx context.Context, j *job, p *params, res result) err
 		return finishJob(ctx, tx, j, res, s.now(), s.o.Keep)
 	})
 	if err != nil {
-		return errors.Join(err, removeFile(s.o.Dir, j.id+fileSuffix))
+		return errors.Join(err, removeFile(ctx, s.o.Files, j.id+fileSuffix))
 	}
 	return nil
 }
@@ -255,7 +254,7 @@ func (s *Service) expire(ctx context.Context) error {
 		return err
 	}
 	for _, j := range jobs {
-		if err := removeFile(s.o.Dir, j.file); err != nil {
+		if err := removeFile(ctx, s.o.Files, j.file); err != nil {
 			return err
 		}
 		err := s.o.DB.Write(ctx, func(tx *sql.Tx) error { return dropFile(ctx, tx, j.tenant, j.id, j.expiresAt.Int64) })
@@ -272,17 +271,15 @@ func (s *Service) removeStrays(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(s.o.Dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		name := e.Name()
-		if strings.HasSuffix(name, partSuffix) || strings.HasSuffix(name, fileSuffix) && !known[name] {
-			if err := os.Remove(filepath.Join(s.o.Dir, name)); err != nil {
-				return err
-			}
+	var strays []string
+	err = s.o.Files.List(ctx, filesPrefix, func(i blob.Info) error {
+		if !known[strings.TrimPrefix(i.Name, filesPrefix)] {
+			strays = append(strays, i.Name)
 		}
+		return nil
+	})
+	for _, name := range strays {
+		err = errors.Join(err, s.o.Files.Delete(ctx, name))
 	}
-	return nil
+	return errors.Join(err, s.o.Files.Sweep(ctx, filesPrefix, time.Now()))
 }

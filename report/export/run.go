@@ -32,7 +32,7 @@ func (s *Service) write(ctx context.Context, j *job, p *params, r *running) (res
 	if !viewer.Can(actor.ExportsCreate) || viewer.TenantID != j.tenant {
 		return res, errs.New(errs.Forbidden, "Whoever asked for this export may not make exports any more.")
 	}
-	f, err := createFile(s.o.Dir, j.id, p.Key)
+	f, err := createFile(ctx, s.o.Files, j.id, p.Key)
 	if err != nil {
 		return res, err
 	}
@@ -40,7 +40,7 @@ func (s *Service) write(ctx context.Context, j *job, p *params, r *running) (res
 	defer func() {
 		res.rows, res.bytes = r.rows.Load(), f.bytes.Load()
 		if err == nil {
-			err = f.commit()
+			err = f.commit(ctx)
 		}
 		if err != nil {
 			f.abandon()

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"probity.dev/internal/actor"
+	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
 )
 
@@ -51,15 +51,15 @@ const (
 	maxWorkers     = 2
 )
 
-// ServiceOptions of [NewService]. DB, Source, Recorder, Sealer, Tenants and Dir must be set.
+// ServiceOptions of [NewService]. DB, Source, Recorder, Sealer, Tenants and Files must be set.
 type ServiceOptions struct {
 	DB       DB
 	Source   Source
 	Recorder Recorder
 	Sealer   Sealer
 	Tenants  Tenants
-	// Dir is the folder of the files; it is made when absent. Nothing else may write to it.
-	Dir string
+	// Files keeps the files, below exports/. Nothing else may write there.
+	Files blob.Store
 	// Node names this server: the same after a restart on the same folder, different from any other server on the same database.
 	Node string
 	// Workers is how many exports run at once, 1 or 2; 1 when zero.
@@ -101,9 +101,6 @@ func NewService(o ServiceOptions) (*Service, error) {
 	}
 	if o.Node == "" {
 		o.Node = "local"
-	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, err
 	}
 	return &Service{o: o, wake: make(chan struct{}, 1), direct: make(chan struct{}, 2), running: map[string]*running{}}, nil
 }
@@ -316,7 +313,7 @@ func (s *Service) Cancel(ctx context.Context, by actor.Principal, id string) err
 			return dropFile(ctx, tx, j.tenant, j.id, s.now())
 		})
 		if err == nil {
-			err = removeFile(s.o.Dir, j.file)
+			err = removeFile(ctx, s.o.Files, j.file)
 		}
 		return err
 	}
@@ -339,7 +336,7 @@ func (s *Service) Download(ctx context.Context, by actor.Principal, id string) (
 	if err != nil {
 		return nil, nil, err
 	}
-	body, err := openFile(s.o.Dir, j.file, j.id, p.Key)
+	body, err := openFile(ctx, s.o.Files, j.file, j.id, p.Key)
 	if err != nil {
 		return nil, nil, err
 	}

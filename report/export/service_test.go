@@ -277,7 +277,7 @@ func TestExportRestart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{e.ID + partSuffix, "0" + e.ID + fileSuffix} {
+			for _, name := range []string{".tmp-123", "0" + e.ID + fileSuffix} {
 				if err := os.WriteFile(filepath.Join(w.dir, name), []byte("half"), 0o600); err != nil {
 					t.Fatal(err)
 				}

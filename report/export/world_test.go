@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"probity.dev/internal/actor"
+	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/ledger/event"
@@ -63,7 +64,11 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) service() *Service {
 	w.t.Helper()
-	s, err := NewService(ServiceOptions{DB: w.db, Source: w, Recorder: w, Sealer: w, Tenants: w, Dir: w.dir, Node: "n-1", Viewer: w.viewer,
+	files, err := blob.OpenDir(filepath.Dir(w.dir))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := NewService(ServiceOptions{DB: w.db, Source: w, Recorder: w, Sealer: w, Tenants: w, Files: files, Node: "n-1", Viewer: w.viewer,
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) }})
 	if err != nil {
 		w.t.Fatal(err)

@@ -1,0 +1,165 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"probity.dev/internal/blob"
+	"probity.dev/internal/errs"
+	"probity.dev/ledger/segment"
+)
+
+// segmentsPrefix is what the names of all files of sealed events begin with.
+const segmentsPrefix = "segments/"
+
+// strangeNames is how many objects of other content may lie under the name of an evidence file before sealing gives up.
+const strangeNames = 16
+
+// files fills in the stores.
+func (o *Options) files() error {
+	if o.Evidence == nil || o.Working == nil {
+		d, err := blob.OpenDir(o.Dir)
+		if err != nil {
+			return err
+		}
+		if o.Evidence == nil {
+			o.Evidence = d
+		}
+		if o.Working == nil {
+			o.Working = d
+		}
+	}
+	return nil
+}
+
+// stores are the stores of segments, each once.
+func (l *Ledger) stores() []blob.Files {
+	if l.opt.Evidence == l.opt.Working {
+		return []blob.Files{l.opt.Working}
+	}
+	return []blob.Files{l.opt.Working, l.opt.Evidence}
+}
+
+// path is where the engine finds a working file: a place in the file system, or the name of an object.
+func (l *Ledger) path(name string) string {
+	if d, ok := l.opt.Working.(*blob.Dir); ok {
+		return d.Path(name)
+	}
+	return name
+}
+
+// segmentNames are the names of the files of a range.
+func segmentNames(logID string, first, count uint64) (evidence, working string) {
+	dir := segmentsPrefix + logID
+	return fmt.Sprintf("%s/evidence-%016x-%x.parquet", dir, first, count), fmt.Sprintf("%s/working-%016x-%x.parquet", dir, first, count)
+}
+
+func (s *Segment) evidence() blob.Ref {
+	return blob.Ref{Name: s.EvidencePath, SHA256: s.EvidenceSHA, Size: s.EvidenceBytes}
+}
+
+func (s *Segment) working() blob.Ref {
+	return blob.Ref{Name: s.WorkingPath, SHA256: s.WorkingSHA, Size: s.WorkingSize}
+}
+
+// openEvidence opens the evidence of a segment; with fresh, as its store has it and no copy.
+func (l *Ledger) openEvidence(ctx context.Context, s *Segment, fresh bool) (*segment.Evidence, error) {
+	f, err := l.opt.Evidence.File(ctx, s.evidence(), fresh)
+	if err != nil {
+		return nil, err
+	}
+	return segment.ReadEvidenceFile(f, s.EvidencePath)
+}
+
+// writeFile makes a file of a segment. When it returns nil, the file is durable.
+func writeFile(ctx context.Context, store blob.Store, name string, o blob.PutOptions, write func(io.Writer) (segment.Info, error)) (segment.Info, error) {
+	w, err := store.Create(ctx, name, o)
+	if err != nil {
+		return segment.Info{}, err
+	}
+	defer w.Abort()
+	info, err := write(w)
+	if err == nil {
+		err = w.Commit(ctx, info.SHA256[:])
+	}
+	return info, err
+}
+
+// writeEvidence makes the evidence of a segment, locked if that is asked for, and notes its size and hash. A locked object cannot be replaced: one that an interrupted attempt has left is
+// taken when it is the same, and otherwise left alone for another name.
+func (l *Ledger) writeEvidence(ctx context.Context, s *Segment, write func(io.Writer) (segment.Info, error)) error {
+	o := blob.PutOptions{Mode: l.opt.Lock, Once: l.opt.Lock != blob.NoLock}
+	stem := strings.TrimSuffix(s.EvidencePath, ".parquet")
+	for n := range strangeNames {
+		if n > 0 {
+			s.EvidencePath = fmt.Sprintf("%s-%d.parquet", stem, n)
+		}
+		if o.Mode != blob.NoLock {
+			o.Until = time.Now().Add(l.opt.LockFor)
+		}
+		info, err := writeFile(ctx, l.opt.Evidence, s.EvidencePath, o, write)
+		s.EvidenceSHA, s.EvidenceBytes = info.SHA256[:], info.Bytes
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err = blob.Verify(ctx, l.opt.Evidence, s.evidence()); err == nil {
+			return l.opt.Evidence.Retain(ctx, s.EvidencePath, o.Mode, o.Until)
+		}
+		if !errors.Is(err, blob.ErrContent) {
+			return err
+		}
+		l.log.Warn("another object lies where evidence was to be written; it is left alone", "name", s.EvidencePath)
+	}
+	return errs.New(errs.Internal, "%d objects of other content lie where the evidence from seq %d on was to be written", strangeNames, s.First)
+}
+
+// strays yields the files of a log that no segment names, those set aside left out.
+func (l *Ledger) strayFiles(ctx context.Context, t *tenant, store blob.Files, yield func(name string) error) error {
+	_, segments := t.hot.view()
+	known := map[string]bool{}
+	for _, s := range segments {
+		known[s.EvidencePath], known[s.WorkingPath] = true, true
+	}
+	prefix := segmentsPrefix + t.logID + "/"
+	return store.List(ctx, prefix, func(i blob.Info) error {
+		if known[i.Name] || path.Dir(i.Name)+"/" != prefix {
+			return nil
+		}
+		return yield(i.Name)
+	})
+}
+
+// removeStray removes files that no segment names: what a crash left behind, and what compaction has replaced. Locked ones stay until their time has come.
+func (l *Ledger) removeStray(ctx context.Context) {
+	for _, t := range l.opened() {
+		t.sealMu.Lock()
+		if t.usable() == nil { // files that an older copy of the database does not name may be all that is left of what it lacks
+			for _, store := range l.stores() {
+				if err := l.removeStrayFrom(ctx, t, store); err != nil && ctx.Err() == nil {
+					l.log.Warn("stray files could not be removed", "log_id", t.logID, "error", err)
+				}
+			}
+		}
+		t.sealMu.Unlock()
+	}
+}
+
+func (l *Ledger) removeStrayFrom(ctx context.Context, t *tenant, store blob.Files) error {
+	var names []string
+	err := l.strayFiles(ctx, t, store, func(name string) error { names = append(names, name); return nil })
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if e := store.Delete(ctx, name); e != nil && !errors.Is(e, blob.ErrLocked) {
+			err = errors.Join(err, e)
+		}
+	}
+	return errors.Join(err, store.Sweep(ctx, segmentsPrefix+t.logID+"/", time.Now()))
+}
