@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -25,6 +26,15 @@ const queueOfExports = "exports"
 func (a *App) newJobs() *jobs.Service {
 	return jobs.New(jobs.Options{DB: a.db, Owner: processName(), Queues: map[string]jobs.Queue{queueOfExports: {Workers: 2, PerTenant: 1}},
 		Logger: a.telemetry.Logger, Registry: a.telemetry.Registry, Recorder: jobRecorder{a.Ledger}})
+}
+
+// patienceWithJobs is how long a stopping server waits for running jobs to notice. What is left after it goes on after the next start all the same.
+const patienceWithJobs = 20 * time.Second
+
+func (a *App) stopJobs() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patienceWithJobs)
+	defer cancel()
+	return a.jobs.Close(ctx)
 }
 
 // processName is different for every process that works on a database at the same time.

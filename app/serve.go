@@ -94,6 +94,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	if err := a.exports.Service.Start(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	if err := a.jobs.Start(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.Access.Run(background)
@@ -112,6 +115,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
 	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey}
 	err = server.Serve(ctx, l)
+	err = errors.Join(err, a.stopJobs())
 	a.exports.Service.Close()
 	a.verifier.close()
 	return err

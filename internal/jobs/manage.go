@@ -274,6 +274,12 @@ func (s *Service) Retry(ctx context.Context, by actor.Principal, id int64) (*Job
 			return err
 		}
 		now := time.Now()
+		if j.State == StateDead { // it is tried as often as a new one
+			_, err = e.executor(tx).JobUpdateFull(ctx, &riverdriver.JobUpdateFullParams{ID: id, MaxAttemptsDoUpdate: true, MaxAttempts: int(j.Attempt) + max(s.defined[j.Kind].attempts, 1)})
+			if err != nil {
+				return sqldb.Translate(err)
+			}
+		}
 		_, err = e.executor(tx).JobRetry(ctx, &riverdriver.JobRetryParams{ID: id, Now: &now})
 		return sqldb.Translate(err)
 	})
