@@ -40,6 +40,10 @@ const stops = [
     await page.waitForTimeout(300);
   }],
   ['exports', async (page) => page.goto(`${url}/exports`)],
+  ['jobs', async (page) => {
+    await page.goto(`${url}/jobs`);
+    await page.getByRole('list', { name: 'Jobs' }).or(page.getByText('No jobs yet')).first().waitFor();
+  }],
   ['log integrity', async (page) => {
     await page.goto(`${url}/log`);
     await page.getByText('Signed checkpoint').first().waitFor();
