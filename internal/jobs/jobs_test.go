@@ -386,6 +386,9 @@ func shape(t *testing.T, db *sql.DB) string {
 		}
 		b.WriteString(line + "\n")
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return b.String()
 }
 
