@@ -103,7 +103,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.reads.run(background)
 	go a.housekeeping(background)
 	if err := a.serveMetrics(background); err != nil {
-		return errors.Join(err, l.Close())
+		err = errors.Join(err, l.Close(), a.stopJobs())
+		a.exports.Service.Close()
+		return err
 	}
 	scheme := "http"
 	if a.Config.TLSCert != "" {

@@ -99,8 +99,9 @@ type Service struct {
 	mu      sync.Mutex
 	running map[int64]*Run
 
-	quit chan struct{}
-	done sync.WaitGroup
+	quit    chan struct{}
+	closing sync.Once
+	done    sync.WaitGroup
 }
 
 // defined is what is needed of a kind without knowing its arguments.
@@ -226,7 +227,7 @@ func (s *Service) Close(ctx context.Context) error {
 		return nil
 	}
 	err := s.engine.stop(ctx)
-	close(s.quit)
+	s.closing.Do(func() { close(s.quit) })
 	s.done.Wait()
 	return err
 }
