@@ -1,10 +1,11 @@
 import { Badge, Button, Group, NativeSelect, Progress, Text } from '@mantine/core';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
-import { Link, getRouteApi } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { trouble } from '../../api/problems';
 import type { Job } from '../../api/schemas';
 import { Empty, Failure, Loading, PageTitle } from '../../ui/states';
+import { TextLink } from '../../ui/TextLink';
 import { formatDuration, formatNumber, useTimes } from '../../ui/format';
 import { useMay } from '../auth/session';
 import { act, hasEnded, jobStates, jobsQuery, kindLabel, stateWords } from './api';
@@ -109,9 +110,9 @@ function JobRow({ job }: { job: Job }) {
           {job.requested_by && (
             <span>
               asked for by{' '}
-              <Link to="/events" search={{ range: 'all', actor: [job.requested_by] } as never} className="mono">
+              <TextLink to="/events" search={{ range: 'all', actor: [job.requested_by] }} size="xs" className="mono">
                 {job.requested_by}
-              </Link>
+              </TextLink>
             </span>
           )}
         </Text>
