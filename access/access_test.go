@@ -19,6 +19,7 @@ import (
 	"probity.dev/internal/api"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
 )
 
@@ -122,14 +123,7 @@ func newWorld(t *testing.T, tenants ...string) *world {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
-	db, err := sqldb.OpenSQLite(ctx, filepath.Join(dir, "probity.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if _, _, err := db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	db := sqldbtest.Open(t)
 	kms, err := crypt.CreateFileKMS(filepath.Join(dir, "master.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -281,13 +275,15 @@ func (w *world) key(tenant string, scopes ...string) (Key, string) {
 	return k, text
 }
 
-func TestSession(t *testing.T) {
+func TestSession(t *testing.T) { sqldbtest.Each(t, testSession) }
+
+func testSession(t *testing.T) {
 	w := newWorld(t)
 	b := &browser{w: w}
 	b.want(401, "GET", "/api/session", nil)
 	r := b.want(200, "POST", "/api/session", map[string]string{"email": " Admin@ACME.example ", "password": goodPassword})
 	user, tenant := r.body["user"].(map[string]any), r.body["tenant"].(map[string]any)
-	if user["role"] != "admin" || user["email"] != "admin@acme.example" || len(user["permissions"].([]any)) != 9 || tenant["name"] != "ACME" || tenant["id"] != "acme" {
+	if user["role"] != "admin" || user["email"] != "admin@acme.example" || len(user["permissions"].([]any)) != len(actor.Permissions()) || tenant["name"] != "ACME" || tenant["id"] != "acme" {
 		t.Fatalf("%s", r.raw)
 	}
 	c := r.cookie(t)
@@ -313,7 +309,9 @@ func TestSession(t *testing.T) {
 	}
 }
 
-func TestSessionEnds(t *testing.T) {
+func TestSessionEnds(t *testing.T) { sqldbtest.Each(t, testSessionEnds) }
+
+func testSessionEnds(t *testing.T) {
 	w := newWorld(t)
 	b := w.login("admin@acme.example")
 	for range 10 { // kept alive by use, across flushes
@@ -342,7 +340,9 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
-func TestKeys(t *testing.T) {
+func TestKeys(t *testing.T) { sqldbtest.Each(t, testKeys) }
+
+func testKeys(t *testing.T) {
 	w := newWorld(t)
 	b := w.login("admin@acme.example")
 	r := b.want(201, "POST", "/api/keys", map[string]any{"name": "booking", "scopes": []string{"access.manage", "ledger.append", "ledger.append"}, "sources": []string{"booking.*"}})
@@ -387,7 +387,9 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestKeyExpires(t *testing.T) {
+func TestKeyExpires(t *testing.T) { sqldbtest.Each(t, testKeyExpires) }
+
+func testKeyExpires(t *testing.T) {
 	w := newWorld(t)
 	_, text, err := w.s.CreateKey(context.Background(), actor.System("acme"), NewKey{Name: "k", Scopes: []string{actor.AccessManage}, ExpiresAt: w.now().Add(time.Hour)})
 	if err != nil {
@@ -399,7 +401,9 @@ func TestKeyExpires(t *testing.T) {
 	app.want(401, "GET", "/api/keys", nil)
 }
 
-func TestUsers(t *testing.T) {
+func TestUsers(t *testing.T) { sqldbtest.Each(t, testUsers) }
+
+func testUsers(t *testing.T) {
 	w := newWorld(t)
 	b := w.login("admin@acme.example")
 	r := b.want(201, "POST", "/api/users", map[string]string{"email": "Ana@Acme.example", "name": "Ana", "role": "auditor", "password": goodPassword})
@@ -466,7 +470,9 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-func TestChangePassword(t *testing.T) {
+func TestChangePassword(t *testing.T) { sqldbtest.Each(t, testChangePassword) }
+
+func testChangePassword(t *testing.T) {
 	w := newWorld(t)
 	one, two := w.login("admin@acme.example"), w.login("admin@acme.example")
 	const next = "another-fine-passphrase-9"
@@ -495,6 +501,10 @@ func TestChangePassword(t *testing.T) {
 }
 
 func TestNothingHappensWithoutItsEvent(t *testing.T) {
+	sqldbtest.Each(t, testNothingHappensWithoutItsEvent)
+}
+
+func testNothingHappensWithoutItsEvent(t *testing.T) {
 	w := newWorld(t)
 	b := w.login("admin@acme.example")
 	w.rec.fail = errUnavailable

@@ -7,10 +7,15 @@ import (
 	"testing"
 
 	"probity.dev/internal/actor"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 // TestSignInWhileNothingCanBeRecorded signs in, reads and signs out while the ledger and the database take nothing.
 func TestSignInWhileNothingCanBeRecorded(t *testing.T) {
+	sqldbtest.Each(t, testSignInWhileNothingCanBeRecorded)
+}
+
+func testSignInWhileNothingCanBeRecorded(t *testing.T) {
 	w := newWorld(t)
 	before := w.login("admin@acme.example")
 	logins := w.rec.count("acme", actionLogin)
@@ -55,7 +60,9 @@ func TestSignInWhileNothingCanBeRecorded(t *testing.T) {
 }
 
 // TestHeldSignInOfLockedAccount refuses afterwards what was only held.
-func TestHeldSignInOfLockedAccount(t *testing.T) {
+func TestHeldSignInOfLockedAccount(t *testing.T) { sqldbtest.Each(t, testHeldSignInOfLockedAccount) }
+
+func testHeldSignInOfLockedAccount(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("acme", "ana@acme.example", actor.RoleAuditor)
 	w.rec.fail = errUnavailable
@@ -76,7 +83,9 @@ func TestHeldSignInOfLockedAccount(t *testing.T) {
 }
 
 // TestHeldAttemptsAreSlowedDown counts attempts in memory while the database takes none.
-func TestHeldAttemptsAreSlowedDown(t *testing.T) {
+func TestHeldAttemptsAreSlowedDown(t *testing.T) { sqldbtest.Each(t, testHeldAttemptsAreSlowedDown) }
+
+func testHeldAttemptsAreSlowedDown(t *testing.T) {
 	w := newWorld(t)
 	list := w.s.throttlesOf("admin@acme.example", ClientOf(context.Background()).IP)
 	w.s.held.mu.Lock()

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
@@ -16,6 +18,9 @@ import (
 
 // accountsByEmail returns the accounts with an address, oldest first, in all tenants or in one; five at most, which bounds the work of a sign-in.
 func accountsByEmail(ctx context.Context, q querier, index []byte, tenant string) ([]account, error) {
+	if !utf8.ValidString(tenant) || strings.ContainsRune(tenant, 0) {
+		return nil, nil // no database keeps such a name, and PostgreSQL takes it for a mistake to ask
+	}
 	rows, err := q.QueryContext(ctx, `SELECT `+accountColumns+` FROM account WHERE email_index = $1 AND ($2 = '' OR tenant_id = $2) ORDER BY created_at, id LIMIT 5`, index, tenant)
 	if err != nil {
 		return nil, sqldb.Translate(err)

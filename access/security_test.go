@@ -20,12 +20,15 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/internal/testdata"
 )
 
 var errUnavailable = errs.New(errs.Unavailable, "the log is frozen")
 
-func TestSessionFixation(t *testing.T) {
+func TestSessionFixation(t *testing.T) { sqldbtest.Each(t, testSessionFixation) }
+
+func testSessionFixation(t *testing.T) {
 	w := newWorld(t)
 	// A token that the server did not make is not adopted.
 	planted := strings.Repeat("A", 43)
@@ -47,6 +50,10 @@ func TestSessionFixation(t *testing.T) {
 }
 
 func TestTwoCookiesOrHeadersAreRefused(t *testing.T) {
+	sqldbtest.Each(t, testTwoCookiesOrHeadersAreRefused)
+}
+
+func testTwoCookiesOrHeadersAreRefused(t *testing.T) {
 	w := newWorld(t)
 	b := w.login("admin@acme.example")
 	b.headers = map[string]string{"Cookie": api.SessionCookie + "=" + b.cookie + "; " + api.SessionCookie + "=" + strings.Repeat("B", 43)}
@@ -66,7 +73,9 @@ func TestTwoCookiesOrHeadersAreRefused(t *testing.T) {
 	}
 }
 
-func TestCSRF(t *testing.T) {
+func TestCSRF(t *testing.T) { sqldbtest.Each(t, testCSRF) }
+
+func testCSRF(t *testing.T) {
 	w := newWorld(t)
 	b := w.login("admin@acme.example")
 	other := w.login("admin@globex.example")
@@ -101,7 +110,9 @@ func TestCSRF(t *testing.T) {
 	(&browser{w: w, cookie: b.cookie, headers: map[string]string{"Sec-Fetch-Site": "cross-site"}}).want(200, "GET", "/api/session", nil)
 }
 
-func TestTenantsAreSeparate(t *testing.T) {
+func TestTenantsAreSeparate(t *testing.T) { sqldbtest.Each(t, testTenantsAreSeparate) }
+
+func testTenantsAreSeparate(t *testing.T) {
 	w := newWorld(t)
 	theirKey, _ := w.key("globex", actor.LedgerAppend)
 	them := w.admin["globex"]
@@ -134,7 +145,9 @@ func TestTenantsAreSeparate(t *testing.T) {
 	(&browser{w: w}).want(401, "POST", "/api/session", map[string]string{"email": "admin@globex.example", "password": goodPassword, "tenant_id": "acme"})
 }
 
-func TestPrivilegesDoNotGrow(t *testing.T) {
+func TestPrivilegesDoNotGrow(t *testing.T) { sqldbtest.Each(t, testPrivilegesDoNotGrow) }
+
+func testPrivilegesDoNotGrow(t *testing.T) {
 	w := newWorld(t)
 	_, manage := w.key("acme", actor.AccessManage)
 	b := &browser{w: w, key: manage}
@@ -166,7 +179,9 @@ func TestPrivilegesDoNotGrow(t *testing.T) {
 	}
 }
 
-func TestBruteForce(t *testing.T) {
+func TestBruteForce(t *testing.T) { sqldbtest.Each(t, testBruteForce) }
+
+func testBruteForce(t *testing.T) {
 	w := newWorld(t)
 	try := func(email, ip string) reply {
 		return (&browser{w: w, ip: ip}).do("POST", "/api/session", map[string]string{"email": email, "password": "wrong-wrong-wrong"})
@@ -208,7 +223,9 @@ func TestBruteForce(t *testing.T) {
 	}
 }
 
-func TestPasswordSpraying(t *testing.T) {
+func TestPasswordSpraying(t *testing.T) { sqldbtest.Each(t, testPasswordSpraying) }
+
+func testPasswordSpraying(t *testing.T) {
 	w := newWorld(t)
 	refused := 0
 	for i := range 40 {
@@ -231,6 +248,10 @@ func TestPasswordSpraying(t *testing.T) {
 }
 
 func TestParallelGuessesDoNotOutrunTheCounter(t *testing.T) {
+	sqldbtest.Each(t, testParallelGuessesDoNotOutrunTheCounter)
+}
+
+func testParallelGuessesDoNotOutrunTheCounter(t *testing.T) {
 	w := newWorld(t)
 	var judged sync.Map
 	var wg sync.WaitGroup
@@ -255,29 +276,35 @@ func TestParallelGuessesDoNotOutrunTheCounter(t *testing.T) {
 
 // TestTimingDoesNotTell compares the median time of a refusal for an account that exists and one that does not. A missing dummy hash would make a
 // difference of a factor of ten or more.
-func TestTimingDoesNotTell(t *testing.T) {
+func TestTimingDoesNotTell(t *testing.T) { sqldbtest.Each(t, testTimingDoesNotTell) }
+
+func testTimingDoesNotTell(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
-	median := func(email string) time.Duration {
-		var d []time.Duration
-		for range 7 {
-			w.pass(time.Hour * 2) // no throttling
-			start := time.Now()
-			if _, err := w.s.Login(ctx, email, "wrong-wrong-wrong", "", ""); errs.CodeOf(err) != errs.Unauthorized {
-				t.Fatal(err)
-			}
-			d = append(d, time.Since(start))
+	attempt := func(email string) time.Duration {
+		w.pass(time.Hour * 2) // no throttling
+		start := time.Now()
+		if _, err := w.s.Login(ctx, email, "wrong-wrong-wrong", "", ""); errs.CodeOf(err) != errs.Unauthorized {
+			t.Fatal(err)
 		}
-		slices.Sort(d)
-		return d[3]
+		return time.Since(start)
 	}
-	exists, missing := median("admin@acme.example"), median("nobody@acme.example")
-	if ratio := float64(exists) / float64(missing); ratio > 2 || ratio < 0.5 {
-		t.Fatalf("an account that exists: %v, one that does not: %v", exists, missing)
+	// The shortest of several attempts by turns is what the work takes; other programs can only lengthen it. If an account that does not exist cost no hashing, it would be quicker every time.
+	exists, missing := time.Hour, time.Hour
+	for range 30 {
+		exists, missing = min(exists, attempt("admin@acme.example")), min(missing, attempt("nobody@acme.example"))
+		if ratio := float64(exists) / float64(missing); ratio < 2 && ratio > 0.5 {
+			return
+		}
 	}
+	t.Fatalf("an account that exists: %v, one that does not: %v", exists, missing)
 }
 
 func TestUnknownAccountIsRecordedWhereItCanBe(t *testing.T) {
+	sqldbtest.Each(t, testUnknownAccountIsRecordedWhereItCanBe)
+}
+
+func testUnknownAccountIsRecordedWhereItCanBe(t *testing.T) {
 	const typed = "hunter2-typed-into-the-wrong-field"
 	for _, tenants := range [][]string{{"acme"}, {"acme", "globex"}} {
 		w := newWorld(t, tenants...)
@@ -296,7 +323,9 @@ func TestUnknownAccountIsRecordedWhereItCanBe(t *testing.T) {
 }
 
 // TestSecretsAreNotKept looks for what must not be stored or logged in the log, every table and every file of the database.
-func TestSecretsAreNotKept(t *testing.T) {
+func TestSecretsAreNotKept(t *testing.T) { sqldbtest.Each(t, testSecretsAreNotKept) }
+
+func testSecretsAreNotKept(t *testing.T) {
 	w := newWorld(t)
 	b := w.login("admin@acme.example")
 	key := b.want(201, "POST", "/api/keys", map[string]any{"name": "x", "scopes": []string{"ledger.append"}}).body["secret"].(string)
@@ -318,22 +347,10 @@ func TestSecretsAreNotKept(t *testing.T) {
 			t.Errorf("the log holds the %s", what)
 		}
 	}
-	var path string
-	if err := w.db.Read(context.Background()).QueryRow(`SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(&path); err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(path + "*")
-	if err != nil || len(files) == 0 {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		raw, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, raw := range sqldbtest.Stored(t, w.db) {
 		for what, s := range secrets {
 			if bytes.Contains(bytes.ToLower(raw), []byte(strings.ToLower(s))) {
-				t.Errorf("%s holds the %s", filepath.Base(f), what)
+				t.Errorf("%s holds the %s", name, what)
 			}
 		}
 	}
@@ -350,7 +367,9 @@ func TestSecretsAreNotKept(t *testing.T) {
 	}
 }
 
-func TestHostileText(t *testing.T) {
+func TestHostileText(t *testing.T) { sqldbtest.Each(t, testHostileText) }
+
+func testHostileText(t *testing.T) {
 	w := newWorld(t)
 	hostile := []string{"'; DROP TABLE account; --", "' OR '1'='1", "admin@acme.example' --", "\" OR 1=1", "%", "_", "\\", "$1", "?", "${jndi:ldap://x}", "<script>alert(1)</script>",
 		"\u202e", "a\u0000b", "../../etc/passwd", strings.Repeat("A", 5000), "🦄", "İ", "ﬀ"}
@@ -399,7 +418,9 @@ func tryHostile(t *testing.T, w *world, s string) {
 	}
 }
 
-func TestHostileCorpora(t *testing.T) {
+func TestHostileCorpora(t *testing.T) { sqldbtest.Each(t, testHostileCorpora) }
+
+func testHostileCorpora(t *testing.T) {
 	dir := testdata.Dir(t)
 	w := newWorld(t)
 	b := w.login("admin@acme.example")
@@ -460,7 +481,9 @@ func TestPasswordHash(t *testing.T) {
 	}
 }
 
-func TestOutdatedHashIsRenewed(t *testing.T) {
+func TestOutdatedHashIsRenewed(t *testing.T) { sqldbtest.Each(t, testOutdatedHashIsRenewed) }
+
+func testOutdatedHashIsRenewed(t *testing.T) {
 	w := newWorld(t)
 	salt := []byte("0123456789abcdef")
 	old := strings.Replace(encodePHC(salt, argon2.IDKey([]byte(goodPassword), salt, 1, 8<<10, 1, 32)), "m=19456,t=2", "m=8192,t=1", 1)

@@ -1,13 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -43,17 +44,17 @@ type App struct {
 	reads     *reads
 	jobs      *jobs.Service
 	exports   exportsPart
+	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
 }
 
-// Paths within a data directory.
-func databasePath(dir string) string  { return filepath.Join(dir, "probity.db") }
+// masterKeyPath is the file of the master key in a data directory.
 func masterKeyPath(dir string) string { return filepath.Join(dir, "keys", "master.key") }
 
 // Open opens the data directory of cfg. It fails when the directory has not been initialised, or when another process has it open. logs receives log lines.
 func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err error) {
-	if _, err := os.Stat(databasePath(cfg.Data)); errors.Is(err, os.ErrNotExist) {
+	if !hasData(cfg) {
 		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
 	}
 	kms, err := crypt.OpenFileKMS(masterKeyPath(cfg.Data))
@@ -81,15 +82,21 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders}); err != nil {
 		return a, err
 	}
-	if a.db, err = sqldb.OpenSQLite(ctx, databasePath(cfg.Data)); err != nil {
+	if a.db, err = openSchema(ctx, cfg); err != nil {
 		return a, err
 	}
-	if _, _, err = a.db.Migrate(ctx); err != nil {
-		return a, fmt.Errorf("bring the database up to date: %w", err)
+	// What is sealed lies in the data directory, where a server with another one would miss it.
+	held, err := a.db.Hold(ctx, "data directory")
+	if err != nil {
+		return a, err
+	}
+	if !held {
+		return a, errs.New(errs.Conflict, "another probity works on this database, with another data directory; stop it first, or use --server to reach it")
 	}
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
 	debug.SetMemoryLimit(900 << 20)
 	debug.SetGCPercent(200)
+	makeRoom()
 	if err = a.openLedger(ctx); err != nil {
 		return a, err
 	}
@@ -103,6 +110,9 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		return a, err
 	}
 	a.jobs = a.newJobs()
+	if err = a.openNotify(); err != nil {
+		return a, err
+	}
 	return a, a.openExports(ctx)
 }
 
@@ -115,10 +125,13 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 	if err = a.storage.claim(ctx, cfg.Data); err != nil {
 		return err
 	}
-	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cfg.QueryThreads}))
+	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cmp.Or(cfg.QueryThreads, processors)}))
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
 		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
 		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
+	if err == nil && a.storage.cache != nil {
+		err = a.Ledger.CheckFiles(ctx)
+	}
 	return err
 }
 
@@ -135,6 +148,9 @@ func (a *App) Close() error {
 		if err := a.Access.Flush(ctx); err != nil {
 			a.telemetry.Logger.Error("what the access domain holds was not written", "error", err)
 		}
+	}
+	if a.notify.client != nil {
+		a.notify.client.Close()
 	}
 	if a.Ledger != nil {
 		err = errors.Join(err, a.Ledger.Close())
@@ -165,4 +181,16 @@ func (r recorder) RecordLater(ctx context.Context, tenantID string, e *event.Eve
 // Record implements the Recorder interfaces of the domains.
 func (r recorder) Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
 	return r.l.Record(ctx, tenantID, e, effect)
+}
+
+// processors is how many goroutines Go runs at once by itself: the processors that the process may use.
+var processors = runtime.GOMAXPROCS(0)
+
+// makeRoom lets two more goroutines run than there are processors, unless the environment says how many. Committing and sealing are mostly calls into SQLite and the kernel: a goroutine
+// that comes back from one waits until the Go scheduler has room for it, behind every request that can run, while the whole group of requests waits for its commit. With room to
+// spare, the kernel decides, which favours threads that mostly sleep.
+func makeRoom() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(processors + 2)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"probity.dev/catalog/field"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/ledgertest"
@@ -17,7 +18,9 @@ import (
 )
 
 // BenchmarkAppend is the write path without HTTP: parse, encode, commit durably and seal, in batches of 1,000 from four senders.
-func BenchmarkAppend(b *testing.B) {
+func BenchmarkAppend(b *testing.B) { sqldbtest.EachBench(b, benchAppend) }
+
+func benchAppend(b *testing.B) {
 	box := ledgertest.New(b, func(o *ledger.Options) { o.Classifier, o.CheckpointInterval = field.New(nil), 500*time.Millisecond })
 	g := load.New(load.Config{Seed: 1, Events: 1000 * b.N})
 	var bodies [][][]byte
@@ -50,7 +53,7 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N*1000), "cpu-µs/event")
 }
 
-func appendAll(b *testing.B, box *ledgertest.Box, texts [][]byte) {
+func appendAll(b testing.TB, box *ledgertest.Box, texts [][]byte) {
 	items := make([]ledger.Item, len(texts))
 	for i, text := range texts {
 		e, err := event.Parse(text)
@@ -76,7 +79,9 @@ func cpuTime(b *testing.B) time.Duration {
 }
 
 // BenchmarkAppendSingle is the write path for single events from 64 senders at once, without HTTP.
-func BenchmarkAppendSingle(b *testing.B) {
+func BenchmarkAppendSingle(b *testing.B) { sqldbtest.EachBench(b, benchAppendSingle) }
+
+func benchAppendSingle(b *testing.B) {
 	box := ledgertest.New(b, func(o *ledger.Options) { o.Classifier, o.CheckpointInterval = field.New(nil), 500*time.Millisecond })
 	g := load.New(load.Config{Seed: 1, Events: b.N + 1000})
 	texts := make([][]byte, 0, b.N+1000)

@@ -36,7 +36,11 @@ func BenchmarkRead(b *testing.B) {
 	engine := query.Open(query.Options{})
 	defer engine.Close()
 	box := ledgertest.New(b, func(o *ledger.Options) { o.Classifier, o.Engine = field.New(nil), engine })
-	events := fillLog(b, box)
+	events := 200_000
+	if n, err := strconv.Atoi(os.Getenv("PROBITY_BENCH_EVENTS")); err == nil {
+		events = n / 1000 * 1000
+	}
+	fillLog(b, box, events)
 	exports := exporter(b, box)
 	masks := masking.New(masking.Builtin(), [32]byte{1}, masking.WithFinder(find))
 	each := func(name string, f func(ctx context.Context) int) {
@@ -54,8 +58,8 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportMetric(float64(peak.Load()>>20), "more-MiB")
 		})
 	}
-	each("csv", func(ctx context.Context) int { return exportCSV(ctx, b, exports, actor.RoleAuditor) })
-	each("csv-unmasked", func(ctx context.Context) int { return exportCSV(ctx, b, exports, actor.RoleAdmin) })
+	each("csv", func(ctx context.Context) int { return exportCSV(ctx, b, exports, actor.RoleAuditor, export.Filter{}) })
+	each("csv-unmasked", func(ctx context.Context) int { return exportCSV(ctx, b, exports, actor.RoleAdmin, export.Filter{}) })
 	each("text", func(ctx context.Context) int {
 		if _, err := box.Search(ctx, ledgertest.Tenant, ledger.Query{Text: "no such word"}, ledger.Page{Limit: 50}, masks.For("admin", true),
 			func(*event.Record) error { return nil }); err != nil {
@@ -112,14 +116,10 @@ func watchMemory(b *testing.B) *atomic.Uint64 {
 	return &peak
 }
 
-// fillLog appends and seals events, and returns how many.
-func fillLog(b *testing.B, box *ledgertest.Box) int {
-	batches := 200
-	if n, err := strconv.Atoi(os.Getenv("PROBITY_BENCH_EVENTS")); err == nil {
-		batches = n / 1000
-	}
-	g := load.New(load.Config{Seed: 1, Events: 1000 * batches})
-	for i := range batches {
+// fillLog appends and seals events, whose number is a multiple of 1,000, and returns what made them.
+func fillLog(b testing.TB, box *ledgertest.Box, events int) *load.Generator {
+	g := load.New(load.Config{Seed: 1, Events: events})
+	for i := range g.Batches() {
 		var batch load.Batch
 		g.Batch(i, &batch)
 		texts := make([][]byte, len(batch.Events))
@@ -129,13 +129,13 @@ func fillLog(b *testing.B, box *ledgertest.Box) int {
 		appendAll(b, box, texts)
 	}
 	ctx := context.Background()
-	if _, err := box.Prove(ctx, ledgertest.Tenant, uint64(1000*batches-1), nil); err != nil {
+	if _, err := box.Prove(ctx, ledgertest.Tenant, uint64(events-1), nil); err != nil {
 		b.Fatal(err)
 	}
 	if err := box.Seal(ctx, ledgertest.Tenant, time.Now().Add(time.Hour)); err != nil {
 		b.Fatal(err)
 	}
-	return 1000 * batches
+	return g
 }
 
 // silent records nothing, so that the log stays as it is.
@@ -145,7 +145,7 @@ func (silent) Record(context.Context, string, *event.Event, func(context.Context
 	return nil
 }
 
-func exporter(b *testing.B, box *ledgertest.Box) *export.Service {
+func exporter(b testing.TB, box *ledgertest.Box) *export.Service {
 	files, err := blob.OpenDir(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
@@ -159,9 +159,9 @@ func exporter(b *testing.B, box *ledgertest.Box) *export.Service {
 	return s
 }
 
-func exportCSV(ctx context.Context, b *testing.B, s *export.Service, role string) int {
+func exportCSV(ctx context.Context, b testing.TB, s *export.Service, role string, f export.Filter) int {
 	by := actor.Principal{TenantID: ledgertest.Tenant, UserID: "u-1", Role: role, Permissions: actor.RolePermissions(role)}
-	n, err := s.Stream(ctx, by, export.Request{Format: "csv"}, io.Discard, nil)
+	n, err := s.Stream(ctx, by, export.Request{Format: "csv", Filter: f}, io.Discard, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -32,13 +32,16 @@ var (
 	verifiedNGauge  = gauge("verification_events", "Events that the newest verification covered, in the present epoch.", "log_id")
 	pendingGauge    = gauge("pending_events", "Events of the product itself that wait for a frozen log, such as sign-ins.")
 	walGauge        = gauge("database_wal_bytes", "Size of the database's write-ahead log.")
+	waitingGauge    = gauge("deliveries_waiting", "Deliveries of notifications that are to be tried or tried again, of all tenants.")
+	deadGauge       = gauge("deliveries_dead", "Dead letters of notifications that nobody has replayed or discarded, of all tenants.")
+	lateGauge       = gauge("delivery_lateness_seconds", "How long the delivery that has waited longest for its first attempt has waited.")
 	scrapeGauge     = gauge("scrape_error", "1 when figures are missing because the database could not be read.")
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{frozenGauge, eventsGauge, epochGauge, unsealedGauge, uncoveredGauge, signedGauge, verifiedGauge, verifiedAtGauge, verifiedNGauge, pendingGauge,
-		walGauge, scrapeGauge} {
+		walGauge, waitingGauge, deadGauge, lateGauge, scrapeGauge} {
 		to <- d
 	}
 }
@@ -102,6 +105,13 @@ func (g gauges) database(ctx context.Context, to chan<- prometheus.Metric) error
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value))
 	}
 	set(pendingGauge, pending)
+	backlog, err := g.a.notify.Service.Backlog(ctx)
+	if err != nil {
+		return err
+	}
+	set(waitingGauge, backlog.Waiting)
+	set(deadGauge, backlog.Dead)
+	set(lateGauge, int64(backlog.Late.Seconds()))
 	if info, err := os.Stat(databasePath(g.a.Config.Data) + "-wal"); err == nil {
 		set(walGauge, info.Size())
 	}

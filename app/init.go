@@ -43,8 +43,11 @@ type InitResult struct {
 // Init makes a data directory: master key, database, a tenant with its log, the first admin and the first API key, which may do everything. A directory that
 // holds data already is refused.
 func Init(ctx context.Context, cfg *config.Config, o InitOptions, logs io.Writer) (res *InitResult, err error) {
-	if _, err := os.Stat(databasePath(cfg.Data)); err == nil {
+	if hasData(cfg) {
 		return nil, errs.New(errs.Conflict, "%s holds data already; choose another directory", cfg.Data)
+	}
+	if err := checkEmpty(ctx, cfg); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)

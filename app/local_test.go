@@ -7,11 +7,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 type fixed struct {
@@ -23,7 +27,9 @@ func (f fixed) Authenticate(context.Context, *http.Request) (actor.Principal, er
 	return f.p, f.err
 }
 
-func TestMaskedHeaderOnlyTakesAway(t *testing.T) {
+func TestMaskedHeaderOnlyTakesAway(t *testing.T) { sqldbtest.Each(t, testMaskedHeaderOnlyTakesAway) }
+
+func testMaskedHeaderOnlyTakesAway(t *testing.T) {
 	ask := func(p actor.Principal, value string) actor.Principal {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set(MaskedHeader, value)
@@ -56,7 +62,9 @@ func TestMaskedHeaderOnlyTakesAway(t *testing.T) {
 	}
 }
 
-func TestInProcessStreams(t *testing.T) {
+func TestInProcessStreams(t *testing.T) { sqldbtest.Each(t, testInProcessStreams) }
+
+func testInProcessStreams(t *testing.T) {
 	next := make(chan string)
 	c := &http.Client{Transport: inProcess{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -108,4 +116,33 @@ func TestInProcessStreams(t *testing.T) {
 	if _, err := c.Do(r); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestOneDataDirectoryPerDatabase opens a database with a copy of its data directory while a server works on it.
+func TestOneDataDirectoryPerDatabase(t *testing.T) {
+	sqldbtest.Only(t, sqldbtest.Postgres, func(t *testing.T) {
+		dir := t.TempDir()
+		a, _ := opened(t, dir, "", "")
+		cfg := *a.Config
+		cfg.Data = filepath.Join(t.TempDir(), "copy")
+		if err := os.CopyFS(cfg.Data, os.DirFS(a.Config.Data)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(masterKeyPath(cfg.Data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := Open(t.Context(), &cfg, io.Discard); errs.CodeOf(err) != errs.Conflict || !strings.Contains(err.Error(), "another data directory") {
+			t.Errorf("opened: %v (%v)", b != nil, err)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+		b, err := Open(t.Context(), &cfg, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -22,7 +22,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		events:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "probity_events_total", Help: "Events by what became of them: accepted, duplicate, rejected, disabled."}, []string{"status"}),
 		commits:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_commit_seconds", Help: "Time of a group commit.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
 		group:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_commit_events", Help: "Events in a group commit.", Buckets: prometheus.ExponentialBuckets(1, 4, 8)}),
-		unsealed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "probity_seal_failures_total", Help: "Failed attempts to seal; each is repeated after a second."}, []string{"log_id"}),
+		unsealed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "probity_seal_failures_total", Help: "Failed attempts to seal; each is repeated after a pause of up to half a minute."}, []string{"log_id"}),
 		unsigned: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_checkpoint_failures_total", Help: "Failed attempts to sign and publish checkpoints; each is repeated after the checkpoint interval."}),
 		sealedC:  prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_sealed_events_total", Help: "Events moved to sealed files."}),
 		sealing:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "probity_seal_seconds", Help: "Time to seal a segment.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 12)}),

@@ -14,6 +14,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/config"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/report/export"
 )
 
@@ -22,6 +23,9 @@ func opened(t *testing.T, dir, catalog, masking string) (*App, string) {
 	t.Helper()
 	cfg := config.Defaults()
 	cfg.Data = filepath.Join(dir, "data")
+	if sqldbtest.Kind(t) == sqldbtest.Postgres {
+		cfg.Database = sqldbtest.Address(t, dir)
+	}
 	for path, x := range map[*string]struct{ name, text string }{&cfg.CatalogFile: {"catalog.yaml", catalog}, &cfg.MaskingFile: {"masking.yaml", masking}} {
 		if x.text == "" {
 			continue
@@ -115,9 +119,12 @@ func seen(t *testing.T, a *App, c *caller, p actor.Principal) map[string]string 
 }
 
 // stored reports whether a text lies in clear in the data directory.
-func stored(t *testing.T, dir, text string) bool {
+func stored(t *testing.T, a *App, dir, text string) bool {
 	t.Helper()
 	found := false
+	for _, b := range sqldbtest.Stored(t, a.db) {
+		found = found || bytes.Contains(b, []byte(text))
+	}
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			b, err := os.ReadFile(path)
@@ -134,7 +141,9 @@ func stored(t *testing.T, dir, text string) bool {
 
 const purchase = `{"source":"shop","action":"pet.buy","actor":{"id":"u1","email":"ana.horvat@example.com"},"resource":{"type":"pet","id":"7"},"data":{"status":"zephyrine"}}`
 
-func TestPolicyFiles(t *testing.T) {
+func TestPolicyFiles(t *testing.T) { sqldbtest.Each(t, testPolicyFiles) }
+
+func testPolicyFiles(t *testing.T) {
 	const (
 		catalog = "rules:\n  - {action: 'pet.*', path: /data/status, category: user.health_and_medical}\n"
 		masking = "roles:\n  auditor:\n    default: redact\n    unknown: withhold\n    categories:\n      user.contact.email: show\n      user.health_and_medical: redact\n"
@@ -163,7 +172,7 @@ func TestPolicyFiles(t *testing.T) {
 			if text := seen(t, a, as, admin)["search"]; !strings.Contains(text, "zephyrine") || !strings.Contains(text, "ana.horvat@example.com") {
 				t.Errorf("the admin sees %s", text)
 			}
-			if got := stored(t, filepath.Join(dir, "data"), "zephyrine"); got == own {
+			if got := stored(t, a, filepath.Join(dir, "data"), "zephyrine"); got == own {
 				t.Errorf("the status lies in clear: %v", got)
 			}
 			rules, roles := as.answer(t, admin, "GET", "/api/settings/catalog", ""), as.answer(t, admin, "GET", "/api/settings/masking", "")
@@ -175,7 +184,9 @@ func TestPolicyFiles(t *testing.T) {
 	}
 }
 
-func TestPolicyFilesAreChecked(t *testing.T) {
+func TestPolicyFilesAreChecked(t *testing.T) { sqldbtest.Each(t, testPolicyFilesAreChecked) }
+
+func testPolicyFilesAreChecked(t *testing.T) {
 	for name, x := range map[string]struct{ catalog, masking, want string }{
 		"rule":     {catalog: "rules:\n  - {path: /data/a, kind: operational}\n  - {path: data/b, category: user.name}\n", want: "catalog.yaml line 3: Rule 2"},
 		"member":   {catalog: "rules:\n  - path: /data/a\n    kindd: operational\n", want: "catalog.yaml: line 3: field kindd"},

@@ -43,6 +43,8 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
 	a.jobs.Register(h)
+	a.notify.Service.Register(h)
+	a.notify.Streams.Register(h)
 	a.policies.Register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
@@ -102,6 +104,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.Access.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
+	a.notify.Service.Start(ctx)
+	a.notify.Streams.Start(ctx)
+	go a.watchLogs(background)
 	if err := a.serveMetrics(background); err != nil {
 		err = errors.Join(err, l.Close(), a.stopJobs())
 		a.exports.Service.Close()
@@ -119,6 +124,8 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	err = server.Serve(ctx, l)
 	err = errors.Join(err, a.stopJobs())
 	a.exports.Service.Close()
+	a.notify.Streams.Close()
+	a.notify.Service.Close()
 	a.verifier.close()
 	return err
 }
@@ -200,6 +207,7 @@ func (a *App) scrub(ctx context.Context) {
 			a.telemetry.Logger.Error("scrub", "log_id", t.LogID, "error", err)
 		case !r.OK:
 			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())
+			a.notify.verificationFailed(ctx, t.ID, t.LogID)
 		default:
 			a.telemetry.Logger.Info("scrub", "log_id", t.LogID, "ok", true, "events_per_second", int64(r.EventsPerSecond))
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -48,14 +47,14 @@ func (a *App) Sources(ctx context.Context, keys bool) ([]verify.Source, error) {
 
 // StoredSources opens the evidence in a data directory for a verifier, without the master key: values and working copies stay closed. The caller closes what it returns.
 func StoredSources(ctx context.Context, cfg *config.Config) (sources []verify.Source, closer io.Closer, err error) {
-	if _, err := os.Stat(databasePath(cfg.Data)); errors.Is(err, os.ErrNotExist) {
+	if !hasData(cfg) && cfg.Database == "" {
 		return nil, nil, errs.New(errs.NotFound, "%s holds no data", cfg.Data)
 	}
 	lock, err := lockDir(cfg.Data)
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := sqldb.OpenSQLite(ctx, databasePath(cfg.Data))
+	db, err := openDatabase(ctx, cfg)
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())
 	}
@@ -148,9 +147,8 @@ func (s workingSource) Working(ctx context.Context, first, count uint64, yield f
 	return s.audit.WorkingCopies(ctx, base+first, base+first+count, func(w *ledger.WorkingCopy) error {
 		r := w.Row
 		out = verify.Working{Nonce: r.Nonce, RecordedAt: r.RecordedAt, OccurredAt: r.OccurredAt, Source: r.Source, Action: r.Action, Category: r.Category, Activity: r.Activity,
-			Outcome: r.Outcome, ResourceType: r.ResourceType, TagKeys: w.TagKeys, Err: w.Err, Columns: out.Columns[:0]}
-		if w.Disclosure != nil {
-			out.Disclosure = *w.Disclosure
+			Outcome: r.Outcome, ResourceType: r.ResourceType, Groups: w.Groups, TagKeys: w.TagKeys, ResourceTags: w.ResourceTags, ResourceID: w.ResourceID, Err: w.Err, Columns: out.Columns[:0]}
+		if w.Err == nil {
 			out.Columns = append(out.Columns, verify.Column{Path: "/id", Text: r.EventID}, verify.Column{Path: "/severity", Text: r.Severity})
 			if r.ResourceID != "" {
 				out.Columns = append(out.Columns, verify.Column{Path: "/resource/id", Text: r.ResourceID})

@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -81,6 +83,10 @@ type Page struct {
 
 // SearchPage returns one page. The first has the cursor "".
 func (c *Client) SearchPage(ctx context.Context, q Query, cursor string) (*Page, error) {
+	return c.page(ctx, "/api/events", q.page(cursor))
+}
+
+func (q Query) page(cursor string) url.Values {
 	v := q.values()
 	limit := q.PageSize
 	if limit == 0 {
@@ -90,7 +96,7 @@ func (c *Client) SearchPage(ctx context.Context, q Query, cursor string) (*Page,
 	if cursor != "" {
 		v.Set("cursor", cursor)
 	}
-	return c.page(ctx, "/api/events", v)
+	return v
 }
 
 func (c *Client) page(ctx context.Context, path string, v url.Values) (*Page, error) {
@@ -105,33 +111,30 @@ func (c *Client) page(ctx context.Context, path string, v url.Values) (*Page, er
 	return p, nil
 }
 
-// Search yields every event that the query selects, page by page as the loop goes on. After an error it stops.
+// Search yields every event that the query selects, page by page as the loop goes on, and each as soon as the server has found it. A loop that ends early ends the
+// server's search. After an error it stops.
 func (c *Client) Search(ctx context.Context, q Query) iter.Seq2[Record, error] {
-	return pages(func(cursor string) (*Page, error) { return c.SearchPage(ctx, q, cursor) })
+	return c.pages(ctx, "/api/events", q.page)
 }
 
 // History yields the events of one resource, newest first.
 func (c *Client) History(ctx context.Context, resourceType, id string) iter.Seq2[Record, error] {
 	path := "/api/resources/" + url.PathEscape(resourceType) + "/" + url.PathEscape(id) + "/history"
-	return pages(func(cursor string) (*Page, error) {
+	return c.pages(ctx, path, func(cursor string) url.Values {
 		v := url.Values{"limit": {"200"}}
 		if cursor != "" {
 			v.Set("cursor", cursor)
 		}
-		return c.page(ctx, path, v)
+		return v
 	})
 }
 
-func pages(fetch func(cursor string) (*Page, error)) iter.Seq2[Record, error] {
+func (c *Client) pages(ctx context.Context, path string, query func(cursor string) url.Values) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for cursor := ""; ; {
-			p, err := fetch(cursor)
-			if p != nil {
-				for _, r := range p.Items {
-					if !yield(r, nil) {
-						return
-					}
-				}
+			p, err := c.each(ctx, path, query(cursor), func(r Record) bool { return yield(r, nil) })
+			if p == nil && err == nil {
+				return // the loop has ended
 			}
 			if err == nil && p.NextCursor != "" && p.NextCursor == cursor {
 				err = fmt.Errorf("client: the server's cursor does not advance")
@@ -145,6 +148,83 @@ func pages(fetch func(cursor string) (*Page, error)) iter.Seq2[Record, error] {
 			}
 		}
 	}
+}
+
+// each yields the events of one page as they arrive and returns what else the page says, nil when yield has returned false.
+func (c *Client) each(ctx context.Context, path string, v url.Values, yield func(Record) bool) (*Page, error) {
+	res, err := c.do(ctx, request{method: http.MethodGet, path: path, query: v, repeatable: true})
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	p := &Page{}
+	dec := json.NewDecoder(res.Body)
+	more, err := p.read(dec, yield)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("client: the server's answer could not be read: %w", err)
+	case !more:
+		return nil, nil
+	case p.Error != nil:
+		p.Error.Status = statusOfCode(p.Error.Code)
+		return nil, p.Error
+	}
+	return p, nil
+}
+
+// read reads a page but its items, which go to yield. more is false when that returned false.
+func (p *Page) read(dec *json.Decoder, yield func(Record) bool) (more bool, err error) {
+	if err := delim(dec, '{'); err != nil {
+		return false, err
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return false, err
+		}
+		switch name {
+		case "items":
+			if more, err := items(dec, yield); !more || err != nil {
+				return false, err
+			}
+		case "next_cursor":
+			err = dec.Decode(&p.NextCursor)
+		case "complete_until":
+			err = dec.Decode(&p.CompleteUntil)
+		case "error":
+			err = dec.Decode(&p.Error)
+		default:
+			err = dec.Decode(new(json.RawMessage))
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, delim(dec, '}')
+}
+
+func items(dec *json.Decoder, yield func(Record) bool) (more bool, err error) {
+	if err := delim(dec, '['); err != nil {
+		return false, err
+	}
+	for dec.More() {
+		var r Record
+		if err := dec.Decode(&r); err != nil {
+			return false, err
+		}
+		if !yield(r) {
+			return false, nil
+		}
+	}
+	return true, delim(dec, ']')
+}
+
+func delim(dec *json.Decoder, want json.Delim) error {
+	t, err := dec.Token()
+	if err == nil && t != want {
+		err = fmt.Errorf("%v where %v was expected", t, want)
+	}
+	return err
 }
 
 // Get returns one event by its seq.

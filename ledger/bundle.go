@@ -34,7 +34,7 @@ type BundleOptions struct {
 // Bundle writes the events that a query finds as a file which anybody with the log's key can check (ledger/DESIGN.md). It covers what the newest checkpoint
 // covers, and waits for one that covers what is recorded now.
 func (l *Ledger) Bundle(ctx context.Context, tenantID string, q Query, opt BundleOptions, w io.Writer) (uint64, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return 0, err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
@@ -43,7 +44,9 @@ func bundleOf(t *testing.T, b *ledgertest.Box, q ledger.Query, o ledger.BundleOp
 	return path
 }
 
-func TestBundlesVerify(t *testing.T) {
+func TestBundlesVerify(t *testing.T) { sqldbtest.Each(t, testBundlesVerify) }
+
+func testBundlesVerify(t *testing.T) {
 	b := ledgertest.New(t)
 	ctx := context.Background()
 	for i := range 40 {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"probity.dev/ledger/event"
 )
@@ -14,50 +15,115 @@ type cellKey struct {
 	layout          uint32 // which fields the profile has, see plans; 0 for the mark that the person is there
 }
 
-// Bounds of the remembered cells of one search: an entry takes some 60 bytes beside its content, which is some 30 bytes where names are masked.
+// Bounds of the remembered cells of one search: an entry takes some 64 bytes beside its content, which is some 30 bytes where names are masked. All of them
+// together take at most 160 MiB.
 const (
 	cellShards  = 16
-	shardCells  = 25_000  // per generation
-	shardBytes  = 3 << 19 // per generation
+	shardCells  = 49_152 // per generation
 	largestCell = 1 << 16
+	firstBlock  = 2 << 10 // bytes; each block has twice the size of the one before, up to largestCell
+	shardBlocks = 45      // per generation
 )
 
-// cells remembers cells. Like [cache.Cache] it has two generations; it holds no pointers, so that hundreds of thousands of entries are nothing to the
-// garbage collector. It is safe for concurrent use.
+// cells remembers cells. Like [cache.Cache] it has two generations; it holds next to no pointers, so that hundreds of thousands of entries are nothing to the
+// garbage collector, and whoever reads takes no lock. It is safe for concurrent use.
 type cells struct {
-	shards [cellShards]struct {
-		mu         sync.RWMutex
-		young, old generation
-	}
+	shards [cellShards]cellShard
 }
 
+type cellShard struct {
+	mu         sync.Mutex // of whoever adds
+	young, old atomic.Pointer[generation]
+}
+
+// generation is a table of cells with open addressing. An entry's other members are written before its place is, and never changed. When the table is
+// full, a larger one takes its place that shares its blocks.
 type generation struct {
-	at    map[cellKey]uint64 // offset and length in bytes
-	bytes []byte
+	entries []cellEntry // a power of two
+	n       int
+	blocks  *[shardBlocks][]byte
+	block   int // the last one in use
+	used    int // of it
 }
 
-func (g *generation) get(k cellKey) ([]byte, bool) {
-	at, ok := g.at[k]
-	if !ok {
+type cellEntry struct {
+	handle, profile int64
+	layout          uint32
+	n               uint32
+	// place is one more than the number of the block, and where in the block; 0 is free.
+	place atomic.Uint64
+}
+
+// hash mixes a key. A handle is a random number by itself.
+func (k *cellKey) hash() uint64 {
+	h := (uint64(k.handle) ^ uint64(k.profile)*0x9e3779b97f4a7c15 ^ uint64(k.layout)*0xc2b2ae3d27d4eb4f) * 0xd6e8feb86659fd93
+	return h ^ h>>32
+}
+
+func (g *generation) get(k *cellKey, hash uint64) ([]byte, bool) {
+	if g == nil {
 		return nil, false
 	}
-	from, n := at/largestCell, at%largestCell
-	return g.bytes[from : from+n : from+n], true
+	mask := uint64(len(g.entries) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		e := &g.entries[i]
+		at := e.place.Load()
+		if at == 0 {
+			return nil, false
+		}
+		if e.handle == k.handle && e.profile == k.profile && e.layout == k.layout {
+			from := uint32(at)
+			return g.blocks[at>>32-1][from : from+e.n : from+e.n], true
+		}
+	}
+}
+
+// add puts a cell in that is not there. The caller holds the shard's lock, and there is room.
+func (g *generation) add(k *cellKey, hash uint64, cell []byte) {
+	if len(cell) > len(g.blocks[g.block])-g.used {
+		if g.used > 0 {
+			g.block++
+		}
+		g.blocks[g.block], g.used = make([]byte, max(len(cell), min(firstBlock<<g.block, largestCell))), 0
+	}
+	copy(g.blocks[g.block][g.used:], cell)
+	g.put(k, hash, uint32(len(cell)), uint64(g.block+1)<<32|uint64(g.used))
+	g.used += len(cell)
+	g.n++
+}
+
+func (g *generation) put(k *cellKey, hash uint64, n uint32, place uint64) {
+	mask := uint64(len(g.entries) - 1)
+	i := hash & mask
+	for g.entries[i].place.Load() != 0 {
+		i = (i + 1) & mask
+	}
+	e := &g.entries[i]
+	e.handle, e.profile, e.layout, e.n = k.handle, k.profile, k.layout, n
+	e.place.Store(place)
+}
+
+// grown returns a generation of twice the size.
+func (g *generation) grown() *generation {
+	out := &generation{entries: make([]cellEntry, 2*len(g.entries)), n: g.n, blocks: g.blocks, block: g.block, used: g.used}
+	for i := range g.entries {
+		if e := &g.entries[i]; e.place.Load() != 0 {
+			k := cellKey{e.handle, e.profile, e.layout}
+			out.put(&k, k.hash(), e.n, e.place.Load())
+		}
+	}
+	return out
 }
 
 // get returns a cell, which must not be changed.
 func (c *cells) get(k cellKey) ([]byte, bool) {
-	s := &c.shards[uint64(k.handle)%cellShards]
-	s.mu.RLock()
-	b, ok := s.young.get(k)
-	if ok {
-		s.mu.RUnlock()
-		return b, true
-	}
-	b, ok = s.old.get(k)
-	s.mu.RUnlock()
-	if ok {
-		c.put(k, b)
+	h := k.hash()
+	s := &c.shards[h>>60%cellShards]
+	b, ok := s.young.Load().get(&k, h)
+	if !ok {
+		if b, ok = s.old.Load().get(&k, h); ok {
+			c.put(k, b)
+		}
 	}
 	return b, ok
 }
@@ -67,20 +133,24 @@ func (c *cells) put(k cellKey, cell []byte) {
 	if len(cell) >= largestCell {
 		return
 	}
-	s := &c.shards[uint64(k.handle)%cellShards]
+	h := k.hash()
+	s := &c.shards[h>>60%cellShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, in := s.young.at[k]; in {
+	g := s.young.Load()
+	if _, in := g.get(&k, h); in {
 		return
 	}
-	if len(s.young.at) >= shardCells || len(s.young.bytes)+len(cell) > shardBytes {
-		s.old, s.young = s.young, generation{}
+	switch {
+	case g == nil || g.n >= shardCells || g.block == shardBlocks-1 && len(cell) > len(g.blocks[g.block])-g.used:
+		s.old.Store(g)
+		g = &generation{entries: make([]cellEntry, 16), blocks: new([shardBlocks][]byte)}
+		s.young.Store(g)
+	case g.n*4 >= len(g.entries)*3:
+		g = g.grown()
+		s.young.Store(g)
 	}
-	if s.young.at == nil {
-		s.young.at = map[cellKey]uint64{}
-	}
-	s.young.at[k] = uint64(len(s.young.bytes))*largestCell + uint64(len(cell))
-	s.young.bytes = append(s.young.bytes, cell...)
+	g.add(&k, h, cell)
 }
 
 // appendCell adds a field to a cell.

@@ -38,6 +38,8 @@ type submission struct {
 	atomic bool
 	period periodID
 	bytes  int
+	// refresh asks for what other processes have done, and nothing else.
+	refresh bool
 
 	results  []Result // one for each event
 	first    uint64   // seq of the first accepted event
@@ -52,10 +54,11 @@ var errPeriod = errors.New("the month changed between encoding and commit")
 
 // committer is the only writer of logs in this process. MUST be the only goroutine that touches dedupe windows and trees.
 type committer struct {
-	l     *Ledger
-	queue chan *submission
-	quit  chan struct{}
-	idle  chan struct{}
+	l      *Ledger
+	queue  chan *submission
+	quit   chan struct{}
+	idle   chan struct{}
+	hasher tlog.Hasher
 }
 
 func newCommitter(l *Ledger) *committer {
@@ -122,6 +125,9 @@ func (c *committer) gather(s *submission) []*submission {
 
 // commit makes a group durable in one transaction and answers every submission of it.
 func (c *committer) commit(group []*submission) {
+	if group = c.takeUp(group); len(group) == 0 {
+		return
+	}
 	start := time.Now()
 	ctx := context.Background() // whoever asked may be gone; what is under way is finished
 	logs := map[*tenant]*logAppend{}
@@ -133,6 +139,9 @@ func (c *committer) commit(group []*submission) {
 		for _, s := range group {
 			a := logs[s.t]
 			if a == nil {
+				if err := c.current(ctx, tx, s.t); err != nil {
+					return err
+				}
 				a = newLogAppend(s.t, events)
 				logs[s.t] = a
 			}
@@ -147,7 +156,7 @@ func (c *committer) commit(group []*submission) {
 			if err := a.t.people.Persist(ctx, tx, a.people...); err != nil {
 				return err
 			}
-			if err := a.store(ctx, tx); err != nil {
+			if err := a.store(ctx, c.l.db, tx); err != nil {
 				return err
 			}
 		}
@@ -162,6 +171,7 @@ func (c *committer) commit(group []*submission) {
 	} else {
 		for _, a := range logs {
 			a.apply(c.l)
+			a.t.people.Kept()
 		}
 	}
 	for _, s := range group {
@@ -179,6 +189,9 @@ func (c *committer) one(ctx context.Context, tx *sql.Tx, a *logAppend, s *submis
 	if len(s.events) > 0 && evidence.Period(a.recordedAt) != s.period.period {
 		s.err = errPeriod
 		return nil
+	}
+	if s.err = s.t.people.Check(ctx, &s.people); s.err != nil {
+		return diskTrouble(s.err)
 	}
 	mark := a.mark()
 	if s.err = c.choose(ctx, tx, a, s); s.err != nil {
@@ -230,7 +243,7 @@ func (c *committer) choose(ctx context.Context, tx *sql.Tx, a *logAppend, s *sub
 		switch {
 		case !known:
 			r.Status, r.Seq = StatusAccepted, a.next()
-			r.LeafHash = a.add(e)
+			a.add(e)
 			s.accepted++
 		case digest == e.digest:
 			r.Status, r.Seq = StatusDuplicate, seq
@@ -243,6 +256,12 @@ func (c *committer) choose(ctx context.Context, tx *sql.Tx, a *logAppend, s *sub
 			}
 		}
 		r.ID = e.row.EventID
+	}
+	fresh := a.hash(&c.hasher)
+	for i := range s.results {
+		if r := &s.results[i]; r.Status == StatusAccepted {
+			r.LeafHash, fresh = fresh[0], fresh[1:]
+		}
 	}
 	s.promise = a.promise
 	return nil
@@ -320,49 +339,59 @@ func (a *logAppend) storedPrint(ctx context.Context, tx *sql.Tx, seq uint64) (pr
 	return binary.BigEndian.Uint64(body[at:]), binary.BigEndian.Uint64(body[at+8:]), nil
 }
 
-func (a *logAppend) add(e *encoded) tlog.Hash {
+func (a *logAppend) add(e *encoded) {
 	evidence.Restamp(e.leaf, a.recordedAt)
 	e.row.RecordedAt, e.row.Seq = a.recordedAt, int64(a.next())
-	h := tlog.LeafHash(e.leaf)
 	a.recent[e.print] = len(a.leaves)
-	a.leaves, a.hashes, a.rows = append(a.leaves, e.leaf), append(a.hashes, h), append(a.rows, e.row)
+	a.leaves, a.rows = append(a.leaves, e.leaf), append(a.rows, e.row)
 	a.prints, a.digests = append(a.prints, e.print), append(a.digests, e.digest)
-	return h
+}
+
+// hash returns the hashes of the leaves added since the last time.
+func (a *logAppend) hash(h *tlog.Hasher) []tlog.Hash {
+	from := len(a.hashes)
+	for _, leaf := range a.leaves[from:] {
+		if h.Leaf(leaf); h.Len() == tlog.LeavesAtOnce {
+			a.hashes = h.Leaves(a.hashes)
+		}
+	}
+	a.hashes = h.Leaves(a.hashes)
+	return a.hashes[from:]
 }
 
 // store writes the group's rows, tiles and head. The head moves by compare-and-set, so a second writer cannot fork the log.
-func (a *logAppend) store(ctx context.Context, tx *sql.Tx) error {
+func (a *logAppend) store(ctx context.Context, db *sqldb.DB, tx *sql.Tx) error {
 	if len(a.leaves) == 0 {
 		return nil
 	}
 	a.tree = a.from.tree.Clone()
-	for _, tile := range a.tree.Append(a.hashes) {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO tile (log_id, epoch, level, idx, body) VALUES ($1, $2, $3, $4, $5)`,
-			a.t.logID, a.from.epoch, tile.Level, tile.Index, tile.Data); err != nil {
-			return sqldb.Translate(err)
-		}
+	tiles := a.tree.Append(a.hashes)
+	put := make([]sqldb.Statement, 0, len(tiles)+4)
+	for _, tile := range tiles {
+		put = append(put, sqldb.Statement{SQL: `INSERT INTO tile (log_id, epoch, level, idx, body) VALUES ($1, $2, $3, $4, $5)`,
+			Args: []any{a.t.logID, a.from.epoch, tile.Level, tile.Index, tile.Data}})
 	}
 	first := a.from.base + a.from.tree.Size()
 	for i := 0; i < len(a.leaves); {
 		n := min(len(a.leaves)-i, blockEvents-int((first+uint64(i)-a.from.base)%blockEvents))
-		if err := a.storeRows(ctx, tx, first+uint64(i), i, i+n); err != nil {
-			return err
-		}
+		put = a.storeRows(put, first+uint64(i), i, i+n)
 		i += n
 	}
 	root := a.tree.Root()
-	res, err := tx.ExecContext(ctx, `UPDATE log SET size = $1, root = $2, recorded_at = $3 WHERE log_id = $4 AND epoch = $5 AND size = $6`,
-		a.tree.Size(), root[:], a.recordedAt, a.t.logID, a.from.epoch, a.from.tree.Size())
+	put = append(put, sqldb.Statement{SQL: `UPDATE log SET size = $1, root = $2, recorded_at = $3 WHERE log_id = $4 AND epoch = $5 AND size = $6`,
+		Args: []any{a.tree.Size(), root[:], a.recordedAt, a.t.logID, a.from.epoch, a.from.tree.Size()}})
+	changed, err := db.Exec(ctx, tx, put...)
 	if err != nil {
-		return sqldb.Translate(err)
+		return err
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
+	if changed[len(changed)-1] != 1 {
 		return errs.New(errs.Unavailable, "another server is writing to this log")
 	}
 	return nil
 }
 
-func (a *logAppend) storeRows(ctx context.Context, tx *sql.Tx, first uint64, i, j int) error {
+// storeRows adds the statements that store the leaves i to j, which begin at seq first.
+func (a *logAppend) storeRows(put []sqldb.Statement, first uint64, i, j int) []sqldb.Statement {
 	size := 0
 	for _, leaf := range a.leaves[i:j] {
 		size += 2 + len(leaf)
@@ -383,19 +412,10 @@ func (a *logAppend) storeRows(ctx context.Context, tx *sql.Tx, first uint64, i, 
 		prints = binary.BigEndian.AppendUint64(prints, a.prints[k])
 		prints = binary.BigEndian.AppendUint64(prints, a.digests[k])
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO hot_evidence (log_id, first_seq, count, body) VALUES ($1, $2, $3, $4)`, a.t.logID, first, j-i, leaves); err != nil {
-		return sqldb.Translate(err)
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO hot_working (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`,
-		a.t.logID, first, j-i, a.recordedAt, working); err != nil {
-		return sqldb.Translate(err)
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO dedupe (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`,
-		a.t.logID, first, j-i, a.recordedAt, prints); err != nil {
-		return sqldb.Translate(err)
-	}
 	a.batches = append(a.batches, HotBatch{First: first, Count: uint64(j - i), Recorded: a.recordedAt, Body: working})
-	return nil
+	return append(put, sqldb.Statement{SQL: `INSERT INTO hot_evidence (log_id, first_seq, count, body) VALUES ($1, $2, $3, $4)`, Args: []any{a.t.logID, first, j - i, leaves}},
+		sqldb.Statement{SQL: `INSERT INTO hot_working (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`, Args: []any{a.t.logID, first, j - i, a.recordedAt, working}},
+		sqldb.Statement{SQL: `INSERT INTO dedupe (log_id, first_seq, count, recorded_at, body) VALUES ($1, $2, $3, $4, $5)`, Args: []any{a.t.logID, first, j - i, a.recordedAt, prints}})
 }
 
 // apply makes the committed state visible in memory.
@@ -406,7 +426,7 @@ func (a *logAppend) apply(l *Ledger) {
 	for i, p := range a.prints {
 		a.t.dedupe.add(p, a.from.base+a.from.tree.Size()+uint64(i))
 	}
-	a.t.dedupe.loaded = a.tree.Size()
+	a.t.dedupe.loaded = a.from.base + a.tree.Size()
 	p := a.promise
 	p.epoch, p.first, p.recordedAt, p.leaves = a.from.epoch, a.from.base+a.from.tree.Size(), a.recordedAt, a.hashes
 	a.t.hot.add(a.batches...)

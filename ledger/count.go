@@ -29,7 +29,7 @@ type Counted struct {
 // Count counts the events that a search by a reader would find: with conditions on values, those whose values the reader sees. Such a count opens events, newest first, and stops when
 // budget is used up; others are exact. mask may be nil.
 func (l *Ledger) Count(ctx context.Context, tenantID string, q Query, spec query.StatsSpec, mask event.Masker, budget time.Duration) (*query.Stats, Counted, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, Counted{}, err
 	}

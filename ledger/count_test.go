@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/ledgertest"
@@ -25,7 +26,9 @@ func (hideNotes) Mask(r *event.Record) {
 }
 
 // TestCountIsWhatASearchFinds counts by text, for readers who see different things, within budgets that last and that do not.
-func TestCountIsWhatASearchFinds(t *testing.T) {
+func TestCountIsWhatASearchFinds(t *testing.T) { sqldbtest.Each(t, testCountIsWhatASearchFinds) }
+
+func testCountIsWhatASearchFinds(t *testing.T) {
 	b, ctx := ledgertest.New(t), context.Background()
 	const batches, each = 30, 500
 	for i := range batches {
@@ -94,7 +97,9 @@ func TestCountIsWhatASearchFinds(t *testing.T) {
 }
 
 // TestSeveralHandlesAreOnePerson searches for what two applications recorded of a person whom each knows under a handle of its own.
-func TestSeveralHandlesAreOnePerson(t *testing.T) {
+func TestSeveralHandlesAreOnePerson(t *testing.T) { sqldbtest.Each(t, testSeveralHandlesAreOnePerson) }
+
+func testSeveralHandlesAreOnePerson(t *testing.T) {
 	b, ctx := ledgertest.New(t), context.Background()
 	for i, source := range []string{"shop", "crm", "shop"} {
 		b.Append(t, fmt.Sprintf(`{"id":"h%d","source":%q,"action":"order.create","actor":{"id":"u1","name":"Ana Lima","email":"ana@example.com"}}`, i, source))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
@@ -17,34 +18,29 @@ type decoder struct {
 	l *Ledger
 	t *tenant
 	// lens is what the reader sees, when that is known ahead; nil opens everything.
-	lens *lens
-	// people remembers persons for a reading of many events that opens everything; nil when there is none.
-	people *cells
+	lens   *lens
 	months months
+	gcm    aesgcm.Sealer
 	aad    []byte
 	plain  []byte // values of rows lie here one after the other
 	cell   []byte
-	last   string // shape text and its parse; neighbours often share it
-	shape  *shape
+	shape  *shape // of the current row
+	seen   *shapeMemo
 	plan   *plan // of the current row, when there is a lens
-	fresh  []freshCell
-	known  []int64 // handles of the current row whose secrets are known to be there
-
-	// What was found out for the current row, see remembered.go.
-	secrets []heldSecret
-	derived []heldKeys
-	// The secret of a month, and the one of its resources' tags.
-	month              int
-	ofMonth, resources evidence.Hash
+	// ring, when not nil, keeps keys of groups for this decoder alone.
+	ring  *keyRing
+	fresh []freshCell
+	known []int64 // handles of the current row whose secrets are known to be there
 }
 
 // found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
 type found struct {
-	cell   []byte // what the reader sees of the profile, or with people its body
-	keys   *groupCipher
-	owner  int64
-	secret []byte // of owner
+	cell  []byte // what the reader sees of the profile
+	enc   evidence.Hash
+	known bool // that enc is K_enc
 }
+
+var notFound found
 
 // freshCell is a profile of the current row that was not masked before.
 type freshCell struct {
@@ -61,12 +57,31 @@ func (d *decoder) record(ctx context.Context, row *segment.Row) (*event.Record, 
 	return r, d.into(ctx, row, nil, r, make([]event.Field, d.shape.fields))
 }
 
+// shapeMemo are the shapes that one goroutine met last.
+type shapeMemo [256]*shape
+
+// get returns the shape of a text. The texts of shapes that it has returned compare in no time.
+func (m *shapeMemo) get(l *Ledger, text string) *shape {
+	h := uint64(len(text))
+	if n := len(text); n >= 16 {
+		h ^= binary.LittleEndian.Uint64([]byte(text[n/2-4:n/2+4])) ^ binary.LittleEndian.Uint64([]byte(text[n-8:]))*3
+	}
+	s := &m[h*0x9e3779b97f4a7c15>>56]
+	if *s == nil || (*s).text != text {
+		*s = l.shapes.get(text)
+	}
+	return *s
+}
+
 // use makes the shape of a row current.
 func (d *decoder) use(row *segment.Row) {
-	if d.shape == nil || d.last != row.Shape {
-		d.shape = d.l.shapes.get(row.Shape)
-		d.last = d.shape.text
+	if d.shape != nil && d.shape.text == row.Shape {
+		return
 	}
+	if d.seen == nil {
+		d.seen = new(shapeMemo)
+	}
+	d.shape = d.seen.get(d.l, row.Shape)
 }
 
 // into opens the working copy of a row of the current shape into r, whose fields are to be out. ahead holds what was looked up for its groups, in order; nil
@@ -80,8 +95,7 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 	if !v.pins(d.shape) {
 		return damaged(row)
 	}
-	d.fresh, d.known, d.secrets, d.derived = d.fresh[:0], d.known[:0], d.secrets[:0], d.derived[:0]
-	d.hold(ahead)
+	d.fresh, d.known = d.fresh[:0], d.known[:0]
 	var p *plan
 	if d.lens != nil {
 		p = d.lens.of(d.shape, row.Resource != 0)
@@ -96,10 +110,10 @@ func (d *decoder) into(ctx context.Context, row *segment.Row, ahead []found, r *
 			}
 			continue
 		}
-		var f found
+		f := &notFound
 		var gp *groupPlan
 		if ahead != nil {
-			f = ahead[i]
+			f = &ahead[i]
 		}
 		if p != nil {
 			gp = &p.groups[i]
@@ -159,7 +173,7 @@ func take(b *[]byte) ([]byte, bool) {
 }
 
 // group opens the fields of an encrypted group.
-func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, f found, v *values, out []event.Field) error {
+func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, f *found, v *values, out []event.Field) error {
 	owners := rowHandles(row, g.owners)
 	if g.pinned {
 		if err := d.pinned(ctx, row, g, p, f.cell, owners[0], v.profile(row, g), out); err != nil {
@@ -176,7 +190,7 @@ func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p 
 	if p != nil && p.closed {
 		return d.foreseen(ctx, row, g, p, owners, out)
 	}
-	opened, state, err := d.open(ctx, row, g, f.keys, owners, sealed)
+	opened, state, err := d.open(ctx, row, g, f, owners, sealed)
 	if err != nil {
 		return err
 	}
@@ -199,10 +213,7 @@ func (d *decoder) pinned(ctx context.Context, row *segment.Row, g *shapeGroup, p
 		}
 		d.fresh = append(d.fresh, freshCell{k, g})
 	}
-	if d.people != nil && cell != nil {
-		return fill(row, g, 'p', &cell, event.Opened, out)
-	}
-	body, err := d.profile(ctx, owner, profile)
+	body, err := d.t.people.ReadProfile(ctx, owner, profile)
 	state := event.Opened
 	if errs.CodeOf(err) == errs.NotFound {
 		state, err = event.Erased, nil
@@ -306,10 +317,11 @@ func fromCell(g *shapeGroup, cell []byte, out []event.Field) {
 }
 
 // open decrypts a group's ciphertext.
-func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, keys *groupCipher, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
-	if keys == nil {
+func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, f *found, owners [3]int64, sealed []byte) ([]byte, event.State, error) {
+	enc := &f.enc
+	if !f.known {
 		var err error
-		keys, err = d.cipherOf(ctx, d.months.of(row.RecordedAt), owners)
+		enc, err = d.enc(ctx, d.months.of(row.RecordedAt), owners)
 		if errs.CodeOf(err) == errs.NotFound {
 			return nil, event.Erased, nil
 		}
@@ -320,16 +332,12 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, key
 	d.room(len(sealed))
 	d.aad = evidence.AAD(d.aad, d.t.logID, row.Nonce, g.slot)
 	at := len(d.plain)
-	plain, err := keys.cipher().Open(d.plain[at:], row.Nonce[:12], sealed, d.aad)
+	plain, err := d.gcm.Open(d.plain[at:], (*[32]byte)(enc), (*[12]byte)(row.Nonce[:]), sealed, d.aad)
 	if err != nil {
 		return nil, 0, damaged(row)
 	}
 	d.plain = d.plain[:at+len(plain)]
 	return plain, event.Opened, nil
-}
-
-func (d *decoder) groupID(row *segment.Row, g *shapeGroup) groupID {
-	return groupID{periodID: periodID{period: d.months.of(row.RecordedAt)}, owners: rowHandles(row, g.owners)}
 }
 
 // rowHandles are the handles of the owners of a group of a row, ascending.
@@ -343,16 +351,42 @@ func rowHandles(row *segment.Row, o event.Owners) [3]int64 {
 	return owners(h[:]...)
 }
 
-// columnText is the text of the row's column that may stand for the field at a path, "" when there is none.
-func columnText(row *segment.Row, path string) string {
+// columnOf is a column of a row that may stand for a field.
+type columnOf byte
+
+const (
+	noColumn columnOf = iota
+	columnEventID
+	columnCorrelationID
+	columnResourceID
+	columnSeverity
+)
+
+// columnOfPath is the column that may stand for the field at a path.
+func columnOfPath(path string) columnOf {
 	switch path {
 	case "/id":
-		return row.EventID
+		return columnEventID
 	case "/correlation_id":
-		return row.CorrelationID
+		return columnCorrelationID
 	case "/resource/id":
-		return row.ResourceID
+		return columnResourceID
 	case "/severity":
+		return columnSeverity
+	}
+	return noColumn
+}
+
+// text is the text of the column, "" when there is none.
+func (c columnOf) text(row *segment.Row) string {
+	switch c {
+	case columnEventID:
+		return row.EventID
+	case columnCorrelationID:
+		return row.CorrelationID
+	case columnResourceID:
+		return row.ResourceID
+	case columnSeverity:
 		return row.Severity
 	}
 	return ""
@@ -361,7 +395,7 @@ func columnText(row *segment.Row, path string) string {
 // spare leaves out the clear values that a column of the row holds already.
 func (enc *encoder) spare(row *segment.Row) {
 	for _, i := range enc.order[0] {
-		s, v := columnText(row, enc.fields[i].Path), enc.fields[i].Value
+		s, v := columnOfPath(enc.fields[i].Path).text(row), enc.fields[i].Value
 		if s != "" && len(v) == len(s)+2 && v[0] == '"' && string(v[1:len(v)-1]) == s {
 			enc.part[i] = 'r'
 		}
@@ -375,7 +409,7 @@ func (d *decoder) repeat(row *segment.Row, g *shapeGroup, out []event.Field) {
 		if f.part != 'r' {
 			continue
 		}
-		text := columnText(row, f.path)
+		text := f.column.text(row)
 		d.room(len(text) + 2)
 		from := len(d.plain)
 		d.plain = append(append(append(d.plain, '"'), text...), '"')

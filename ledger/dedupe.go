@@ -13,7 +13,7 @@ import (
 type dedupeWindow struct {
 	mac  cipher.AEAD
 	gens [dedupeGenerations]printSet // newest first
-	// loaded is the log size up to which the window has been brought.
+	// loaded is the seq up to which the window has been brought.
 	loaded uint64
 }
 
@@ -35,10 +35,14 @@ func newDedupeWindow(key evidence.Hash) (*dedupeWindow, error) {
 
 // fingerprint is 64 bits of AES-256-GMAC (NIST SP 800-38D) over b, with one nonce for all: a keyed universal hash, five times as fast as SHA-256. Fingerprints never
 // leave the database, and whoever has not seen any cannot find two texts with the same one.
-func (w *dedupeWindow) fingerprint(b []byte) uint64 {
-	var nonce [12]byte
-	var tag [16]byte
-	return binary.BigEndian.Uint64(w.mac.Seal(tag[:0], nonce[:], nil, b))
+func (w *dedupeWindow) fingerprint(s *printScratch, b []byte) uint64 {
+	return binary.BigEndian.Uint64(w.mac.Seal(s.tag[:0], s.nonce[:], nil, b))
+}
+
+// printScratch is memory that fingerprint would otherwise take from the heap.
+type printScratch struct {
+	nonce [12]byte // always zero
+	tag   [16]byte
 }
 
 // find calls check with the seq of every event that may have this fingerprint, until check says that one has. Nearly always that is none or one.

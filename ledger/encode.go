@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
@@ -30,17 +31,19 @@ const maxGroups = 1 + 8
 
 // encoder holds the scratch space of one encoding goroutine, and what the events of its submission share.
 type encoder struct {
-	own       *groupCipher  // of the tenant in the period
+	secret    evidence.Hash // of the period
+	own       *person.Keys  // of the tenant in the period
 	resources evidence.Hash // see evidence.ResourceTags
 
-	single [3]*groupCipher // of the event's actor, subject and resource alone; nil for nobody
+	single [3]*person.Keys        // of the event's actor, subject and resource alone; nil for nobody
+	shared [maxGroups]person.Keys // of the event's groups with several owners
+	gcm    aesgcm.Sealer
+	print  printScratch
 
 	fields  []event.Field
 	part    []byte  // of each field
 	group   []uint8 // of each field
 	order   [maxGroups][]int
-	tree    evidence.Tree
-	derive  evidence.Deriver
 	shape   []byte
 	plain   []byte
 	sealed  []byte
@@ -49,6 +52,9 @@ type encoder struct {
 	arena   []byte
 	random  []byte
 	shapes  map[string]string
+
+	tree     evidence.Tree
+	unhashed []unhashed
 }
 
 // arenaBytes is about what an event needs of the arena: leaf, clear values and ciphertext.
@@ -60,8 +66,10 @@ func (enc *encoder) begin(ctx context.Context, l *Ledger, t *tenant, period peri
 	if err != nil {
 		return err
 	}
-	enc.resources = evidence.ResourceTags(s)
-	enc.own, err = t.groupKeys(ctx, l.db, groupID{periodID: period}, nil)
+	enc.tree.Reset()
+	enc.unhashed = enc.unhashed[:0]
+	enc.secret, enc.resources = s, evidence.ResourceTags(s)
+	enc.own, err = t.groupKeys(ctx, l.db, groupID{periodID: period})
 	enc.arena = make([]byte, 0, events*arenaBytes)
 	return err
 }
@@ -87,7 +95,8 @@ type persons struct {
 	owners                   event.Owners // who is present, each person once
 }
 
-// encode builds the evidence and the working copy of a normalised event for the given period. What the directory must store is added to b.
+// encode builds the evidence and the working copy of a normalised event for the given period. What the directory must store is added to b. The leaf lacks its hashes until
+// [encoder.hash] is called, which is worth it for several events at a time.
 func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.Batch, ev *event.Event, period periodID) (encoded, error) {
 	var out encoded
 	who, err := l.resolve(ctx, t, b, ev)
@@ -98,7 +107,7 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	if len(enc.fields) > event.MaxFields {
 		return out, errs.Field("/data", "too_many_fields", "the event has more than %d fields", event.MaxFields)
 	}
-	l.assign(t, enc, ev, who)
+	l.assign(t, enc, ev, &who)
 
 	nonce := enc.random16()
 	row := &out.row
@@ -108,26 +117,23 @@ func (l *Ledger) encode(ctx context.Context, t *tenant, enc *encoder, b *person.
 	if who.resource.Handle == 0 {
 		row.ResourceID = l.searchableID(ev)
 	}
-	if err := l.singles(ctx, t, enc, &who, period); err != nil {
-		return out, err
-	}
-	if err := l.groups(ctx, t, enc, b, row, who, period); err != nil {
-		return out, err
-	}
+	enc.singles(&who, period)
+	number := enc.tree.Event(nonce)
+	l.groups(t, enc, b, row, &who)
 	leaf := evidence.Leaf{Nonce: nonce, RecordedAt: 1 << 40, OccurredAt: row.OccurredAt, Source: ev.Source, Action: ev.Action, Category: ev.Category,
 		Activity: ev.Activity, Outcome: ev.Outcome.Status, ResourceType: ev.Resource.Type, Class: period.class}
 	if p := ev.Producer; p != nil {
 		leaf.Producer = &evidence.Producer{ID: p.ID, Boot: p.Boot, Seq: p.Seq}
 	}
-	enc.askTags(&leaf, ev)
-	leaf.FieldsRoot = enc.tree.Root()
-	enc.tree.Tags(&leaf.Tags)
 	start := len(enc.arena)
 	enc.arena = leaf.Append(enc.arena)
 	out.leaf = enc.arena[start:len(enc.arena):len(enc.arena)]
 	if len(out.leaf) > evidence.MaxLeaf {
 		return out, errs.New(errs.TooLarge, "the event's evidence is larger than %d bytes", evidence.MaxLeaf)
 	}
+	u := unhashed{leaf: out.leaf, class: leaf.Class, event: number}
+	enc.askTags(&u.tags, ev)
+	enc.unhashed = append(enc.unhashed, u)
 	out.undated = ev.Undated
 	out.print, out.digest = enc.prints(t, ev)
 	return out, nil
@@ -195,16 +201,16 @@ func (who *persons) own(o event.Owners) event.Owners {
 	return out
 }
 
-// secret returns the secret of the person with this handle, if it is one of these.
-func (who *persons) secret(handle int64) (evidence.Hash, bool) {
-	if who != nil {
-		for _, p := range [...]*person.Person{&who.actor, &who.subject, &who.resource} {
-			if p.Handle == handle {
-				return p.Secret, true
-			}
-		}
+// secret returns the secret of the person with this handle, who is one of these.
+func (who *persons) secret(handle int64) *evidence.Hash {
+	switch handle {
+	case who.actor.Handle:
+		return &who.actor.Secret
+	case who.subject.Handle:
+		return &who.subject.Secret
+	default:
+		return &who.resource.Secret
 	}
-	return evidence.Hash{}, false
 }
 
 func (who *persons) handle(bit event.Owners) int64 {
@@ -232,18 +238,41 @@ func (who *persons) data() event.Owners {
 }
 
 // assign decides each field's group, part and category.
-func (l *Ledger) assign(t *tenant, enc *encoder, ev *event.Event, who persons) {
+func (l *Ledger) assign(t *tenant, enc *encoder, ev *event.Event, who *persons) {
 	enc.part, enc.group = enc.part[:0], enc.group[:0]
 	for i := range enc.order {
 		enc.order[i] = enc.order[i][:0]
 	}
+	rules := l.rules.read(ev.Action)
+	subject, resource, data := who.own(event.OwnerSubject), who.own(event.OwnerResource), who.data()
 	for i := range enc.fields {
 		f := &enc.fields[i]
-		owners, sealed := l.ownersOf(t, ev, f, who)
+		r, c := l.classify(t, &rules, ev, f)
+		f.Category = c.Category
+		owners, sealed := event.Owners(0), true
+		switch {
+		case r.area == inActor && who.actor.Handle != 0:
+			owners = event.OwnerActor
+		case r.area == inSubject && who.subject.Handle != 0:
+			owners = subject
+		case r.area == inResource && who.resource.Handle != 0:
+			owners = resource
+		case c.Kind == event.Operational: // kept in clear
+			sealed = false
+		case c.Kind == event.Personal && r.area == inContext && who.actor.Handle != 0:
+			owners = event.OwnerActor
+		case c.Kind == event.Personal:
+			owners = data
+		default:
+			owners = who.owners
+			if f.Category == "" {
+				f.Category = CategoryUnknown
+			}
+		}
 		group, part := uint8(0), byte('c')
 		if sealed {
 			group, part = 1+uint8(owners), 's'
-			if single(owners) && repeats(f.Path) {
+			if r.repeats && single(owners) {
 				part = 'p'
 			}
 		}
@@ -267,38 +296,17 @@ func repeats(path string) bool {
 	return false
 }
 
-// ownersOf classifies a field and says whose secret protects it; sealed false means operational data, kept in clear.
-func (l *Ledger) ownersOf(t *tenant, ev *event.Event, f *event.Field, who persons) (owners event.Owners, sealed bool) {
-	c := l.classify(t, ev, f)
-	f.Category = c.Category
-	path := f.Path
-	switch {
-	case strings.HasPrefix(path, "/actor/") && who.actor.Handle != 0:
-		return event.OwnerActor, true
-	case strings.HasPrefix(path, "/subject/") && who.subject.Handle != 0:
-		return who.own(event.OwnerSubject), true
-	case strings.HasPrefix(path, "/resource/") && who.resource.Handle != 0:
-		return who.own(event.OwnerResource), true
-	case c.Kind == event.Operational:
-		return 0, false
-	case c.Kind == event.Personal && strings.HasPrefix(path, "/context/"):
-		if who.actor.Handle != 0 {
-			return event.OwnerActor, true
-		}
-		return who.data(), true
-	case c.Kind == event.Personal:
-		return who.data(), true
+// classify returns what the path of a field says and what its value holds.
+func (l *Ledger) classify(t *tenant, rules *reading, ev *event.Event, f *event.Field) (*fieldRule, event.Class) {
+	change, path := "", f.Path
+	if n, member, ok := changeMember(f.Path); ok && n < len(ev.Changes) && (member == "before" || member == "after") {
+		change = ev.Changes[n].Path
+		path = change
 	}
-	if f.Category == "" {
-		f.Category = CategoryUnknown
-	}
-	return who.owners, true
-}
-
-func (l *Ledger) classify(t *tenant, ev *event.Event, f *event.Field) event.Class {
+	r := rules.find(f.Path, change)
 	if name, ok := strings.CutPrefix(f.Path, "/custom/"); ok {
 		if d := t.settings.Load().custom(name); d != nil {
-			return d.class()
+			return r, d.class()
 		}
 	}
 	for _, p := range ev.Personal {
@@ -308,13 +316,10 @@ func (l *Ledger) classify(t *tenant, ev *event.Event, f *event.Field) event.Clas
 				c.Category = "user"
 			}
 			c.Kind = event.Personal
-			return c
+			return r, c
 		}
 	}
-	if n, member, ok := changeMember(f.Path); ok && n < len(ev.Changes) && (member == "before" || member == "after") {
-		return l.opt.Classifier.ClassifyChange(ev.Action, ev.Changes[n].Path, f.Value)
-	}
-	return l.opt.Classifier.Classify(ev.Action, f.Path, f.Value)
+	return r, r.rule.Class(ev.Action, path, f.Value)
 }
 
 // changeMember splits "/changes/3/after" into 3 and "after".

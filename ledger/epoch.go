@@ -139,7 +139,7 @@ func (l *Ledger) loadEpochs(ctx context.Context, t *tenant) error {
 // loadEdge restores the right edge of an ended epoch's signed tree.
 func (l *Ledger) loadEdge(ctx context.Context, t *tenant, e *epoch) error {
 	size := e.published.size
-	pending, err := l.pendingHashes(ctx, t, &headState{epoch: e.number, base: e.base}, size)
+	pending, err := l.pendingHashes(ctx, l.db.Read(ctx), t, &headState{epoch: e.number, base: e.base}, size)
 	if err != nil {
 		return err
 	}

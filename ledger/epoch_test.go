@@ -2,7 +2,6 @@ package ledger_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/ledgertest"
@@ -33,32 +33,17 @@ func lossy(t *testing.T) *ledgertest.Box {
 	b.Stop(t)
 	b = ledgertest.Open(t, dir, func(o *ledger.Options) { o.CheckpointInterval = time.Hour })
 	b.Append(t, someEvents(10, 10)...)
-	old := filepath.Join(t.TempDir(), "old.db")
-	db, err := sql.Open("sqlite3", filepath.Join(dir, "probity.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec(`VACUUM INTO '` + old + `'`); err != nil {
-		t.Fatal(err)
-	}
-	db.Close()
+	restore := sqldbtest.Copy(t, dir)
 	b.Append(t, someEvents(20, 10)...)
 	b.Stop(t)
-	text, err := os.ReadFile(old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, side := range []string{"-wal", "-shm"} {
-		os.Remove(filepath.Join(dir, "probity.db"+side))
-	}
-	if err := os.WriteFile(filepath.Join(dir, "probity.db"), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	restore()
 	return ledgertest.Open(t, dir)
 }
 
 // TestEpochAfterUncoveredEvents opens an epoch after one whose newest events no checkpoint covers.
-func TestEpochAfterUncoveredEvents(t *testing.T) {
+func TestEpochAfterUncoveredEvents(t *testing.T) { sqldbtest.Each(t, testEpochAfterUncoveredEvents) }
+
+func testEpochAfterUncoveredEvents(t *testing.T) {
 	b, ctx := lossy(t), context.Background()
 	loss, err := b.Loss(ctx, ledgertest.Tenant)
 	if err != nil || loss.Held != 20 || loss.Covered != 10 || loss.Signed != 30 || loss.Lost != 10 {
@@ -95,7 +80,9 @@ func TestEpochAfterUncoveredEvents(t *testing.T) {
 }
 
 // TestEpochAfterCrash ends the process between the switch and the first event: the next start records it before anything else.
-func TestEpochAfterCrash(t *testing.T) {
+func TestEpochAfterCrash(t *testing.T) { sqldbtest.Each(t, testEpochAfterCrash) }
+
+func testEpochAfterCrash(t *testing.T) {
 	b, ctx := lossy(t), context.Background()
 	if err := b.HalfOpenEpoch(ctx, ledgertest.Tenant, event.Actor{Type: "system", ID: "operator"}, "disk died"); err != nil {
 		t.Fatal(err)
@@ -114,7 +101,9 @@ func TestEpochAfterCrash(t *testing.T) {
 }
 
 // TestChangedHistoryGetsNoEpoch refuses a new epoch where no event is missing.
-func TestChangedHistoryGetsNoEpoch(t *testing.T) {
+func TestChangedHistoryGetsNoEpoch(t *testing.T) { sqldbtest.Each(t, testChangedHistoryGetsNoEpoch) }
+
+func testChangedHistoryGetsNoEpoch(t *testing.T) {
 	b := ledgertest.New(t)
 	b.Append(t, someEvents(0, 10)...)
 	b.Stop(t)

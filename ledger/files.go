@@ -77,6 +77,28 @@ func (l *Ledger) openEvidence(ctx context.Context, s *Segment, fresh bool) (*seg
 	return segment.ReadEvidenceFile(f, s.EvidencePath)
 }
 
+// CheckFiles looks for the files of every log's newest segment in their stores. Where they are missing, the stores are not those that the database was written with.
+func (l *Ledger) CheckFiles(ctx context.Context) error {
+	for _, t := range l.opened() {
+		_, segments := t.hot.view()
+		if len(segments) == 0 {
+			continue
+		}
+		s := &segments[len(segments)-1]
+		_, err := l.opt.Evidence.Stat(ctx, s.EvidencePath)
+		if err == nil {
+			_, err = l.opt.Working.Stat(ctx, s.WorkingPath)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return errs.Wrap(errs.Invalid, err, "the storage lacks sealed files that the database names. When an installation moves to another storage, its folder segments is copied there first, see docs/operators.md")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeFile makes a file of a segment. When it returns nil, the file is durable.
 func writeFile(ctx context.Context, store blob.Store, name string, o blob.PutOptions, write func(io.Writer) (segment.Info, error)) (segment.Info, error) {
 	w, err := store.Create(ctx, name, o)
@@ -119,12 +141,17 @@ func (l *Ledger) writeEvidence(ctx context.Context, s *Segment, write func(io.Wr
 	return errs.New(errs.Internal, "%d objects of other content lie where the evidence from seq %d on was to be written", strangeNames, s.First)
 }
 
-// strays yields the files of a log that no segment names, those set aside left out.
+// strayFiles yields the files of a log that no segment names, those set aside left out.
 func (l *Ledger) strayFiles(ctx context.Context, t *tenant, store blob.Files, yield func(name string) error) error {
 	_, segments := t.hot.view()
 	known := map[string]bool{}
 	for _, s := range segments {
-		known[s.EvidencePath], known[s.WorkingPath] = true, true
+		if store == l.opt.Evidence {
+			known[s.EvidencePath] = true
+		}
+		if store == l.opt.Working {
+			known[s.WorkingPath] = true
+		}
 	}
 	prefix := segmentsPrefix + t.logID + "/"
 	return store.List(ctx, prefix, func(i blob.Info) error {
@@ -138,16 +165,30 @@ func (l *Ledger) strayFiles(ctx context.Context, t *tenant, store blob.Files, yi
 // removeStray removes files that no segment names: what a crash left behind, and what compaction has replaced. Locked ones stay until their time has come.
 func (l *Ledger) removeStray(ctx context.Context) {
 	for _, t := range l.opened() {
-		t.sealMu.Lock()
-		if t.usable() == nil { // files that an older copy of the database does not name may be all that is left of what it lacks
-			for _, store := range l.stores() {
-				if err := l.removeStrayFrom(ctx, t, store); err != nil && ctx.Err() == nil {
-					l.log.Warn("stray files could not be removed", "log_id", t.logID, "error", err)
+		_, err := l.db.Alone(ctx, "seal/"+t.logID, func() error {
+			if l.db.Shared() {
+				if err := l.refresh(ctx, t); err != nil {
+					return err
 				}
 			}
+			return l.removeStrayOf(ctx, t)
+		})
+		if err != nil && ctx.Err() == nil {
+			l.log.Warn("stray files could not be removed", "log_id", t.logID, "error", err)
 		}
-		t.sealMu.Unlock()
 	}
+}
+
+func (l *Ledger) removeStrayOf(ctx context.Context, t *tenant) (err error) {
+	t.sealMu.Lock()
+	defer t.sealMu.Unlock()
+	if t.usable() != nil {
+		return nil // files that an older copy of the database does not name may be all that is left of what it lacks
+	}
+	for _, store := range l.stores() {
+		err = errors.Join(err, l.removeStrayFrom(ctx, t, store))
+	}
+	return err
 }
 
 func (l *Ledger) removeStrayFrom(ctx context.Context, t *tenant, store blob.Files) error {

@@ -1,9 +1,9 @@
 package ledger
 
 import (
-	"context"
 	"encoding/binary"
 
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/person"
@@ -11,9 +11,8 @@ import (
 )
 
 // groups adds every field to the event's tree, seals the personal ones, and fills the row's shape and values.
-func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who persons, period periodID) error {
+func (l *Ledger) groups(t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who *persons) {
 	enc.shape = enc.shape[:0]
-	enc.tree.Reset(row.Nonce)
 	start := len(enc.arena)
 	enc.sealed = enc.sealed[:0]
 	slot := uint8(1)
@@ -27,12 +26,9 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 		if g > 0 {
 			s = slot
 			slot++
-			var err error
-			if keys, err = l.keysOf(ctx, t, enc, &who, event.Owners(g-1), period); err != nil {
-				return err
-			}
+			keys = enc.keysOf(g, who)
 		}
-		enc.tree.Derived(s, &keys.keys.G)
+		enc.tree.Derived(s, &keys.G)
 		for _, i := range idx {
 			enc.tree.Field(enc.fields[i].Path, enc.fields[i].Value)
 		}
@@ -53,44 +49,42 @@ func (l *Ledger) groups(ctx context.Context, t *tenant, enc *encoder, b *person.
 	enc.arena = append(enc.arena, enc.sealed...)
 	row.Sealed = enc.arena[start:len(enc.arena):len(enc.arena)]
 	row.Shape = enc.intern()
-	return nil
 }
 
 // singles finds the keys of each person of the event: nearly every event needs them for a group or a tag.
-func (l *Ledger) singles(ctx context.Context, t *tenant, enc *encoder, who *persons, period periodID) error {
-	enc.single = [3]*groupCipher{}
+func (enc *encoder) singles(who *persons, period periodID) {
+	enc.single = [3]*person.Keys{}
 	for i, p := range [...]*person.Person{&who.actor, &who.subject, &who.resource} {
-		switch p.Handle {
-		case 0:
-			continue
-		case who.actor.Handle:
-			enc.single[i] = enc.single[0]
-		case who.subject.Handle:
-			enc.single[i] = enc.single[1]
-		}
-		if enc.single[i] == nil {
-			var err error
-			if enc.single[i], err = t.groupKeys(ctx, l.db, groupID{periodID: period, owners: [3]int64{p.Handle}}, who); err != nil {
-				return err
-			}
+		if p.Handle != 0 {
+			enc.single[i] = p.Keys(period.period, period.class, &enc.secret)
 		}
 	}
-	return nil
 }
 
-// keysOf returns the keys of a group by the bits of its owners; no bits stand for the tenant.
-func (l *Ledger) keysOf(ctx context.Context, t *tenant, enc *encoder, who *persons, o event.Owners, period periodID) (*groupCipher, error) {
+// keysOf returns the keys of group g, whose owners are some of the event's persons.
+func (enc *encoder) keysOf(g int, who *persons) *person.Keys {
+	o := event.Owners(g - 1)
 	switch o {
 	case 0:
-		return enc.own, nil
+		return enc.own
 	case event.OwnerActor:
-		return enc.single[0], nil
+		return enc.single[0]
 	case event.OwnerSubject:
-		return enc.single[1], nil
+		return enc.single[1]
 	case event.OwnerResource:
-		return enc.single[2], nil
+		return enc.single[2]
 	}
-	return t.groupKeys(ctx, l.db, groupID{periodID: period, owners: who.handles(o)}, who)
+	var secrets [3]evidence.Hash
+	n := 0
+	for _, h := range who.handles(o) {
+		if h != 0 {
+			secrets[n] = *who.secret(h)
+			n++
+		}
+	}
+	keys := evidence.DeriveGroup(enc.secret, secrets[:n]...)
+	enc.shared[g] = person.KeysOf(&keys, n == 1)
+	return &enc.shared[g]
 }
 
 func (who *persons) handles(o event.Owners) [3]int64 {
@@ -105,15 +99,15 @@ func (who *persons) handles(o event.Owners) [3]int64 {
 
 // pin stores the repeating values of a single owner as a profile. The actor's number goes into the row's own column, the others in front of the clear values.
 // When the owner has too many profiles, the values are sealed with the event instead.
-func (l *Ledger) pin(t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who persons, o event.Owners, idx []int) {
-	p := who.actor
+func (l *Ledger) pin(t *tenant, enc *encoder, b *person.Batch, row *segment.Row, who *persons, o event.Owners, idx []int) {
+	p := &who.actor
 	switch o {
 	case event.OwnerSubject:
-		p = who.subject
+		p = &who.subject
 	case event.OwnerResource:
-		p = who.resource
+		p = &who.resource
 	}
-	id := t.people.Profile(b, p, enc.profile)
+	id := t.people.Profile(b, *p, enc.profile)
 	if id == 0 {
 		for _, i := range idx {
 			enc.part[i] = 's'
@@ -140,11 +134,10 @@ func (enc *encoder) pack(dst []byte, idx []int, part byte) []byte {
 	return dst
 }
 
-func (enc *encoder) seal(keys *groupCipher, logID string, nonce [16]byte, slot uint8) {
-	aead := keys.cipher()
+func (enc *encoder) seal(keys *person.Keys, logID string, nonce [16]byte, slot uint8) {
 	enc.aad = evidence.AAD(enc.aad, logID, nonce, slot)
-	enc.sealed = binary.AppendUvarint(enc.sealed, uint64(len(enc.plain)+aead.Overhead()))
-	enc.sealed = aead.Seal(enc.sealed, nonce[:12], enc.plain, enc.aad)
+	enc.sealed = binary.AppendUvarint(enc.sealed, uint64(len(enc.plain)+aesgcm.Overhead))
+	enc.sealed = enc.gcm.Seal(enc.sealed, (*[32]byte)(&keys.Enc), (*[12]byte)(nonce[:]), enc.plain, enc.aad)
 }
 
 // describe appends a group to the shape.

@@ -55,7 +55,7 @@ func (l *Ledger) EpochHead(ctx context.Context, tenantID string, number int64) (
 
 // Heads returns the heads of all epochs of a tenant's log, the present one first.
 func (l *Ledger) Heads(ctx context.Context, tenantID string) ([]Head, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (l *Ledger) Consistency(ctx context.Context, tenantID string, number int64,
 
 // epoch returns a tenant and an epoch of its log.
 func (l *Ledger) epoch(ctx context.Context, tenantID string, number int64) (*tenant, epoch, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, epoch{}, err
 	}

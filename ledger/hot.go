@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"sort"
 	"sync"
 
@@ -34,7 +35,42 @@ func (h *hotWindow) seal(s Segment) {
 	defer h.mu.Unlock()
 	n := sort.Search(len(h.batches), func(i int) bool { return h.batches[i].First >= s.First+s.Count })
 	h.batches = append([]HotBatch(nil), h.batches[n:]...)
+	if k := len(h.segments); k > 0 && h.segments[k-1].First >= s.First {
+		return // it has been read from the database meanwhile
+	}
 	h.segments = append(append([]Segment(nil), h.segments...), s)
+}
+
+// takeUp adds the segments and batches of other processes to those that are there. segments are all that the database has.
+func (h *hotWindow) takeUp(segments []Segment, batches []HotBatch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(segments) > len(h.segments) { // none is ever taken away
+		h.segments = segments
+	}
+	end := h.end()
+	var hot []HotBatch
+	for _, b := range slices.Concat(h.batches, batches) {
+		if b.First >= end {
+			hot, end = append(hot, b), b.First+b.Count
+		}
+	}
+	h.batches = hot
+}
+
+// end is the seq after the newest sealed event. The caller holds h.mu.
+func (h *hotWindow) end() uint64 {
+	if n := len(h.segments); n > 0 {
+		return h.segments[n-1].First + h.segments[n-1].Count
+	}
+	return 0
+}
+
+// sealed is the seq after the newest sealed event.
+func (h *hotWindow) sealed() int64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return int64(h.end())
 }
 
 func (h *hotWindow) setSegments(s []Segment) {

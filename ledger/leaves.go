@@ -16,12 +16,25 @@ var errGap = errors.New("gap")
 
 // leaves yields the leaves of [from, to) in order, from segments and then from hot rows. The slice is valid only during the call.
 func (l *Ledger) leaves(ctx context.Context, t *tenant, from, to uint64, yield func(seq uint64, leaf []byte) error) error {
+	return l.leavesOf(ctx, l.db.Read(ctx), t, from, to, yield, func() error {
+		// Once the move is over, the list of segments has the rows.
+		t.moving.RLock()
+		t.moving.RUnlock() //nolint:staticcheck // waiting is all that is wanted
+		if l.db.Shared() && l.commit != nil {
+			return l.refresh(ctx, t)
+		}
+		return nil
+	})
+}
+
+// leavesOf is leaves with the hot rows that q sees. moved is called when rows have moved to a segment since the list of segments was read, to bring the list up to date.
+func (l *Ledger) leavesOf(ctx context.Context, q queryer, t *tenant, from, to uint64, yield func(seq uint64, leaf []byte) error, moved func() error) error {
 	for again := true; from < to; {
 		start := from
 		if err := l.sealedLeaves(ctx, t, &from, to, yield); err != nil {
 			return err
 		}
-		err := l.hotLeaves(ctx, t.logID, from, to, func(seq uint64, leaf []byte) error {
+		err := hotLeaves(ctx, q, t.logID, from, to, func(seq uint64, leaf []byte) error {
 			if seq != from {
 				return errGap
 			}
@@ -36,9 +49,9 @@ func (l *Ledger) leaves(ctx context.Context, t *tenant, from, to uint64, yield f
 		case !again:
 			return errs.New(errs.NotFound, "the evidence of seq %d is missing", from)
 		default:
-			// The row has moved to a segment since the list of segments was read; once the move is over, the list has it.
-			t.moving.RLock()
-			t.moving.RUnlock() //nolint:staticcheck // waiting is all that is wanted
+			if err := moved(); err != nil {
+				return err
+			}
 			again = false
 		}
 	}
@@ -67,7 +80,7 @@ func (l *Ledger) sealedLeaves(ctx context.Context, t *tenant, from *uint64, to u
 
 // segmentLeaves yields the leaves of [*from, to) that a segment holds and moves *from past them.
 func (l *Ledger) segmentLeaves(ctx context.Context, s Segment, from *uint64, to uint64, yield func(seq uint64, leaf []byte) error) error {
-	e, err := l.openEvidence(ctx, &s, false)
+	e, err := l.openEvidence(ctx, &s, l.noCopies)
 	if err != nil {
 		return fmt.Errorf("segment %s: %w", s.EvidencePath, err)
 	}

@@ -7,11 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/ledgertest"
 )
 
 // TestLeavesWhileSealing reads the whole log again and again while its events move from the database to segments.
-func TestLeavesWhileSealing(t *testing.T) {
+func TestLeavesWhileSealing(t *testing.T) { sqldbtest.Each(t, testLeavesWhileSealing) }
+
+func testLeavesWhileSealing(t *testing.T) {
 	b := ledgertest.New(t)
 	ctx := context.Background()
 	var wg sync.WaitGroup

@@ -53,11 +53,14 @@ type Options struct {
 // Ledger is every tenant's log on one node. It is safe for concurrent use.
 type Ledger struct {
 	opt     Options
+	rules   *rulebook
 	db      *sqldb.DB
 	log     *slog.Logger
 	metrics metricSink
 	shapes  shapeCache
 	commit  *committer
+	// noCopies reads evidence from its store and not from copies, for those who verify it.
+	noCopies bool
 
 	mu      sync.Mutex
 	tenants map[string]*tenant
@@ -84,7 +87,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger{opt: opt, db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}}
+	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}}
 	if err := os.MkdirAll(filepath.Join(opt.Dir, "segments"), 0o700); err != nil {
 		return nil, err
 	}
@@ -92,6 +95,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 		return nil, err
 	}
 	l.opt = opt
+	l.high.shared = opt.DB.Shared()
 	if err := l.high.open(filepath.Join(opt.Dir, "highwater.json")); err != nil {
 		return nil, err
 	}
@@ -235,7 +239,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 		return t, nil
 	}
 	t := &tenant{id: id, secrets: map[periodID]evidence.Hash{}}
-	t.groups = cache.New[groupID, *groupCipher](cachedGroups)
+	t.groups = cache.New[groupID, *person.Keys](cachedGroups)
 	var keyset []byte
 	var no int64
 	err := l.db.Read(ctx).QueryRowContext(ctx, `SELECT no, name, keyset FROM tenant WHERE id = $1`, id).Scan(&no, &t.name, &keyset)
@@ -262,7 +266,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if t.dedupe, err = newDedupeWindow(dedupe); err != nil {
 		return nil, err
 	}
-	if err := l.loadLog(ctx, t); err != nil {
+	if err := l.openLog(ctx, t); err != nil {
 		return nil, err
 	}
 	if err := l.loadSettings(ctx, t); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"probity.dev/internal/evidence"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
@@ -30,7 +31,9 @@ func all(t *testing.T, b *ledgertest.Box, q ledger.Query) []*event.Record {
 	return out
 }
 
-func TestAppendIsReadBackAndProven(t *testing.T) {
+func TestAppendIsReadBackAndProven(t *testing.T) { sqldbtest.Each(t, testAppendIsReadBackAndProven) }
+
+func testAppendIsReadBackAndProven(t *testing.T) {
 	b := ledgertest.New(t)
 	r := b.Append(t, haircut)
 	if r.First != 0 || r.Promise == "" {
@@ -75,6 +78,10 @@ func TestAppendIsReadBackAndProven(t *testing.T) {
 }
 
 func TestSearchFindsByPersonResourceAndText(t *testing.T) {
+	sqldbtest.Each(t, testSearchFindsByPersonResourceAndText)
+}
+
+func testSearchFindsByPersonResourceAndText(t *testing.T) {
 	b := ledgertest.New(t)
 	b.Append(t, haircut, strings.NewReplacer(`"e1"`, `"e2"`, `"bob"`, `"carl"`, "bob@", "carl@", "Bob Example", "Carl", "haircut", "beard").Replace(haircut))
 	for name, x := range map[string]struct {
@@ -99,7 +106,9 @@ func TestSearchFindsByPersonResourceAndText(t *testing.T) {
 	}
 }
 
-func TestDuplicatesAndConflicts(t *testing.T) {
+func TestDuplicatesAndConflicts(t *testing.T) { sqldbtest.Each(t, testDuplicatesAndConflicts) }
+
+func testDuplicatesAndConflicts(t *testing.T) {
 	b := ledgertest.New(t)
 	b.Append(t, haircut)
 	for i, x := range []struct {
@@ -128,7 +137,9 @@ func TestDuplicatesAndConflicts(t *testing.T) {
 	}
 }
 
-func TestSealedEventsReadTheSame(t *testing.T) {
+func TestSealedEventsReadTheSame(t *testing.T) { sqldbtest.Each(t, testSealedEventsReadTheSame) }
+
+func testSealedEventsReadTheSame(t *testing.T) {
 	b := ledgertest.New(t)
 	for i := range 30 {
 		texts := make([]string, 20)

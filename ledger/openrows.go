@@ -19,6 +19,14 @@ const (
 	chunkBytes = 2 << 20 // a chunk that has grown to this size is large enough
 )
 
+// How many chunks there are at most between the one that is handed on and the one that is read. Chunks take unequal times, those that meet new persons the longest,
+// and pages are decompressed thousands of rows at a time: with few chunks in between, processors would wait for one another. Who may stop after any row gets few, because
+// what was opened beyond it was opened in vain.
+const (
+	chunksOfRuns = 24
+	chunksOfRows = 4
+)
+
 // opening is a search whose rows are opened, several chunks at a time.
 type opening struct {
 	l    *Ledger
@@ -31,7 +39,9 @@ type opening struct {
 	work func(run []*event.Record) (finish func() error, err error)
 	// yield, when work is nil, gets the chunks' records in order. They may be kept.
 	yield func(*event.Record) error
-	free  sync.Pool // *chunk
+	// warm reads persons into memory.
+	warm func(context.Context, []person.Wanted) error
+	free sync.Pool // *chunk
 }
 
 // chunk is a run of rows and, once done has said so, their records.
@@ -50,7 +60,7 @@ type chunk struct {
 }
 
 func (l *Ledger) newOpening(t *tenant, mask event.Masker, post *postFilter) *opening {
-	o := &opening{l: l, t: t, mask: mask, post: post}
+	o := &opening{l: l, t: t, mask: mask, post: post, warm: t.people.Read().Warm}
 	if f, ok := mask.(event.Foreseer); ok {
 		o.lens = newLens(f)
 	}
@@ -62,13 +72,20 @@ func (l *Ledger) newOpening(t *tenant, mask event.Masker, post *postFilter) *ope
 func (o *opening) run(ctx context.Context, snap query.Snapshot, f query.Filter, p query.Page) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	workers := runtime.GOMAXPROCS(0)
-	queue := make(chan *chunk, workers)
+	ahead := chunksOfRows
+	if o.work != nil {
+		ahead = chunksOfRuns
+	}
+	queue, todo := make(chan *chunk, ahead), make(chan *chunk, ahead)
 	var searchErr error
 	go func() {
 		defer close(queue)
-		searchErr = o.collect(ctx, snap, f, p, queue, make(chan struct{}, workers))
+		defer close(todo)
+		searchErr = o.collect(ctx, snap, f, p, queue, todo)
 	}()
+	for range runtime.GOMAXPROCS(0) {
+		go o.open(ctx, todo)
+	}
 	for c := range queue {
 		err := <-c.done
 		if err == nil {
@@ -85,6 +102,24 @@ func (o *opening) run(ctx context.Context, snap query.Snapshot, f query.Filter, 
 	return searchErr
 }
 
+// open opens chunks until there are no more.
+func (o *opening) open(ctx context.Context, todo <-chan *chunk) {
+	var d *decoder
+	for c := range todo {
+		if d == nil {
+			d = &decoder{l: o.l, t: o.t, lens: o.lens}
+			if o.work != nil {
+				d.ring = new(keyRing)
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			c.done <- err
+			continue
+		}
+		c.done <- o.openChunk(ctx, d, c)
+	}
+}
+
 // hand passes the records of an opened chunk on.
 func (o *opening) hand(c *chunk) error {
 	if o.work != nil {
@@ -99,33 +134,41 @@ func (o *opening) hand(c *chunk) error {
 	return nil
 }
 
-// collect cuts the result into chunks and has each opened by a goroutine of its own.
-func (o *opening) collect(ctx context.Context, snap query.Snapshot, f query.Filter, p query.Page, queue chan<- *chunk, slots chan struct{}) error {
+// collect cuts the result into chunks, which it puts both into the queue and before those who open them. Both have room for the same number, so whatever is in the
+// queue will be opened.
+func (o *opening) collect(ctx context.Context, snap query.Snapshot, f query.Filter, p query.Page, queue, todo chan<- *chunk) error {
 	size := firstChunk
 	c := o.empty()
+	var shapes shapeMemo
 	send := func() error {
 		select {
 		case queue <- c:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		slots <- struct{}{}
-		go func(c *chunk) {
-			c.done <- o.openChunk(ctx, c)
-			<-slots
-		}(c)
+		todo <- c
 		size = min(2*size, largeChunk)
 		c = o.empty()
 		return nil
 	}
+	p.Pause = func() error {
+		if len(c.rows) == 0 {
+			return nil
+		}
+		return send()
+	}
 	err := o.l.opt.Engine.Rows(ctx, snap, f, p, func(row *segment.Row) error {
+		shape := shapes.get(o.l, row.Shape)
+		row.Shape = "" // there are few of them, which need no copy for each row
 		n := row.Size()
 		if len(c.arena)+n > cap(c.arena) {
 			c.arena = make([]byte, 0, max(64<<10, n, min(2*cap(c.arena), chunkBytes))) // earlier rows keep the stretch they are in
 		}
 		c.bytes += n
 		c.rows = append(c.rows, segment.Row{})
-		c.arena = row.CopyTo(&c.rows[len(c.rows)-1], c.arena)
+		last := &c.rows[len(c.rows)-1]
+		c.arena = row.CopyTo(last, c.arena)
+		last.Shape = shape.text
 		if len(c.rows) < size && c.bytes < chunkBytes {
 			return nil
 		}
@@ -144,8 +187,7 @@ func (o *opening) empty() *chunk {
 }
 
 // openChunk opens the rows of a chunk and masks them.
-func (o *opening) openChunk(ctx context.Context, c *chunk) error {
-	d := &decoder{l: o.l, t: o.t, lens: o.lens}
+func (o *opening) openChunk(ctx context.Context, d *decoder, c *chunk) error {
 	fields, plain, err := o.lookUp(ctx, d, c)
 	if err != nil {
 		return err
@@ -217,7 +259,7 @@ func (o *opening) lookUp(ctx context.Context, d *decoder, c *chunk) (fields, pla
 	if len(c.want) == 0 {
 		return fields, plain, nil
 	}
-	return fields, plain, o.t.people.Warm(ctx, c.want)
+	return fields, plain, o.warm(ctx, c.want)
 }
 
 // lookUp finds what is at hand for a group, and adds to want what must be read.
@@ -225,9 +267,6 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 	owners := rowHandles(row, g.owners)
 	if g.pinned {
 		profile := v.profile(row, g)
-		if d.people != nil {
-			f.cell, _ = d.people.get(cellKey{owners[0], profile, profileCell})
-		}
 		if p != nil {
 			f.cell, _ = d.lens.cells.get(cellKey{owners[0], profile, p.layout})
 		}
@@ -235,21 +274,18 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 		case f.cell == nil:
 			*want = append(*want, person.Wanted{Handle: owners[0]}, person.Wanted{Handle: owners[0], Profile: profile})
 			d.known = append(d.known, owners[0])
-		case d.people == nil && event.State(f.cell[0]) != event.Erased:
+		case event.State(f.cell[0]) != event.Erased:
 			d.known = append(d.known, owners[0])
 		}
-	}
-	if d.people != nil {
-		d.lookUpSecrets(&f, owners, want)
 	}
 	if !g.sealed {
 		return f
 	}
 	closed := p != nil && p.closed
 	if !closed {
-		f.keys, _ = d.t.groups.Get(d.groupID(row, g))
+		f.enc, f.known = d.keyAtHand(row, owners)
 	}
-	if f.keys != nil || d.people != nil {
+	if f.known {
 		return f
 	}
 	for _, h := range owners {
@@ -267,20 +303,4 @@ func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *value
 		*want = append(*want, person.Wanted{Handle: h})
 	}
 	return f
-}
-
-// lookUpSecrets finds the secrets of a group's owners.
-func (d *decoder) lookUpSecrets(f *found, owners [3]int64, want *[]person.Wanted) {
-	for i, h := range owners {
-		if h == 0 {
-			return
-		}
-		secret, ok := d.people.get(cellKey{handle: h, layout: secretCell})
-		if !ok {
-			*want = append(*want, person.Wanted{Handle: h})
-		}
-		if i == 0 {
-			f.owner, f.secret = h, secret
-		}
-	}
 }

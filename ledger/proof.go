@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"sort"
-	"unsafe"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -30,7 +29,7 @@ type Proof struct {
 
 // Prove returns the proof of the event at seq against the newest checkpoint, waiting for one that covers it until ctx ends. mask decides which values are disclosed.
 func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask event.Masker) (*Proof, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +66,7 @@ func (l *Ledger) Prove(ctx context.Context, tenantID string, seq uint64, mask ev
 
 // Inclusion returns the inclusion proof of the leaf at index of the present epoch in the newest checkpoint, and that checkpoint's size.
 func (l *Ledger) Inclusion(ctx context.Context, tenantID string, index uint64) ([]tlog.Hash, uint64, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -112,7 +111,7 @@ func (l *Ledger) row(ctx context.Context, t *tenant, seq uint64) (*segment.Row, 
 
 // Get returns one event by seq.
 func (l *Ledger) Get(ctx context.Context, tenantID string, seq uint64, mask event.Masker) (*event.Record, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -144,11 +143,6 @@ func (l *Ledger) Get(ctx context.Context, tenantID string, seq uint64, mask even
 type discloser struct {
 	decoder
 	derive evidence.Deriver
-
-	// The memory of whole.
-	out       evidence.Disclosure
-	fields    []evidence.Field
-	eventKeys []evidence.B64
 }
 
 func newDiscloser(l *Ledger, t *tenant) *discloser {
@@ -196,51 +190,17 @@ func (d *discloser) discloseRecord(ctx context.Context, row *segment.Row, full, 
 	return out, nil
 }
 
-// whole discloses everything that is not erased, without the detour through what a reader may see. The result shares the record's memory and is valid until
-// the next call.
-func (d *discloser) whole(ctx context.Context, row *segment.Row, r *event.Record) (*evidence.Disclosure, error) {
-	out := &d.out
-	out.Groups = out.Groups[:0]
-	if n := d.shape.fields; cap(d.fields) < n {
-		d.fields = make([]evidence.Field, n)
-	}
-	if n := len(d.shape.groups); cap(d.eventKeys) < n {
-		d.eventKeys = make([]evidence.B64, n)
-	}
-	free := d.fields[:cap(d.fields)]
-	for i := range d.shape.groups {
-		g := &d.shape.groups[i]
-		n := len(g.fields)
-		fields := free[:n:n]
-		free = free[n:]
-		for j := range g.fields {
-			f := &r.Fields[g.fields[j].order]
-			if f.State == event.Erased {
-				return nil, errs.New(errs.NotFound, "the values of seq %d have been erased", row.Seq)
-			}
-			fields[j] = evidence.Field{Path: f.Path, Value: unsafe.String(unsafe.SliceData(f.Value), len(f.Value))}
-		}
-		key, err := d.eventKey(ctx, row, g)
-		if err != nil {
-			return nil, err
-		}
-		d.eventKeys[i] = evidence.B64(key)
-		out.Groups = append(out.Groups, evidence.Group{Slot: g.slot, Key: &d.eventKeys[i], Fields: fields})
-	}
-	return out, nil
-}
-
 // eventKey is K_event of a group of the row that was opened last.
 func (d *discloser) eventKey(ctx context.Context, row *segment.Row, g *shapeGroup) (evidence.Hash, error) {
 	var owners [3]int64
 	if !g.clear {
 		owners = rowHandles(row, g.owners)
 	}
-	keys, err := d.keys(ctx, d.months.of(row.RecordedAt), owners)
+	k, err := d.t.groupKeys(ctx, d.l.db, groupID{periodID{period: d.months.of(row.RecordedAt)}, owners})
 	if err != nil {
 		return evidence.Hash{}, err
 	}
-	return d.derive.EventKey(keys.G, row.Nonce, g.slot), nil
+	return d.derive.EventKey(k.G, row.Nonce, g.slot), nil
 }
 
 func (d *discloser) openGroup(ctx context.Context, row *segment.Row, g *shapeGroup, full, shown *event.Record, out *evidence.Disclosure) (evidence.Group, error) {

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
@@ -22,8 +21,10 @@ import (
 // back or forked, and must not be signed for.
 type highWater struct {
 	path string
-	mu   sync.Mutex
-	logs map[string]highMark
+	// shared says that other processes may raise the same marks.
+	shared bool
+	mu     sync.Mutex
+	logs   map[string]highMark
 }
 
 type highMark struct {
@@ -110,10 +111,7 @@ func (w *highWater) raise(logID string, m highMark) error {
 	defer w.mu.Unlock()
 	old, had := w.logs[logID]
 	w.logs[logID] = m
-	b, err := json.MarshalIndent(w.logs, "", " ")
-	if err == nil {
-		err = crypt.WriteFile(w.path, append(b, '\n'), 0o600)
-	}
+	err := w.write()
 	if err != nil {
 		if had {
 			w.logs[logID] = old
@@ -132,7 +130,11 @@ func (l *Ledger) publishLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := l.publishAll(ctx); err != nil && ctx.Err() == nil {
+			err := l.refreshAll(ctx)
+			if err == nil {
+				err = l.publishAll(ctx)
+			}
+			if err != nil && ctx.Err() == nil {
 				l.metrics.publishFailed()
 				l.log.Error("checkpoint not published", "error", err)
 			}
@@ -171,7 +173,7 @@ func (l *Ledger) publish(ctx context.Context, t *tenant) error {
 		return err
 	}
 	err = l.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE log SET published = $1, checkpoint = $2 WHERE log_id = $3`, size, string(text), t.logID)
+		_, err := tx.ExecContext(ctx, `UPDATE log SET published = $1, checkpoint = $2 WHERE log_id = $3 AND epoch = $4 AND published <= $1`, size, string(text), t.logID, h.epoch)
 		return sqldb.Translate(err)
 	})
 	if err != nil {

@@ -79,6 +79,22 @@ func (l *Ledger) Seal(ctx context.Context, tenantID string, before time.Time) er
 func (l *Ledger) sealTenant(ctx context.Context, t *tenant, before time.Time) error {
 	t.sealMu.Lock()
 	defer t.sealMu.Unlock()
+	if _, count := t.sealable(before.UnixMicro()); count == 0 && l.db.Shared() {
+		return nil // without asking the other processes
+	}
+	_, err := l.db.Alone(ctx, "seal/"+t.logID, func() error {
+		if l.db.Shared() {
+			if err := l.refresh(ctx, t); err != nil {
+				return err
+			}
+		}
+		return l.sealAlone(ctx, t, before)
+	})
+	return err
+}
+
+// sealAlone is sealTenant when nobody else is at it.
+func (l *Ledger) sealAlone(ctx context.Context, t *tenant, before time.Time) error {
 	if t.usable() != nil {
 		return nil
 	}
@@ -187,7 +203,7 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 	s.Root = tlog.MTH(hashes)
 	if err := l.writeEvidence(ctx, s, func(w io.Writer) (segment.Info, error) {
 		return segment.WriteEvidence(w, segment.EvidenceMeta{Log: t.logID, First: s.First, Root: s.Root}, func(yield func([]byte, error) bool) {
-			err := l.hotLeaves(ctx, t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
+			err := hotLeaves(ctx, l.db.Read(ctx), t.logID, s.First, s.First+s.Count, func(_ uint64, leaf []byte) error {
 				if !yield(leaf, nil) {
 					return errStop
 				}
@@ -205,20 +221,39 @@ func (l *Ledger) sealEvidence(ctx context.Context, t *tenant, s *Segment) error 
 		return err
 	}
 	defer e.Close()
-	matched := uint64(0)
-	if err := e.Scan(0, 1<<63, func(seq uint64, leaf []byte) error {
-		if seq != s.First+matched || matched == s.Count || tlog.LeafHash(leaf) != hashes[matched] {
-			return errStop
-		}
-		matched++
-		return nil
-	}); err != nil && !errors.Is(err, errStop) {
+	matched, err := matches(e, s, hashes)
+	if err != nil {
 		return err
 	}
 	if matched != s.Count {
 		return errs.New(errs.Internal, "the evidence of seq %d does not match the log's tiles: nothing from seq %d to %d is sealed", s.First+matched, s.First, s.First+s.Count-1)
 	}
 	return nil
+}
+
+// matches reads a segment's evidence and returns how many leaves from the first on have the hashes of the log's tiles.
+func matches(e *segment.Evidence, s *Segment, hashes []tlog.Hash) (uint64, error) {
+	var h tlog.Hasher
+	got := make([]tlog.Hash, 0, len(hashes))
+	err := e.Scan(0, 1<<63, func(seq uint64, leaf []byte) error {
+		if at := len(got) + h.Len(); seq != s.First+uint64(at) || at == len(hashes) {
+			return errStop
+		}
+		if h.Leaf(leaf); h.Len() == tlog.LeavesAtOnce {
+			got = h.Leaves(got)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		return 0, err
+	}
+	got = h.Leaves(got)
+	for i, hash := range got {
+		if hash != hashes[i] {
+			return uint64(i), nil
+		}
+	}
+	return uint64(len(got)), nil
 }
 
 func (l *Ledger) sealWorking(ctx context.Context, t *tenant, s *Segment) error {

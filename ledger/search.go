@@ -58,7 +58,7 @@ type Found struct {
 // Search finds a tenant's events and yields them in order of seq. mask, when not nil, decides what the reader sees, and the text and field conditions apply to
 // what is left. A record belongs to yield.
 func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page, mask event.Masker, yield func(*event.Record) error) (Found, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return Found{}, err
 	}
@@ -69,7 +69,7 @@ func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page
 	h := t.committed.Load()
 	snap := t.snapshot(l.path, h.base+h.tree.Size())
 	found := h.found()
-	p := query.Page{Desc: !page.Ascending, After: page.After, Columns: segment.AllColumns}
+	p := query.Page{Desc: !page.Ascending, After: page.After, Columns: segment.AllColumns, Sieve: l.sieve(t, mask, post)}
 	if page.Limit > 0 && post == nil {
 		p.Limit = page.Limit + 1
 	}
@@ -99,7 +99,7 @@ func (h *headState) found() Found {
 // by several goroutines at once, each with another run, and what it returns is called in the order of the events, one after the other. The records of a
 // run may be changed; they and all they hold are valid until its second function returns.
 func (l *Ledger) Runs(ctx context.Context, tenantID string, q Query, mask event.Masker, work func(run []*event.Record) (finish func() error, err error)) (Found, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return Found{}, err
 	}
@@ -111,7 +111,7 @@ func (l *Ledger) Runs(ctx context.Context, tenantID string, q Query, mask event.
 	snap := t.snapshot(l.path, h.base+h.tree.Size())
 	o := l.newOpening(t, mask, post)
 	o.work = work
-	return h.found(), o.run(ctx, snap, f, query.Page{Columns: segment.AllColumns})
+	return h.found(), o.run(ctx, snap, f, query.Page{Columns: segment.AllColumns, Sieve: l.sieve(t, mask, post)})
 }
 
 // postFilter holds the conditions that are checked on the opened record.

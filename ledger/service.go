@@ -12,6 +12,7 @@ import (
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/person"
 )
 
 // Status says what became of one event of an append.
@@ -192,7 +193,7 @@ func sourceAllowed(globs []string, source string) bool {
 	return false
 }
 
-// maxAttempts bounds how often a submission is encoded again because the month changed under it.
+// maxAttempts bounds how often a submission is encoded again because the month changed under it, or because another server made one of its persons.
 const maxAttempts = 5
 
 func (l *Ledger) record(ctx context.Context, t *tenant, r *Receipt, at []int, events []*event.Event, opt AppendOptions, effect Effect) error {
@@ -208,7 +209,7 @@ func (l *Ledger) record(ctx context.Context, t *tenant, r *Receipt, at []int, ev
 			collect(r, s, old)
 			return nil
 		}
-		if !errors.Is(err, errPeriod) || attempt == maxAttempts {
+		if !errors.Is(err, errPeriod) && !errors.Is(err, person.ErrStale) || attempt == maxAttempts {
 			return err
 		}
 	}
@@ -242,10 +243,12 @@ func (l *Ledger) prepare(ctx context.Context, s *submission, r *Receipt, at []in
 		s.bytes += len(x.leaf) + len(x.row.Clear) + len(x.row.Sealed) + 200
 		s.events = append(s.events, x)
 		places = append(places, at[i])
+		if enc.tree.Len() >= evidence.TreeEvents {
+			enc.hash()
+		}
 	}
-	if err := s.t.people.Prepare(&s.people); err != nil {
-		return nil, err
-	}
+	enc.hash()
+	s.t.people.Prepare(&s.people)
 	if opt.Lifetime {
 		return l.dropRecorded(ctx, s, r, places)
 	}

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
@@ -41,6 +40,10 @@ func numbered(n int) string {
 }
 
 func TestOneBadEventLeavesItsNeighbours(t *testing.T) {
+	sqldbtest.Each(t, testOneBadEventLeavesItsNeighbours)
+}
+
+func testOneBadEventLeavesItsNeighbours(t *testing.T) {
 	b := ledgertest.New(t)
 	r, err := b.Ledger.Append(context.Background(), ledgertest.Tenant, items(t, numbered(1), `{"action":"x.y"}`, numbered(2), `{"a":1,"a":2}`, numbered(1)), ledger.AppendOptions{})
 	if err != nil {
@@ -57,7 +60,9 @@ func TestOneBadEventLeavesItsNeighbours(t *testing.T) {
 	}
 }
 
-func TestAtomicIsAllOrNothing(t *testing.T) {
+func TestAtomicIsAllOrNothing(t *testing.T) { sqldbtest.Each(t, testAtomicIsAllOrNothing) }
+
+func testAtomicIsAllOrNothing(t *testing.T) {
 	b := ledgertest.New(t)
 	ctx := context.Background()
 	for name, texts := range map[string][]string{
@@ -75,6 +80,10 @@ func TestAtomicIsAllOrNothing(t *testing.T) {
 }
 
 func TestEventAndEffectAreOneTransaction(t *testing.T) {
+	sqldbtest.Each(t, testEventAndEffectAreOneTransaction)
+}
+
+func testEventAndEffectAreOneTransaction(t *testing.T) {
 	b := ledgertest.New(t)
 	ctx := context.Background()
 	effect := func(fail error) ledger.Effect {
@@ -108,6 +117,10 @@ func TestEventAndEffectAreOneTransaction(t *testing.T) {
 }
 
 func TestConcurrentAppendsGiveEachEventOneSeq(t *testing.T) {
+	sqldbtest.Each(t, testConcurrentAppendsGiveEachEventOneSeq)
+}
+
+func testConcurrentAppendsGiveEachEventOneSeq(t *testing.T) {
 	b := ledgertest.New(t)
 	var mu sync.Mutex
 	seen := map[uint64]string{}
@@ -146,6 +159,10 @@ func TestConcurrentAppendsGiveEachEventOneSeq(t *testing.T) {
 }
 
 func TestPromiseCoversWhatWasAccepted(t *testing.T) {
+	sqldbtest.Each(t, testPromiseCoversWhatWasAccepted)
+}
+
+func testPromiseCoversWhatWasAccepted(t *testing.T) {
 	b := ledgertest.New(t)
 	r := b.Append(t, numbered(1), numbered(2), numbered(3))
 	keys, err := tlog.ParseKeys(b.Info.VKey)
@@ -167,7 +184,9 @@ func TestPromiseCoversWhatWasAccepted(t *testing.T) {
 }
 
 // TestRequestsShareAPromise sends from many at once and checks every receipt by itself, as a client does.
-func TestRequestsShareAPromise(t *testing.T) {
+func TestRequestsShareAPromise(t *testing.T) { sqldbtest.Each(t, testRequestsShareAPromise) }
+
+func testRequestsShareAPromise(t *testing.T) {
 	b := ledgertest.New(t)
 	keys, err := tlog.ParseKeys(b.Info.VKey)
 	if err != nil {
@@ -211,7 +230,9 @@ func TestRequestsShareAPromise(t *testing.T) {
 }
 
 // TestOldDatabaseIsNotSignedFor restores yesterday's database under today's high-water mark.
-func TestOldDatabaseIsNotSignedFor(t *testing.T) {
+func TestOldDatabaseIsNotSignedFor(t *testing.T) { sqldbtest.Each(t, testOldDatabaseIsNotSignedFor) }
+
+func testOldDatabaseIsNotSignedFor(t *testing.T) {
 	b := ledgertest.New(t)
 	ctx := context.Background()
 	b.Append(t, numbered(1))
@@ -220,22 +241,16 @@ func TestOldDatabaseIsNotSignedFor(t *testing.T) {
 	}
 	dir := b.Dir
 	b.Stop(t)
-	db := filepath.Join(dir, "probity.db")
-	old, err := os.ReadFile(db)
-	if err != nil {
-		t.Fatal(err)
-	}
+	restore := sqldbtest.Copy(t, dir)
 	b = ledgertest.Open(t, dir)
 	b.Append(t, numbered(2), numbered(3))
 	if _, err := b.Prove(ctx, ledgertest.Tenant, 2, nil); err != nil {
 		t.Fatal(err)
 	}
 	b.Stop(t)
-	if err := os.WriteFile(db, old, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	restore()
 	b = ledgertest.Open(t, dir)
-	_, err = b.Ledger.Append(ctx, ledgertest.Tenant, items(t, numbered(4)), ledger.AppendOptions{})
+	_, err := b.Ledger.Append(ctx, ledgertest.Tenant, items(t, numbered(4)), ledger.AppendOptions{})
 	if errs.CodeOf(err) != errs.Unavailable || !strings.Contains(err.Error(), "older than the last signed checkpoint") {
 		t.Errorf("appending to an old database: %v", err)
 	}
@@ -249,6 +264,10 @@ func TestOldDatabaseIsNotSignedFor(t *testing.T) {
 }
 
 func TestSettingsAreEnforcedAndRecorded(t *testing.T) {
+	sqldbtest.Each(t, testSettingsAreEnforcedAndRecorded)
+}
+
+func testSettingsAreEnforcedAndRecorded(t *testing.T) {
 	b := ledgertest.New(t)
 	ctx := context.Background()
 	by := event.Actor{Type: "user", ID: "admin"}
@@ -285,7 +304,9 @@ func TestSettingsAreEnforcedAndRecorded(t *testing.T) {
 	}
 }
 
-func TestCustomFields(t *testing.T) {
+func TestCustomFields(t *testing.T) { sqldbtest.Each(t, testCustomFields) }
+
+func testCustomFields(t *testing.T) {
 	b := ledgertest.New(t)
 	ctx := context.Background()
 	fields := []ledger.CustomField{{Name: "ward", Type: "enum", Enum: []string{"north", "south"}, Required: true}, {Name: "badge", Type: "string", Pattern: `[A-Z]\d+`, Personal: true, Category: "user.unique_id"},
@@ -322,6 +343,10 @@ func TestCustomFields(t *testing.T) {
 }
 
 func TestSourcesOfAKeyAndReservedSource(t *testing.T) {
+	sqldbtest.Each(t, testSourcesOfAKeyAndReservedSource)
+}
+
+func testSourcesOfAKeyAndReservedSource(t *testing.T) {
 	b := ledgertest.New(t)
 	for _, x := range []struct {
 		source  string
@@ -336,7 +361,9 @@ func TestSourcesOfAKeyAndReservedSource(t *testing.T) {
 	}
 }
 
-func TestTenantsAreApart(t *testing.T) {
+func TestTenantsAreApart(t *testing.T) { sqldbtest.Each(t, testTenantsAreApart) }
+
+func testTenantsAreApart(t *testing.T) {
 	b := ledgertest.New(t)
 	ctx := context.Background()
 	if _, err := b.CreateTenant(ctx, "t-other", "Other"); err != nil {

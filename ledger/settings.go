@@ -128,7 +128,7 @@ func (l *Ledger) loadSettings(ctx context.Context, t *tenant) error {
 
 // Settings returns a tenant's settings.
 func (l *Ledger) Settings(ctx context.Context, tenantID string) (*Settings, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}

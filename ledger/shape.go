@@ -33,7 +33,8 @@ type shapeField struct {
 	path     string
 	category string
 	part     byte
-	order    int // position among all fields of the event, sorted by path
+	column   columnOf // for part r
+	order    int      // position among all fields of the event, sorted by path
 }
 
 // maxShapes bounds the cache of parsed shapes; a log with more distinct ones parses again.
@@ -83,7 +84,7 @@ func parseShape(s string) *shape {
 				continue
 			}
 			path, category, _ := strings.Cut(item[1:], "=")
-			grp.fields = append(grp.fields, shapeField{path: path, category: category, part: item[0]})
+			grp.fields = append(grp.fields, shapeField{path: path, category: category, part: item[0], column: columnOfPath(path)})
 			grp.sealed = grp.sealed || item[0] == 's'
 			grp.pinned = grp.pinned || item[0] == 'p'
 			p.fields++

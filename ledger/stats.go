@@ -15,7 +15,7 @@ import (
 
 // Stats counts the events that a query finds, by time and by their most frequent attributes. Text and field conditions depend on the reader and are an error; see [Ledger.Count].
 func (l *Ledger) Stats(ctx context.Context, tenantID string, q Query, spec query.StatsSpec) (*query.Stats, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (l *Ledger) Stats(ctx context.Context, tenantID string, q Query, spec query
 
 // People finds persons by part of a name, e-mail or id.
 func (l *Ledger) People(ctx context.Context, tenantID, part string, limit int) ([]person.Match, error) {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (l *Ledger) People(ctx context.Context, tenantID, part string, limit int) (
 
 // Who describes the person behind a handle as a reader may see it, by way of a record that holds nothing else.
 func (l *Ledger) Who(ctx context.Context, tenantID string, handle int64, mask event.Masker) string {
-	t, err := l.tenant(ctx, tenantID)
+	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return ""
 	}

@@ -26,8 +26,7 @@ type Segment struct {
 }
 
 // loadLog reads a log's head, keys, hot rows and segments, rebuilds its tree, and checks it against itself and the high-water mark.
-func (l *Ledger) loadLog(ctx context.Context, t *tenant) error {
-	db := l.db.Read(ctx)
+func (l *Ledger) loadLog(ctx context.Context, db database, t *tenant) error {
 	h := &headState{}
 	var size, published uint64
 	var root []byte
@@ -43,21 +42,21 @@ func (l *Ledger) loadLog(ctx context.Context, t *tenant) error {
 	if err := l.loadKeys(ctx, t); err != nil {
 		return err
 	}
-	segments, err := l.loadSegments(ctx, t.logID)
+	segments, err := l.loadSegments(ctx, db, t.logID)
 	if err != nil {
 		return err
 	}
 	t.hot.setSegments(segments)
-	if err := l.loadHot(ctx, t); err != nil {
+	if err := loadHot(ctx, db, t.logID, 0, func(b HotBatch) { t.hot.add(b) }); err != nil {
 		return err
 	}
 	if err := l.loadEpochs(ctx, t); err != nil {
 		return err
 	}
-	if err := l.loadDedupe(ctx, t, h.base+size, dedupeEvents+t.skipped(h.base)); err != nil {
+	if err := l.loadDedupe(ctx, db, t, h.base+size, dedupeEvents+t.skipped(h.base)); err != nil {
 		return err
 	}
-	pending, err := l.pendingHashes(ctx, t, h, size)
+	pending, err := l.pendingHashes(ctx, db, t, h, size)
 	if errs.CodeOf(err) == errs.Unavailable { // the storage does not answer, which says nothing about the log
 		return err
 	}
@@ -137,8 +136,19 @@ func (l *Ledger) loadKeys(ctx context.Context, t *tenant) error {
 	return sqldb.Translate(rows.Err())
 }
 
-func (l *Ledger) loadSegments(ctx context.Context, logID string) ([]Segment, error) {
-	rows, err := l.db.Read(ctx).QueryContext(ctx, `SELECT first_seq, count, evidence_path, evidence_sha256, evidence_bytes, working_path, working_first, working_count, working_sha256,
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// database is a database or a transaction, asked for one row or many.
+type database interface {
+	queryer
+	rowQueryer
+}
+
+func (l *Ledger) loadSegments(ctx context.Context, q queryer, logID string) ([]Segment, error) {
+	rows, err := q.QueryContext(ctx, `SELECT first_seq, count, evidence_path, evidence_sha256, evidence_bytes, working_path, working_first, working_count, working_sha256,
 		working_bytes, root, min_recorded, max_recorded, min_occurred, max_occurred FROM segment WHERE log_id = $1 ORDER BY first_seq`, logID)
 	if err != nil {
 		return nil, sqldb.Translate(err)
@@ -158,8 +168,9 @@ func (l *Ledger) loadSegments(ctx context.Context, logID string) ([]Segment, err
 	return out, sqldb.Translate(rows.Err())
 }
 
-func (l *Ledger) loadHot(ctx context.Context, t *tenant) error {
-	rows, err := l.db.Read(ctx).QueryContext(ctx, `SELECT first_seq, count, recorded_at, body FROM hot_working WHERE log_id = $1 ORDER BY first_seq`, t.logID)
+// loadHot yields the hot batches from seq on.
+func loadHot(ctx context.Context, q queryer, logID string, from uint64, yield func(HotBatch)) error {
+	rows, err := q.QueryContext(ctx, `SELECT first_seq, count, recorded_at, body FROM hot_working WHERE log_id = $1 AND first_seq >= $2 ORDER BY first_seq`, logID, from)
 	if err != nil {
 		return sqldb.Translate(err)
 	}
@@ -169,18 +180,26 @@ func (l *Ledger) loadHot(ctx context.Context, t *tenant) error {
 		if err := rows.Scan(&b.First, &b.Count, &b.Recorded, &b.Body); err != nil {
 			return err
 		}
-		t.hot.add(b)
+		yield(b)
 	}
 	return sqldb.Translate(rows.Err())
 }
 
 // loadDedupe loads the fingerprints of the window numbers before next.
-func (l *Ledger) loadDedupe(ctx context.Context, t *tenant, next, window uint64) error {
+func (l *Ledger) loadDedupe(ctx context.Context, q queryer, t *tenant, next, window uint64) error {
 	from := uint64(0)
 	if next > window {
 		from = next - window
 	}
-	rows, err := l.db.Read(ctx).QueryContext(ctx, `SELECT first_seq, body FROM dedupe WHERE log_id = $1 AND first_seq >= $2 ORDER BY first_seq`, t.logID, from)
+	t.dedupe.loaded = from
+	err := loadPrints(ctx, q, t)
+	t.dedupe.loaded = next
+	return err
+}
+
+// loadPrints adds the fingerprints to the window that it does not have yet.
+func loadPrints(ctx context.Context, q queryer, t *tenant) error {
+	rows, err := q.QueryContext(ctx, `SELECT first_seq, body FROM dedupe WHERE log_id = $1 AND first_seq >= $2 ORDER BY first_seq`, t.logID, t.dedupe.loaded)
 	if err != nil {
 		return sqldb.Translate(err)
 	}
@@ -192,19 +211,19 @@ func (l *Ledger) loadDedupe(ctx context.Context, t *tenant, next, window uint64)
 			return err
 		}
 		t.dedupe.addBody(first, body)
+		t.dedupe.loaded = first + uint64(len(body)/dedupeBytes)
 	}
-	t.dedupe.loaded = next
 	return sqldb.Translate(rows.Err())
 }
 
 // pendingHashes hashes the leaves of the right-edge tile.
-func (l *Ledger) pendingHashes(ctx context.Context, t *tenant, h *headState, size uint64) ([]tlog.Hash, error) {
+func (l *Ledger) pendingHashes(ctx context.Context, q queryer, t *tenant, h *headState, size uint64) ([]tlog.Hash, error) {
 	from := h.base + size - size%tlog.TileWidth
 	var out []tlog.Hash
-	err := l.leaves(ctx, t, from, h.base+size, func(_ uint64, leaf []byte) error {
+	err := l.leavesOf(ctx, q, t, from, h.base+size, func(_ uint64, leaf []byte) error {
 		out = append(out, tlog.LeafHash(leaf))
 		return nil
-	})
+	}, func() error { return nil })
 	if err == nil && uint64(len(out)) != size%tlog.TileWidth {
 		err = fmt.Errorf("the log's newest events are missing: the head says %d, %d of the last tile are there", size, len(out))
 	}
@@ -212,11 +231,11 @@ func (l *Ledger) pendingHashes(ctx context.Context, t *tenant, h *headState, siz
 }
 
 // hotLeaves yields the hot leaves of [from, to) in order.
-func (l *Ledger) hotLeaves(ctx context.Context, logID string, from, to uint64, yield func(seq uint64, leaf []byte) error) error {
+func hotLeaves(ctx context.Context, q queryer, logID string, from, to uint64, yield func(seq uint64, leaf []byte) error) error {
 	if from >= to {
 		return nil
 	}
-	rows, err := l.db.Read(ctx).QueryContext(ctx, `SELECT first_seq, body FROM hot_evidence WHERE log_id = $1 AND first_seq < $2 AND first_seq + count > $3 ORDER BY first_seq`, logID, to, from)
+	rows, err := q.QueryContext(ctx, `SELECT first_seq, body FROM hot_evidence WHERE log_id = $1 AND first_seq < $2 AND first_seq + count > $3 ORDER BY first_seq`, logID, to, from)
 	if err != nil {
 		return sqldb.Translate(err)
 	}

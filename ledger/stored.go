@@ -22,7 +22,7 @@ type StoredLog struct {
 
 // OpenStored lists the logs in a database and the store of their evidence, in order of creation, each epoch by itself, the earlier ones first. The caller keeps the database open as long as it reads.
 func OpenStored(ctx context.Context, db *sqldb.DB, evidence blob.Files) ([]*StoredLog, error) {
-	l := &Ledger{opt: Options{Evidence: evidence}, db: db}
+	l := &Ledger{opt: Options{Evidence: evidence}, db: db, noCopies: true}
 	rows, err := db.Read(ctx).QueryContext(ctx, `SELECT tenant_id, log_id, instance, epoch, base, size, recorded_at, published, checkpoint FROM log ORDER BY created_at, log_id`)
 	if err != nil {
 		return nil, sqldb.Translate(err)
@@ -79,7 +79,7 @@ func (s *StoredLog) ended(ctx context.Context, db *sql.DB) ([]*StoredLog, error)
 }
 
 func (s *StoredLog) load(ctx context.Context, db *sql.DB) error {
-	segments, err := s.l.loadSegments(ctx, s.t.logID)
+	segments, err := s.l.loadSegments(ctx, s.l.db.Read(ctx), s.t.logID)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *StoredLog) Leaves(ctx context.Context, from, to uint64, yield func(seq 
 		if err == nil || stop != nil || ctx.Err() != nil {
 			return err
 		}
-		after, e := s.l.loadSegments(ctx, s.t.logID)
+		after, e := s.l.loadSegments(ctx, s.l.db.Read(ctx), s.t.logID)
 		if e != nil || len(after) == len(before) {
 			return err
 		}

@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -21,7 +19,7 @@ import (
 	"probity.dev/ledger/person"
 )
 
-// cachedGroups bounds the cached group keys of a tenant; an entry takes some 250 bytes, and 900 once something was sealed or opened with it.
+// cachedGroups bounds the group keys that are kept for the readers of a tenant; an entry takes some 200 bytes. Writers find those of a person at the directory entry.
 const cachedGroups = 60_000
 
 // tenant is one tenant's opened ledger.
@@ -38,7 +36,7 @@ type tenant struct {
 
 	secretsMu sync.Mutex
 	secrets   map[periodID]evidence.Hash
-	groups    *cache.Cache[groupID, *groupCipher]
+	groups    *cache.Cache[groupID, *person.Keys]
 
 	// committed is the state after the last commit; the committer alone replaces it.
 	committed atomic.Pointer[headState]
@@ -152,34 +150,8 @@ func (t *tenant) loadSecret(ctx context.Context, db *sqldb.DB, kind string, id p
 	return s, err
 }
 
-// groupCipher is what the groups with one set of owners need in one period.
-type groupCipher struct {
-	keys evidence.GroupKeys
-	tag  evidence.Hash // K_tag, when there is one owner
-	// aead is made at first use: keeping the AES key schedule costs memory and saves half of the time of opening a row, and many persons never need it,
-	// because all their values are in their profile.
-	aead atomic.Pointer[cipher.AEAD]
-}
-
-func (k *groupCipher) cipher() cipher.AEAD {
-	if c := k.aead.Load(); c != nil {
-		return *c
-	}
-	key := k.keys.Enc()
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		panic(err) // the key has the right length
-	}
-	c, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
-	k.aead.Store(&c)
-	return c
-}
-
-// groupKeys returns the keys of the group with these owners (handles ascending, 0 for none) in a period. The secrets of persons in who, which may be nil, are taken from there.
-func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID, who *persons) (*groupCipher, error) {
+// groupKeys returns the keys of the group with these owners (handles ascending, 0 for none) in a period.
+func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID) (*person.Keys, error) {
 	if k, ok := t.groups.Get(id); ok {
 		return k, nil
 	}
@@ -190,31 +162,25 @@ func (t *tenant) groupKeys(ctx context.Context, db *sqldb.DB, id groupID, who *p
 	var secrets [3]evidence.Hash
 	n := 0
 	for ; n < len(id.owners) && id.owners[n] != 0; n++ {
-		var known bool
-		if secrets[n], known = who.secret(id.owners[n]); known {
-			continue
-		}
 		if secrets[n], err = t.people.Secret(ctx, id.owners[n]); err != nil {
 			return nil, err
 		}
 	}
-	k := &groupCipher{keys: evidence.DeriveGroup(s, secrets[:n]...)}
-	if n == 1 {
-		k.tag = k.keys.Tag()
-	}
+	g := evidence.DeriveGroup(s, secrets[:n]...)
+	k := person.KeysOf(&g, n == 1)
 	if n < 2 { // pairs hardly ever meet again
-		t.groups.Add(id, k)
+		t.groups.Add(id, &k)
 	}
-	return k, nil
+	return &k, nil
 }
 
 // personTag returns K_tag of a person in a period.
 func (t *tenant) personTag(ctx context.Context, db *sqldb.DB, id periodID, handle int64) (evidence.Hash, error) {
-	k, err := t.groupKeys(ctx, db, groupID{periodID: id, owners: [3]int64{handle}}, nil)
+	k, err := t.groupKeys(ctx, db, groupID{periodID: id, owners: [3]int64{handle}})
 	if err != nil {
 		return evidence.Hash{}, err
 	}
-	return k.tag, nil
+	return k.Tag, nil
 }
 
 func owners(handles ...int64) (o [3]int64) {

@@ -6,6 +6,6 @@ out=$1
 shift
 {
   echo "mode: set"
-  awk '/^mode:/ || /^probity\.dev\/(test|internal\/testdata|ledger\/ledgertest|ledger\/segment\/segtest|internal\/evidence\/evidencetest)\//{next} {k=$1" "$2; if(!(k in n)||$3>n[k]) n[k]=$3} END{for(k in n) print k, (n[k]>0)}' "$@" | sort
+  awk '/^mode:/ || /^probity\.dev\/(test|internal\/testdata|ledger\/ledgertest|internal\/blob\/blobtest|ledger\/segment\/segtest|internal\/evidence\/evidencetest)\//{next} {k=$1" "$2; if(!(k in n)||$3>n[k]) n[k]=$3} END{for(k in n) print k, (n[k]>0)}' "$@" | sort
 } >"$out"
 go tool cover -func="$out" | awk 'END{print "coverage of the Go code:", $NF, "of statements"}'

@@ -10,7 +10,7 @@ if [ -x bin/minio ] && [ "$(go version -m bin/minio | awk '$1 == "mod"{print $3}
   exit
 fi
 printf 'probity: building the S3 server for tests (bin/minio), once\n' >&2
-if ! CGO_ENABLED=0 GOFLAGS= GOBIN=$PWD/bin go install -trimpath "github.com/minio/minio@$version" 2>bin/minio.log; then
+if ! CGO_ENABLED=0 GOFLAGS= GOBIN=$PWD/bin go install "github.com/minio/minio@$version" 2>bin/minio.log; then
   tail -n 20 bin/minio.log >&2
   printf 'probity: bin/minio could not be built; tests of object storage will fail\n' >&2
   exit 1

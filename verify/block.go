@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/tlog"
@@ -65,8 +66,8 @@ func (w *worker) run(first, want, checkTiles uint64) *block {
 	return b
 }
 
-// leavesAtOnce is how many leaves are hashed together: few enough for their copies to stay in the processor's cache.
-const leavesAtOnce = 64
+// sampleLeaves is how many leaves of a block tell how much memory all will take.
+const sampleLeaves = 512
 
 func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
 	at := b.first + w.read
@@ -74,10 +75,14 @@ func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
 		return fmt.Errorf("storage returned leaf %d where leaf %d was due", index, at)
 	}
 	w.read++
-	if w.hasher.Leaf(leaf); w.hasher.Len() == leavesAtOnce {
+	if w.hasher.Leaf(leaf); w.hasher.Len() == tlog.LeavesAtOnce {
 		b.hashes = w.hasher.Leaves(b.hashes)
 	}
 	if w.working != nil {
+		if w.read == sampleLeaves { // by now it is known about how long they are
+			w.arena = slices.Grow(w.arena, len(w.arena)/sampleLeaves*int(b.want-w.read+sampleLeaves))
+			w.offsets = slices.Grow(w.offsets, int(b.want-w.read)+1)
+		}
 		w.offsets = append(w.offsets, len(w.arena))
 		w.arena = append(w.arena, leaf...)
 	}

@@ -113,10 +113,9 @@ func (o opened) copyOf(i uint64) *Working {
 	actor := evidencetest.PersonTag(evidencetest.Actor(int(i)), period)
 	w := &Working{
 		Nonce: l.Nonce, RecordedAt: l.RecordedAt, OccurredAt: l.OccurredAt, Source: l.Source, Action: l.Action, Category: l.Category, Activity: l.Activity,
-		Outcome: l.Outcome, ResourceType: l.ResourceType, Disclosure: *e.Whole(), TagKeys: [3]*evidence.Hash{&actor},
+		Outcome: l.Outcome, ResourceType: l.ResourceType, Groups: e.Keyed(), TagKeys: [3]*evidence.Hash{&actor},
 		Columns: []Column{{"/severity", "info"}, {"/id", fmt.Sprintf("e-%d", i)}, {"/correlation_id", ""}},
 	}
-	w.Disclosure.Groups[0].Fields = append([]evidence.Field(nil), w.Disclosure.Groups[0].Fields...)
 	if o.working != nil {
 		o.working(i, w)
 	}

@@ -217,15 +217,20 @@ func TestWorkingCopies(t *testing.T) {
 		edit func(w *Working)
 		text string
 	}{
-		"value":   {func(w *Working) { w.Disclosure.Groups[0].Fields[0].Value = "9.99" }, "values are not those committed to"},
-		"action":  {func(w *Working) { w.Action = "invoice.read2" }, "action differs"},
-		"time":    {func(w *Working) { w.OccurredAt++ }, "occurred_at differs"},
-		"outcome": {func(w *Working) { w.Outcome = "failure" }, "outcome differs"},
-		"nonce":   {func(w *Working) { w.Nonce[0]++ }, "nonce differs"},
-		"column":  {func(w *Working) { w.Columns[0].Text = "high" }, "search column of /severity differs"},
-		"extra":   {func(w *Working) { w.Columns[2].Text = "c-1" }, "search column of /correlation_id differs"},
-		"actor":   {func(w *Working) { w.TagKeys[0] = &other }, "actor that it is filed under differs"},
-		"garbled": {func(w *Working) { w.Err = errors.New("decryption failed") }, "cannot be opened: decryption failed"},
+		"value":      {func(w *Working) { w.Groups[0].Fields[0].Value = "9.99" }, "values are not those committed to"},
+		"action":     {func(w *Working) { w.Action = "invoice.read2" }, "action differs"},
+		"time":       {func(w *Working) { w.OccurredAt++ }, "occurred_at differs"},
+		"outcome":    {func(w *Working) { w.Outcome = "failure" }, "outcome differs"},
+		"nonce":      {func(w *Working) { w.Nonce[0]++ }, "nonce differs"},
+		"column":     {func(w *Working) { w.Columns[0].Text = "high" }, "search column of /severity differs"},
+		"extra":      {func(w *Working) { w.Columns[2].Text = "c-1" }, "search column of /correlation_id differs"},
+		"actor":      {func(w *Working) { w.TagKeys[0] = &other }, "actor that it is filed under differs"},
+		"resource":   {func(w *Working) { w.ResourceTags, w.ResourceID = &other, "1" }, "resource that it is filed under differs"},
+		"two values": {func(w *Working) { w.Groups[2].Fields[0].Path = "/actor/id" }, "values are not those committed to"},
+		"order":      {func(w *Working) { w.Groups[1], w.Groups[2] = w.Groups[2], w.Groups[1] }, "values are not those committed to"},
+		"no fields":  {func(w *Working) { w.Groups[1].Fields = nil }, "values are not those committed to"},
+		"a group":    {func(w *Working) { w.Groups = w.Groups[:2] }, "values are not those committed to"},
+		"garbled":    {func(w *Working) { w.Err = errors.New("decryption failed") }, "cannot be opened: decryption failed"},
 	} {
 		f.working = func(i uint64, w *Working) {
 			if i == 1321 {
@@ -252,7 +257,7 @@ func TestErasedGroupsOfWorkingCopiesVerify(t *testing.T) {
 	f := newFake(t, 300)
 	f.working = func(i uint64, w *Working) {
 		e := f.Events[i]
-		w.Disclosure.Groups[1] = evidence.ClosedGroup(1, evidence.StateErased, 0, e.Roots[1])
+		w.Groups[1] = evidence.KeyedGroup{Slot: 1, Root: &e.Roots[1]}
 		w.TagKeys[0] = nil
 	}
 	if r := check(t, opened{plain{f}}, Options{}); !r.OK {

@@ -55,12 +55,15 @@ type Working struct {
 	Nonce                                                     [16]byte
 	RecordedAt, OccurredAt                                    int64 // microseconds since 1970 UTC
 	Source, Action, Category, Activity, Outcome, ResourceType string
-	// Disclosure opens everything that the reader's keys open: groups by their key, erased groups by their root.
-	Disclosure evidence.Disclosure
+	// Groups are all groups in slot order: those that the reader's keys open with G and fields, erased ones with their root.
+	Groups []evidence.KeyedGroup
 	// Columns are values that the working copy holds a second time, for searching.
 	Columns []Column
 	// TagKeys are K_tag of the actor, subject and resource that the working copy names, nil for those it does not name or cannot open.
 	TagKeys [3]*evidence.Hash
+	// ResourceTags is, for a resource that stands for nobody, the secret from which K_tag of those follows (ledger/DESIGN.md §5), else nil, and ResourceID its id.
+	ResourceTags *evidence.Hash
+	ResourceID   string
 	// Err says why the values could not be read, when they could not: a failed decryption, say.
 	Err error
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -9,10 +10,20 @@ import (
 	"probity.dev/internal/evidence"
 )
 
+// workingChecker compares working copies with leaves, many at a time. What it finds, the caller hears in their order.
 type workingChecker struct {
-	check  evidence.Checker
-	result evidence.Result
-	derive evidence.Deriver
+	tree    evidence.Tree
+	pending []pendingCopy // by number of the event in the tree
+}
+
+// pendingCopy is a working copy whose hashes are not computed yet.
+type pendingCopy struct {
+	index uint64
+	root  []byte // what the leaf says
+	tags  [3][]byte
+	asked [3]bool // whose tag is to be compared
+	// plain says what differs, without the hashes, and column what does if the values are those committed to; "" for nothing.
+	plain, column string
 }
 
 // compareWorking compares the working copies of a block with the leaves that were just read.
@@ -21,6 +32,7 @@ func (w *worker) compareWorking(b *block) {
 	missing := func(until uint64) {
 		for ; next < until; next++ {
 			if next >= w.log.WorkingFrom {
+				w.tellWorking(b)
 				w.problem(b, WorkingMissing, next, "the copy that people read is missing; the evidence is there")
 			}
 		}
@@ -41,11 +53,12 @@ func (w *worker) compareWorking(b *block) {
 		if w.view.Scan(leaf) != nil {
 			return nil // reported already
 		}
-		if what := w.check.compare(&w.view, c); what != "" {
-			w.problem(b, WorkingChanged, index, "what people read is not what was logged: %s", what)
+		if w.check.add(index, &w.view, c); w.check.tree.Len() >= 3*evidence.TreeEvents { // nothing waits for the first, as in the ledger
+			w.tellWorking(b)
 		}
 		return nil
 	})
+	w.tellWorking(b)
 	if err != nil {
 		if w.ctx.Err() == nil {
 			w.problem(b, Unreadable, next, "working copies cannot be read: %v", err)
@@ -55,8 +68,95 @@ func (w *worker) compareWorking(b *block) {
 	missing(end)
 }
 
-// compare returns what differs, "" for nothing. It names fields, never values.
-func (k *workingChecker) compare(v *evidence.View, c *Working) string {
+// tellWorking ends the comparison of the working copies that were read.
+func (w *worker) tellWorking(b *block) {
+	w.check.flush(func(index uint64, what string) {
+		w.problem(b, WorkingChanged, index, "what people read is not what was logged: %s", what)
+	})
+}
+
+// add begins to compare a working copy with its leaf, whose memory must stay as it is until flush.
+func (k *workingChecker) add(index uint64, v *evidence.View, c *Working) {
+	p := pendingCopy{index: index, root: v.FieldsRoot, tags: v.Tags, plain: unlike(v, c)}
+	if p.plain == "" {
+		if _, err := k.tree.Keyed(c.Nonce, c.Groups); err != nil {
+			p.plain = notCommitted
+		}
+	} else {
+		k.tree.Event(c.Nonce)
+	}
+	for _, col := range c.Columns {
+		if val, ok := fieldOf(c.Groups, col.Path); ok && !samePlain(val, col.Text) || !ok && col.Text != "" && !erased(c.Groups) {
+			p.column = "the search column of " + col.Path + " differs"
+			break
+		}
+	}
+	for role, key := range c.TagKeys {
+		if key != nil {
+			k.tree.Tag(uint8(role), key)
+			p.asked[role] = true
+		}
+	}
+	if c.ResourceTags != nil && c.TagKeys[evidence.RoleResource] == nil {
+		k.tree.ResourceTag(c.ResourceTags, c.ResourceType, c.ResourceID)
+		p.asked[evidence.RoleResource] = true
+	}
+	k.pending = append(k.pending, p)
+}
+
+const notCommitted = "its values are not those committed to"
+
+// flush says what differs in the working copies added since the last time. It names fields, never values.
+func (k *workingChecker) flush(tell func(index uint64, what string)) {
+	k.tree.Hash()
+	for event := range k.pending {
+		p := &k.pending[event]
+		if what := k.conclude(event, p); what != "" {
+			tell(p.index, what)
+		}
+	}
+	k.pending = k.pending[:0]
+	k.tree.Reset()
+}
+
+func (k *workingChecker) conclude(event int, p *pendingCopy) string {
+	if p.plain != "" {
+		return p.plain
+	}
+	if root := k.tree.Root(event); string(root[:]) != string(p.root) {
+		return notCommitted
+	}
+	if p.column != "" {
+		return p.column
+	}
+	var tags [3][16]byte
+	k.tree.Tags(event, &tags)
+	for role, asked := range p.asked {
+		if asked && string(tags[role][:]) != string(p.tags[role]) {
+			return "the " + roleNames[role] + " that it is filed under differs"
+		}
+	}
+	return ""
+}
+
+func erased(groups []evidence.KeyedGroup) bool {
+	return slices.ContainsFunc(groups, func(g evidence.KeyedGroup) bool { return g.G == nil })
+}
+
+// fieldOf returns the value at a path.
+func fieldOf(groups []evidence.KeyedGroup, path string) (string, bool) {
+	for i := range groups {
+		for k := range groups[i].Fields {
+			if f := &groups[i].Fields[k]; f.Path == path {
+				return f.Value, true
+			}
+		}
+	}
+	return "", false
+}
+
+// unlike returns what differs in the clear attributes, or that there is nothing to compare, "" for nothing.
+func unlike(v *evidence.View, c *Working) string {
 	switch {
 	case string(v.Nonce) != string(c.Nonce[:]):
 		return "the nonce differs"
@@ -78,22 +178,6 @@ func (k *workingChecker) compare(v *evidence.View, c *Working) string {
 		return "resource type differs"
 	case c.Err != nil:
 		return fmt.Sprintf("its values cannot be opened: %v", c.Err)
-	}
-	if err := k.check.Check(&c.Disclosure, evidence.Hash(v.FieldsRoot), &k.result); err != nil {
-		return "its values are not those committed to"
-	}
-	for _, col := range c.Columns {
-		if val, ok := k.result.Field(col.Path); ok && !samePlain(val, col.Text) || !ok && col.Text != "" && k.result.Erased == 0 {
-			return "the search column of " + col.Path + " differs"
-		}
-	}
-	for role, key := range c.TagKeys {
-		if key == nil {
-			continue
-		}
-		if t := k.derive.Tag(*key, [16]byte(v.Nonce), uint8(role)); string(t[:]) != string(v.Tags[role]) {
-			return "the " + roleNames[role] + " that it is filed under differs"
-		}
 	}
 	return ""
 }

@@ -133,6 +133,11 @@ func (m *reader) MaskRest(r *event.Record) {
 // Shows implements [event.Foreseer].
 func (m *reader) Shows(_, category string) bool { return category == "" && !m.role.Nothing }
 
+// Keeps implements [event.Foreseer].
+func (m *reader) Keeps(path, category string, person bool) bool {
+	return m.maskOf(path, category, person) == Show
+}
+
 // Foresee implements [event.Foreseer].
 func (m *reader) Foresee(path, category string, text, person bool) (jsontext.Value, event.State, bool) {
 	if category == "" && structural(path) && !m.role.Nothing {

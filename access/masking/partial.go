@@ -177,6 +177,34 @@ func ipPrefix(s string) string {
 	return p.String()
 }
 
+// network4 is ipPrefix for the JSON of an IPv4 address in its usual form, nil for anything else. Most events have one, and making it takes less time than
+// finding it among what was made before.
+func network4(v []byte) []byte {
+	if len(v) < len(`"0.0.0.0"`) || len(v) > len(`"255.255.255.255"`) || v[0] != '"' || v[len(v)-1] != '"' {
+		return nil
+	}
+	octet, dots, from, last := 0, 0, 1, 0
+	for i := 1; i < len(v); i++ {
+		c := v[i]
+		if c >= '0' && c <= '9' {
+			if octet = octet*10 + int(c-'0'); octet > 255 || i > from && v[from] == '0' {
+				return nil
+			}
+			continue
+		}
+		switch {
+		case i == from:
+			return nil
+		case c == '.' && dots < 3:
+			dots, last = dots+1, i
+		case c != '"' || dots != 3 || i != len(v)-1:
+			return nil
+		}
+		octet, from = 0, i+1
+	}
+	return append(append(make([]byte, 0, last+len(`.0/24"`)), v[:last+1]...), `0/24"`...)
+}
+
 // year shows the year of a date that is written as 1984-05-31, 31.05.1984, 5/31/1984 or the like, alone or with a time.
 func year(s string) string {
 	if len(s) < 8 || len(s) > 40 {

@@ -1,6 +1,10 @@
 package masking
 
-import "testing"
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
 
 func TestPartialMasks(t *testing.T) {
 	for _, c := range []struct {
@@ -45,5 +49,25 @@ func TestPartialMasks(t *testing.T) {
 		if got := c.mask(c.in); got != c.want {
 			t.Errorf("%q became %q, want %q", c.in, got, c.want)
 		}
+	}
+}
+
+// TestNetworksOfUsualAddresses compares the short way for IPv4 addresses with the way that knows all addresses.
+func TestNetworksOfUsualAddresses(t *testing.T) {
+	short := 0
+	rapid.Check(t, func(t *rapid.T) {
+		in := rapid.OneOf(rapid.StringMatching(`[0-9]{1,3}(\.[0-9]{1,3}){2,4}`), rapid.StringMatching(`(1?[0-9]{1,2}\.){3}(25[0-9]|[1-9])`), rapid.StringMatching(`[0-9."a:]{6,16}`)).Draw(t, "in")
+		if got := network4([]byte(`"` + in + `"`)); got != nil {
+			short++
+			if want := `"` + ipPrefix(in) + `"`; string(got) != want {
+				t.Fatalf("%s: %s, want %s", in, got, want)
+			}
+		}
+	})
+	if short < 10 {
+		t.Fatalf("only %d addresses went the short way", short)
+	}
+	if got := network4([]byte(`"203.0.113.77"`)); string(got) != `"203.0.113.0/24"` {
+		t.Fatal(string(got))
 	}
 }

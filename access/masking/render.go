@@ -40,6 +40,11 @@ func (e *Engine) render(mask Mask, person int64, v jsontext.Value) jsontext.Valu
 	if person != 0 && len(v) > 0 && v[0] == '"' {
 		return e.personName(person)
 	}
+	if mask == IPPrefix {
+		if out := network4(v); out != nil {
+			return out
+		}
+	}
 	if len(v) > maxRemembered || mask == Text {
 		return e.renderNow(mask, v)
 	}

@@ -2,6 +2,7 @@ package field
 
 import (
 	"strings"
+	"sync"
 
 	"probity.dev/ledger/event"
 )
@@ -12,9 +13,10 @@ type Classifier struct {
 	cache     *cache
 	// envelope holds what every event has and no rule of the catalogue speaks about, whatever the action.
 	envelope map[string]decision
+	rules    sync.Map // of *rule by decision
 }
 
-var _ event.Classifier = (*Classifier)(nil)
+var _ event.Ruler = (*Classifier)(nil)
 
 // changeMember marks a change path in the cache; no member of an object has this name.
 const changeMember = "\x00change"
@@ -52,6 +54,41 @@ func (c *Classifier) Classify(action, path string, value []byte) event.Class {
 // a dotted name ("billing.phone").
 func (c *Classifier) ClassifyChange(action, changePath string, value []byte) event.Class {
 	return c.judge(c.decide(action, changePath, changeMember), action, changePath, value)
+}
+
+// rule is a decision about a name.
+type rule struct {
+	c        *Classifier
+	decision decision
+}
+
+// Class implements [event.Rule].
+func (r *rule) Class(action, path string, value []byte) event.Class {
+	return r.c.judge(r.decision, action, path, value)
+}
+
+// Rule implements [event.Ruler].
+func (c *Classifier) Rule(action, path string) event.Rule {
+	name := normalise(path)
+	d, ok := c.envelope[name]
+	if !ok {
+		d = c.decide(action, name, "")
+	}
+	return c.ruleOf(d)
+}
+
+// ChangeRule implements [event.Ruler].
+func (c *Classifier) ChangeRule(action, changePath string) event.Rule {
+	return c.ruleOf(c.decide(action, changePath, changeMember))
+}
+
+// ruleOf returns the one rule with a decision, of which there are a few dozen.
+func (c *Classifier) ruleOf(d decision) *rule {
+	if r, ok := c.rules.Load(d); ok {
+		return r.(*rule)
+	}
+	r, _ := c.rules.LoadOrStore(d, &rule{c, d})
+	return r.(*rule)
 }
 
 // normalise folds the changes of an event onto one path: their number says nothing about them.

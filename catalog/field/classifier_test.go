@@ -320,3 +320,23 @@ func TestCacheGivesTheSameAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesSayTheSame compares what a rule makes of a value with what the classifier does when it is asked for name and value together.
+func TestRulesSayTheSame(t *testing.T) {
+	c := New(nil)
+	values := []string{`"ana@example.com"`, `"EUR"`, `"u-48151"`, `{"email":"ana@example.com"}`, `["admin"]`, `4111111111111111`, `true`, `"DE89 3704 0044 0532 0130 00"`, `"hello there"`, `""`, `null`}
+	for _, action := range []string{"client.update", "thing.create"} {
+		for _, path := range []string{"/actor/id", "/actor/roles", "/data/email", "/data/channel", "/data/x/y", "/changes", "/changes/7", "/changes/12/path", "/changes/3/before", "/context/ip", "/reason",
+			"/resource/name", "/custom/branch", "/outcome/reason", "/subject/name", "/severity", "/id"} {
+			rule, change := c.Rule(action, path), c.ChangeRule(action, path)
+			for _, v := range values {
+				if got, want := rule.Class(action, path, []byte(v)), c.Classify(action, path, []byte(v)); got != want {
+					t.Errorf("%s %s %s is %+v by its rule, %+v otherwise", action, path, v, got, want)
+				}
+				if got, want := change.Class(action, path, []byte(v)), c.ClassifyChange(action, path, []byte(v)); got != want {
+					t.Errorf("%s change of %s to %s is %+v by its rule, %+v otherwise", action, path, v, got, want)
+				}
+			}
+		}
+	}
+}

@@ -91,7 +91,8 @@ func message(err error) string {
 		return text
 	}
 	var net *url.Error
-	if errors.As(err, &net) {
+	var ours *errs.Error // has said what was not reached, such as the storage
+	if errors.As(err, &net) && !errors.As(err, &ours) {
 		if u, e := url.Parse(net.URL); e == nil {
 			return fmt.Sprintf("%s cannot be reached: %v", u.Host, net.Err)
 		}

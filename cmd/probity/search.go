@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,7 +85,7 @@ func search(c *cobra.Command, p *place, q client.Query, limit int, loc *time.Loc
 	if limit > 0 {
 		q.PageSize = min(limit+1, maxPage) // one more tells whether there are more
 	}
-	out := newListing(c, loc)
+	out := &promptListing{listing: newListing(c, loc)}
 	n, more := 0, false
 	for r, err := range p.Client.Search(c.Context(), q) {
 		if err != nil {
@@ -130,7 +131,49 @@ func remark(s *terminal.Screen, n int, more bool, loc *time.Location) error {
 // listing prints events in the form that --output names.
 type listing interface {
 	event(r *client.Record) error
+	// show prints what is held back.
+	show() error
 	end() error
+}
+
+// promptListing shows what there is when the next event keeps people waiting, as it may when the server has to look into every one.
+type promptListing struct {
+	mu sync.Mutex
+	listing
+	timer *time.Timer
+	err   error
+}
+
+const showAfter = 150 * time.Millisecond
+
+func (l *promptListing) event(r *client.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer == nil {
+		l.timer = time.AfterFunc(showAfter, func() { _ = l.show() })
+	} else {
+		l.timer.Reset(showAfter)
+	}
+	return errors.Join(l.err, l.listing.event(r))
+}
+
+func (l *promptListing) show() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil && l.err == nil {
+		l.err = l.listing.show()
+	}
+	return l.err
+}
+
+func (l *promptListing) end() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	return errors.Join(l.err, l.listing.end())
 }
 
 func newListing(c *cobra.Command, loc *time.Location) listing {
@@ -181,6 +224,8 @@ func (l *tableListing) event(r *client.Record) error {
 	return l.t.Row(row...)
 }
 
+func (l *tableListing) show() error { return l.t.Show() }
+
 func (l *tableListing) end() error { return l.t.End() }
 
 // who names an event's actor as briefly as can be.
@@ -223,6 +268,8 @@ func (l *jsonListing) event(r *client.Record) error {
 	return err
 }
 
+func (l *jsonListing) show() error { return l.w.Flush() }
+
 func (l *jsonListing) end() error {
 	if l.n == 0 {
 		fmt.Fprint(l.w, `{"items": [`)
@@ -239,6 +286,8 @@ func (l *lineListing) event(r *client.Record) error {
 	}
 	return l.w.WriteByte('\n')
 }
+
+func (l *lineListing) show() error { return l.w.Flush() }
 
 func (l *lineListing) end() error { return l.w.Flush() }
 
@@ -305,6 +354,8 @@ func (l *csvListing) event(r *client.Record) error {
 	}
 	return l.w.row(cells...)
 }
+
+func (l *csvListing) show() error { return l.w.end() }
 
 func (l *csvListing) end() error { return l.w.end() }
 

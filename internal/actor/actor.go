@@ -19,6 +19,8 @@ const (
 	JobsManage         = "jobs.manage"          // cancel, replay and delete background jobs
 	SettingsManage     = "settings.manage"      // change the tenant's settings and custom fields
 	AccessManage       = "access.manage"        // manage users and API keys
+	NotifyView         = "notify.view"          // see channels, deliveries and dead letters
+	NotifyManage       = "notify.manage"        // set up, test and pause channels, replay dead letters
 )
 
 // The roles that a user of the console may have.
@@ -30,7 +32,7 @@ const (
 
 // Permissions returns every permission, in the order of the documentation.
 func Permissions() []string {
-	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage}
+	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage, NotifyView, NotifyManage}
 }
 
 // Roles returns the names of the roles, in the order of the documentation.
@@ -42,7 +44,7 @@ func RolePermissions(role string) []string {
 	case RoleAdmin:
 		return Permissions()
 	case RoleAuditor:
-		return []string{LedgerSearch, LedgerVerify, ExportsCreate}
+		return []string{LedgerSearch, LedgerVerify, ExportsCreate, NotifyView}
 	case RoleWriter:
 		return []string{LedgerAppend}
 	}

@@ -161,7 +161,7 @@ func (c *Cache) open(ctx context.Context, store Store, r Ref, fresh bool) (*os.F
 		c.filling[name] = w
 		c.stats.Misses++
 		c.mu.Unlock()
-		f, err := c.fetch(ctx, store, r, name)
+		f, err := c.fetch(ctx, store, r, name, fresh)
 		w.err = err
 		c.mu.Lock()
 		delete(c.filling, name)
@@ -197,8 +197,8 @@ func (c *Cache) reopen(name string, r Ref, checked bool) (*os.File, error) {
 	return f, nil
 }
 
-// fetch copies an object into the cache.
-func (c *Cache) fetch(ctx context.Context, store Store, r Ref, name string) (_ *os.File, err error) {
+// fetch copies an object into the cache. One that is wanted fresh, to be verified, pushes out no other.
+func (c *Cache) fetch(ctx context.Context, store Store, r Ref, name string, fresh bool) (_ *os.File, err error) {
 	in, err := store.Open(ctx, r.Name, 0, -1)
 	if err != nil {
 		return nil, err
@@ -222,12 +222,16 @@ func (c *Cache) fetch(ctx context.Context, store Store, r Ref, name string) (_ *
 	if n != r.Size || string(h.Sum(nil)) != string(r.SHA256) {
 		return nil, wrongContent(r)
 	}
-	if err := os.Rename(f.Name(), filepath.Join(c.dir, name)); err != nil {
+	c.mu.Lock()
+	if fresh && c.copies[name] == nil && c.total+n > c.max {
+		err = os.Remove(f.Name())
+	} else if err = os.Rename(f.Name(), filepath.Join(c.dir, name)); err == nil {
+		c.add(name, n, true)
+	}
+	c.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	c.add(name, n, true)
-	c.mu.Unlock()
 	_, err = f.Seek(0, io.SeekStart)
 	return f, err
 }

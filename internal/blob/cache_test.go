@@ -135,6 +135,19 @@ func TestCacheEvictsByUse(t *testing.T) {
 	if _, size := copies(t, dir); size > 10_000 {
 		t.Errorf("%d bytes", size)
 	}
+	for _, r := range refs[:10] {
+		read(t, f, r)
+	}
+	if err := blob.Verify(t.Context(), f, refs[11]); err != nil { // does not stay
+		t.Error(err)
+	}
+	store.opened.Store(0)
+	for _, r := range refs[:10] {
+		read(t, f, r)
+	}
+	if n, _ := copies(t, dir); n != 10 || store.opened.Load() != 0 {
+		t.Errorf("verifying another object left %d copies and %d to be fetched again", n, store.opened.Load())
+	}
 }
 
 // TestCacheAfterCrash opens a folder as a crash may have left it: half copies, changed copies, files being written.

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"probity.dev/internal/errs"
@@ -44,7 +45,14 @@ type dirWriter struct {
 	once bool
 	f    *os.File
 	w    *bufio.Writer
+
+	behind  int64 // written since the disk was last asked to take what there is
+	flusher sync.WaitGroup
+	flushed chan error // of the flusher that is at work or has ended; nil when there is none
 }
+
+// flushEvery is how many bytes are written until the disk is asked to take them, beside the writing. Else gigabytes would wait for the end, and the end for them.
+const flushEvery = 32 << 20
 
 // Create implements [Store].
 func (d *Dir) Create(_ context.Context, name string, o PutOptions) (Writer, error) {
@@ -66,10 +74,46 @@ func (d *Dir) Create(_ context.Context, name string, o PutOptions) (Writer, erro
 }
 
 // Write implements io.Writer.
-func (w *dirWriter) Write(b []byte) (int, error) { return w.w.Write(b) }
+func (w *dirWriter) Write(b []byte) (int, error) {
+	n, err := w.w.Write(b)
+	if w.behind += int64(n); err == nil && w.behind >= flushEvery {
+		err = w.flush()
+	}
+	return n, err
+}
+
+// flush begins to bring what was written to the disk, unless that is under way, and returns the error of the time before: the system reports it once.
+func (w *dirWriter) flush() error {
+	if w.flushed != nil {
+		select {
+		case err := <-w.flushed:
+			if err != nil {
+				w.flushed <- err
+				return err
+			}
+		default:
+			return nil // later
+		}
+	} else {
+		w.flushed = make(chan error, 1)
+	}
+	w.behind = 0
+	w.flusher.Go(func() { w.flushed <- w.f.Sync() })
+	return nil
+}
+
+// lastFlush waits for the flusher, and returns its error.
+func (w *dirWriter) lastFlush() error {
+	w.flusher.Wait()
+	if w.flushed == nil {
+		return nil
+	}
+	return <-w.flushed
+}
 
 // Abort implements [Writer].
 func (w *dirWriter) Abort() {
+	w.flusher.Wait()
 	w.f.Close() //nolint:errcheck // it is removed anyway
 	os.Remove(w.f.Name())
 }
@@ -77,7 +121,7 @@ func (w *dirWriter) Abort() {
 // Commit implements [Writer]. The sum is not compared: the file system returned the bytes, or will when they are read back.
 func (w *dirWriter) Commit(_ context.Context, _ []byte) error {
 	defer w.Abort()
-	if err := errors.Join(w.w.Flush(), w.f.Sync(), w.f.Close()); err != nil {
+	if err := errors.Join(w.w.Flush(), w.lastFlush(), w.f.Sync(), w.f.Close()); err != nil {
 		return err
 	}
 	to := w.d.path(w.name)

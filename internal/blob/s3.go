@@ -124,7 +124,7 @@ func (s *S3) fail(err error, name string) error {
 			return errs.Wrap(errs.Unsupported, err, "The bucket %s has no Object Lock.", s.bucket())
 		}
 	}
-	return &errs.Error{Code: errs.Unavailable, Message: "The storage " + s.String() + " does not answer as it should.", Cause: err, RetryAfter: 10 * time.Second}
+	return &errs.Error{Code: errs.Unavailable, Message: "The storage " + s.String() + " does not answer as it should", Cause: err, RetryAfter: 10 * time.Second}
 }
 
 // CheckEvidence refuses a bucket that cannot lock objects, unless mode is NoLock. The error says what to do.

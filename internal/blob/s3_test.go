@@ -318,9 +318,9 @@ func openErr(s blob.Store, name string) error {
 
 func TestParseLocation(t *testing.T) {
 	for text, want := range map[string]blob.Location{
-		"s3://audit": {Endpoint: "s3.us-east-1.amazonaws.com", Secure: true, Region: "us-east-1", Bucket: "audit"},
-		"s3://audit/a/b/?region=eu-central-1":                                  {Endpoint: "s3.eu-central-1.amazonaws.com", Secure: true, Region: "eu-central-1", Bucket: "audit", Prefix: "a/b/"},
-		"s3://audit/x?endpoint=http://127.0.0.1:9000":                          {Endpoint: "127.0.0.1:9000", Region: "us-east-1", Bucket: "audit", Prefix: "x/"},
+		"s3://audit":                                  {Endpoint: "s3.us-east-1.amazonaws.com", Secure: true, Region: "us-east-1", Bucket: "audit"},
+		"s3://audit/a/b/?region=eu-central-1":         {Endpoint: "s3.eu-central-1.amazonaws.com", Secure: true, Region: "eu-central-1", Bucket: "audit", Prefix: "a/b/"},
+		"s3://audit/x?endpoint=http://127.0.0.1:9000": {Endpoint: "127.0.0.1:9000", Region: "us-east-1", Bucket: "audit", Prefix: "x/"},
 		"s3://au.dit?endpoint=https%3A%2F%2Fminio.example%3A9000/&region=here": {Endpoint: "minio.example:9000", Secure: true, Region: "here", Bucket: "au.dit"},
 	} {
 		if got, err := blob.ParseLocation(text); err != nil || got != want {

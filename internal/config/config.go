@@ -7,6 +7,7 @@ import (
 // Config holds every setting of the server, parsed and checked.
 type Config struct {
 	Data               string
+	Database           string // secret: the address of a PostgreSQL database; "" for SQLite in Data
 	Storage            string // an S3 location, or "" for the data directory
 	StorageWorking     string // likewise; "" for the same as Storage
 	StorageAccessKey   string // secret
@@ -35,11 +36,18 @@ type Config struct {
 	SessionIdle        time.Duration
 	SessionAbsolute    time.Duration
 	MetricsListen      string
+	OutboundAllow      []string // see outbound.ParseAllow
+	SMTPServer         string   // host:port; "" for no e-mail
+	SMTPFrom           string
+	SMTPUsername       string
+	SMTPPassword       string // secret
+	SMTPTLS            string // starttls, tls, none
 	CatalogFile        string // "" for what is built in alone
 	MaskingFile        string
 	ScrubAt            string // HH:MM in UTC, or "off"
 
-	sources map[string]Source
+	sources      map[string]Source
+	databaseFlag bool // the address of the database is from the command line
 }
 
 // Source says where a setting's value came from.
@@ -65,6 +73,8 @@ type Setting struct {
 	Help string
 	// Secret settings are never printed, and can be read from a file named by NAME-file.
 	Secret bool
+	// Flag lets a secret setting be given on the command line too, because it need not hold anything secret.
+	Flag bool
 
 	set func(c *Config, value string) error
 	get func(c *Config) string

@@ -133,6 +133,14 @@ func TestSecretsComeFromFilesAndAreNotShown(t *testing.T) {
 			}
 		}
 	}
+	for address, ok := range map[string]bool{"postgres://probity@db.example/p": true, "postgres://probity:canary@db.example/p": false, "postgres://db.example/p?password=canary": false, "mysql://db/p": false} {
+		if _, err := Load(flagsOf(t, "--database", address), noEnv); (err == nil) != ok || err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("--database %s: %v", address, err)
+		}
+		if _, err := Load(nil, envOf(map[string]string{"PROBITY_DATABASE": address})); (err == nil) != strings.HasPrefix(address, "postgres:") {
+			t.Errorf("PROBITY_DATABASE=%s: %v", address, err)
+		}
+	}
 	if flagsOf(t).Lookup("otlp-headers") != nil {
 		t.Error("a secret must not be a flag")
 	}

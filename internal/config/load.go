@@ -28,7 +28,9 @@ func Bind(fs *pflag.FlagSet, names ...string) {
 		help := fmt.Sprintf("%s (%s)", s.Help, s.Env())
 		if s.Secret {
 			fs.String(s.Name+"-file", "", fmt.Sprintf("File that holds %s. %s (%s_FILE)", s.Name, s.Help, s.Env()))
-			continue // a secret on the command line would show in the list of processes
+			if !s.Flag {
+				continue // a secret on the command line would show in the list of processes
+			}
 		}
 		fs.String(s.Name, s.Default, help)
 	}
@@ -102,6 +104,8 @@ func (l *loader) apply(s Setting) error {
 		return errs.New(errs.Invalid, "%s: %s", where, detail)
 	}
 	l.c.sources[s.Name] = source
+	c := l.c
+	c.databaseFlag = c.databaseFlag || s.Name == "database" && where == "--database"
 	return nil
 }
 
@@ -228,11 +232,20 @@ func (c *Config) check() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		problems = append(problems, errs.New(errs.Invalid, "tls-cert and tls-key must be given together"))
 	}
+	if c.databaseFlag && hasPassword(c.Database) {
+		problems = append(problems, errs.New(errs.Invalid, "--database: a password on the command line shows in the list of processes; use --database-file, PROBITY_DATABASE or PGPASSWORD"))
+	}
 	if c.SessionIdle > c.SessionAbsolute {
 		problems = append(problems, errs.New(errs.Invalid, "session-idle must not be longer than session-absolute"))
 	}
 	if c.TLSCert != "" && strings.HasPrefix(c.PublicURL, "http://") {
 		problems = append(problems, errs.New(errs.Invalid, "public-url must start with https:// when tls-cert is given"))
+	}
+	if (c.SMTPServer == "") != (c.SMTPFrom == "") {
+		problems = append(problems, errs.New(errs.Invalid, "smtp-server and smtp-from must be given together"))
+	}
+	if c.SMTPUsername != "" && c.SMTPTLS == "none" {
+		problems = append(problems, errs.New(errs.Invalid, "smtp-username needs smtp-tls: a password is not sent in clear"))
 	}
 	if c.StorageWorking != "" && c.Storage == "" {
 		problems = append(problems, errs.New(errs.Invalid, "storage-working is for installations with storage"))

@@ -41,7 +41,12 @@ func Markdown() string {
 	for _, s := range Settings() {
 		flag, variable, key, typ, def := "--"+s.Name, s.Env(), s.Key(), s.Type, "`"+s.Default+"`"
 		if s.Secret {
-			flag, variable, key, typ = "--"+s.Name+"-file", variable+"`, `"+variable+"_FILE", key+"`, `"+key+"_file", typ+", secret"
+			if s.Flag {
+				flag += "`, `" + flag + "-file"
+			} else {
+				flag += "-file"
+			}
+			variable, key, typ = variable+"`, `"+variable+"_FILE", key+"`, `"+key+"_file", typ+", secret"
 		}
 		if s.Default == "" {
 			def = "none"

@@ -14,17 +14,22 @@ import (
 
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/outbound"
 )
 
 // Settings returns the table of settings in the order of the documentation.
 func Settings() []Setting {
-	return slices.Concat(storageSettings(), objectSettings(), networkSettings(), limitSettings(), privacySettings(), observeSettings())
+	return slices.Concat(storageSettings(), objectSettings(), networkSettings(), limitSettings(), privacySettings(), notifySettings(), observeSettings())
 }
 
 func storageSettings() []Setting {
+	database := text("database", "url", "", "PostgreSQL database (15 or later) that holds what is not in files, such as postgres://probity@db.example.com/probity?sslmode=verify-full. When empty, a database in the data directory.",
+		func(c *Config) *string { return &c.Database }, optional(postgresURL))
+	database.Secret, database.Flag = true, true
 	return []Setting{
 		text("data", "path", "./data", "Directory that holds everything the server keeps, sealed files and exports excepted when storage is set. One server at a time.",
 			func(c *Config) *string { return &c.Data }, notEmpty),
+		database,
 		text("instance-name", "text", "probity.local", "Name of this installation, first part of the origin of every log. It is fixed when a log is created; a domain name of yours is a good choice.",
 			func(c *Config) *string { return &c.InstanceName }, instanceName),
 		duration("seal-after", "24h", "Age after which recent events are moved to sealed files even when a block of 65,536 is not full.",
@@ -108,6 +113,24 @@ func privacySettings() []Setting {
 			func(c *Config) *string { return &c.CatalogFile }, nil),
 		text("masking-file", "path", "", "YAML file that says what each role sees of personal values, read at start; roles that it does not name keep the built-in policy. See docs/operators.md.",
 			func(c *Config) *string { return &c.MaskingFile }, nil),
+	}
+}
+
+func notifySettings() []Setting {
+	password := text("smtp-password", "text", "", "Password for the mail server.", func(c *Config) *string { return &c.SMTPPassword }, nil)
+	password.Secret = true
+	return []Setting{
+		list("outbound-allow", "Networks (10.0.0.0/8), addresses and hosts (splunk.internal:8088, *.corp.example) that webhooks and chat channels may lead to although they are not on the public Internet, over plain http too. Everybody who may set up channels can have the server talk to them.",
+			func(c *Config) *[]string { return &c.OutboundAllow }, outbound.ParseAllow),
+		text("smtp-server", "address", "", "Host and port of the mail server that takes notifications, such as mail.example.com:587. No e-mail when empty.",
+			func(c *Config) *string { return &c.SMTPServer }, optional(hostPort)),
+		text("smtp-from", "text", "", "Address that e-mail is sent from.",
+			func(c *Config) *string { return &c.SMTPFrom }, nil),
+		text("smtp-username", "text", "", "User name for the mail server; no sign-in when empty.",
+			func(c *Config) *string { return &c.SMTPUsername }, nil),
+		password,
+		text("smtp-tls", "choice", "starttls", "How the connection to the mail server is protected: starttls (required, not tried), tls (from the first byte) or none (for a relay on this machine).",
+			func(c *Config) *string { return &c.SMTPTLS }, oneOf("starttls", "tls", "none")),
 	}
 }
 
@@ -253,6 +276,24 @@ func publicURL(v string) (string, error) {
 		return "", fmt.Errorf("must be an address without a path, such as https://audit.example.com")
 	}
 	return u.Scheme + "://" + u.Host, nil
+}
+
+func postgresURL(v string) (string, error) {
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return "", fmt.Errorf("must be like postgres://user@host:5432/database")
+	}
+	return v, nil
+}
+
+// hasPassword reports whether the address of a database holds a password.
+func hasPassword(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	_, set := u.User.Password()
+	return set || u.Query().Has("password") || u.Query().Has("sslpassword")
 }
 
 func httpURL(v string) (string, error) {

@@ -38,6 +38,7 @@ type Tenant struct {
 
 type tenantKey struct {
 	prefix [prefixSize]byte
+	block  cipher.Block
 	aead   cipher.AEAD
 }
 
@@ -90,7 +91,7 @@ func newTenant(id string, h *keyset.Handle) (*Tenant, error) {
 		if err != nil {
 			return nil, err
 		}
-		tk := &tenantKey{prefix: [prefixSize]byte(k.OutputPrefix())}
+		tk := &tenantKey{prefix: [prefixSize]byte(k.OutputPrefix()), block: block}
 		if tk.aead, err = cipher.NewGCM(block); err != nil {
 			return nil, err
 		}
@@ -131,11 +132,8 @@ func (t *Tenant) seal(dst, iv, b, aad []byte) []byte {
 var errSealed = errors.New("a sealed text does not open under the tenant's keys")
 
 func (t *Tenant) open(dst, sealed, aad []byte) ([]byte, error) {
-	if len(sealed) < Overhead {
-		return nil, errSealed
-	}
-	k := t.keys[binary.BigEndian.Uint32(sealed[1:])]
-	if k == nil || k.prefix != [prefixSize]byte(sealed[:prefixSize]) {
+	k := t.keyOf(sealed)
+	if k == nil {
 		return nil, errSealed
 	}
 	out, err := k.aead.Open(dst, sealed[prefixSize:prefixSize+ivSize], sealed[prefixSize+ivSize:], aad)
@@ -143,6 +141,18 @@ func (t *Tenant) open(dst, sealed, aad []byte) ([]byte, error) {
 		return nil, errSealed
 	}
 	return out, nil
+}
+
+// keyOf returns the key that a sealed text names, nil when there is none.
+func (t *Tenant) keyOf(sealed []byte) *tenantKey {
+	if len(sealed) < Overhead {
+		return nil
+	}
+	k := t.keys[binary.BigEndian.Uint32(sealed[1:])]
+	if k == nil || k.prefix != [prefixSize]byte(sealed[:prefixSize]) {
+		return nil
+	}
+	return k
 }
 
 // Sealer seals and opens many texts of a tenant without allocating for each. It is not safe for concurrent use.

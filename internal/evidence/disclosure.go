@@ -249,7 +249,8 @@ type Checker struct{ tree Tree }
 // alias d.
 func (c *Checker) Check(d *Disclosure, fieldsRoot Hash, r *Result) error {
 	*r = Result{Fields: r.Fields[:0], Claims: d.Claims}
-	c.tree.Reset([16]byte{}) // no key is derived from it: disclosures hold K_event
+	c.tree.Reset()
+	c.tree.Event([16]byte{}) // no key is derived from it: disclosures hold K_event
 	fields := 0
 	for i := range d.Groups {
 		g := &d.Groups[i]
@@ -266,7 +267,7 @@ func (c *Checker) Check(d *Disclosure, fieldsRoot Hash, r *Result) error {
 	if err := c.unique(r); err != nil {
 		return err
 	}
-	if c.tree.Root() != fieldsRoot {
+	if c.tree.Hash(); c.tree.Root(0) != fieldsRoot {
 		return errs.New(errs.Invalid, "disclosed values are not the ones that the leaf commits to")
 	}
 	return nil

@@ -5,6 +5,14 @@ import (
 	"encoding/binary"
 )
 
+// What keys are derived for.
+const (
+	infoOwners  = "probity/owners/v1"
+	infoGroup   = "probity/group/v1"
+	infoEncrypt = "probity/encrypt/v1"
+	infoTag     = "probity/tag/v1"
+)
+
 // GroupKeys are the keys of one set of owners in one period (ledger/DESIGN.md §4).
 type GroupKeys struct {
 	// G derives the salts of every event's group with these owners in the period.
@@ -20,16 +28,16 @@ func DeriveGroup(period Hash, owners ...Hash) GroupKeys {
 	for i := range owners {
 		z = append(z, owners[i][:]...)
 	}
-	k := GroupKeys{group: kdf(z, "probity/owners/v1")}
-	k.G = kdf(k.group[:], "probity/group/v1")
+	k := GroupKeys{group: kdf(z, infoOwners)}
+	k.G = kdf(k.group[:], infoGroup)
 	return k
 }
 
 // Enc returns K_enc, the AES-256-GCM key of the group's values.
-func (k *GroupKeys) Enc() Hash { return kdf(k.group[:], "probity/encrypt/v1") }
+func (k *GroupKeys) Enc() Hash { return kdf(k.group[:], infoEncrypt) }
 
 // Tag returns K_tag of the person in the period. It has a meaning for a group of one owner only.
-func (k *GroupKeys) Tag() Hash { return kdf(k.group[:], "probity/tag/v1") }
+func (k *GroupKeys) Tag() Hash { return kdf(k.group[:], infoTag) }
 
 // PersonTagKey derives K_tag of a person in a period.
 func PersonTagKey(period, person Hash) Hash {
@@ -38,7 +46,7 @@ func PersonTagKey(period, person Hash) Hash {
 }
 
 // ResourceTags derives the secret of a period from which the K_tag of every resource that stands for nobody follows.
-func ResourceTags(period Hash) Hash { return kdf(period[:], "probity/tag/v1") }
+func ResourceTags(period Hash) Hash { return kdf(period[:], infoTag) }
 
 // ResourceTagKey returns K_tag of a resource that stands for nobody, under the secret of [ResourceTags]. Type and id of more than 65,535 bytes are a caller's error.
 func (d *Deriver) ResourceTagKey(tags Hash, typ, id string) Hash {

@@ -129,6 +129,20 @@ func Restamp(leaf []byte, recordedAt int64) {
 	binary.BigEndian.PutUint64(leaf[recordedOffset+1:], uint64(recordedAt))
 }
 
+// PutHashes replaces fields_root and tags in an encoded leaf of a retention class without re-encoding it.
+func PutHashes(leaf []byte, class uint64, root *[32]byte, tags *[3][16]byte) {
+	if class != 0 {
+		var head [10]byte
+		leaf = leaf[:len(leaf)-1-len(appendHead(head[:0], 0, class))]
+	}
+	const tag = 1 + 16
+	at := len(leaf) - 3*tag
+	copy(leaf[at-2-32:], root[:])
+	for i := range tags {
+		copy(leaf[at+i*tag+1:], tags[i][:])
+	}
+}
+
 // RecordedAt reads recorded_at (microseconds) from an encoded leaf without decoding it.
 func RecordedAt(leaf []byte) int64 {
 	return int64(binary.BigEndian.Uint64(leaf[recordedOffset+1:]))

@@ -27,7 +27,10 @@ type Batch struct {
 	msgs []message // where they are
 }
 
-type message struct{ from, length int }
+type message struct {
+	from, length int
+	blocks       int32
+}
 
 // Reset empties the batch.
 func (b *Batch) Reset() { b.buf, b.msgs = b.buf[:0], b.msgs[:0] }
@@ -38,29 +41,54 @@ func (b *Batch) Len() int { return len(b.msgs) }
 // Message adds a message of n bytes and returns the place where the caller writes it, all of it, before the next call.
 func (b *Batch) Message(n int) []byte {
 	from := len(b.buf)
-	end := from + (n+9+blockSize-1)/blockSize*blockSize
+	blocks := (n + 9 + blockSize - 1) / blockSize
+	end := from + blocks*blockSize
 	if end > cap(b.buf) {
 		b.buf = slices.Grow(b.buf, end-from)
 	}
 	b.buf = b.buf[:end]
-	clear(b.buf[from+n+1 : end-8])
+	// The caller writes over what is cleared too early; so much less than a block is not worth a call.
+	*(*[blockSize]byte)(b.buf[end-blockSize:]) = [blockSize]byte{}
+	for i := from + n; i < end-blockSize; i++ {
+		b.buf[i] = 0
+	}
 	b.buf[from+n] = 0x80
 	binary.BigEndian.PutUint64(b.buf[end-8:end], uint64(n)<<3)
-	b.msgs = append(b.msgs, message{from, n})
+	b.msgs = append(b.msgs, message{from, n, int32(blocks)})
 	return b.buf[from : from+n : from+n]
+}
+
+// Append adds the messages of another batch in order.
+func (b *Batch) Append(x *Batch) {
+	at := len(b.buf)
+	b.buf = append(b.buf, x.buf...)
+	for _, m := range x.msgs {
+		m.from += at
+		b.msgs = append(b.msgs, m)
+	}
+}
+
+// At is the place of a message that was added, where it may be changed.
+func (b *Batch) At(i int) []byte {
+	m := &b.msgs[i]
+	return b.buf[m.from : m.from+m.length : m.from+m.length]
 }
 
 // Sums appends the hash of every message, in order, to dst.
 func (b *Batch) Sums(dst [][sha256.Size]byte) [][sha256.Size]byte {
-	if !accelerated || len(b.msgs) < 2 {
-		for _, m := range b.msgs {
-			dst = append(dst, sha256.Sum256(b.buf[m.from:m.from+m.length]))
-		}
-		return dst
-	}
 	at := len(dst)
-	dst = append(dst, make([][sha256.Size]byte, len(b.msgs))...)
-	b.pairs(dst[at:])
+	dst = slices.Grow(dst, len(b.msgs))[:at+len(b.msgs)]
+	out := dst[at:]
+	switch {
+	case hasWide && len(b.msgs) >= leastWide():
+		b.wide(out)
+	case hasPairs && len(b.msgs) > 1:
+		b.pairs(out)
+	default:
+		for i, m := range b.msgs {
+			out[i] = sha256.Sum256(b.buf[m.from : m.from+m.length])
+		}
+	}
 	return dst
 }
 
@@ -75,7 +103,7 @@ type lane struct {
 func (b *Batch) load(l *lane, msg int) {
 	l.state, l.msg, l.blocks = initial, msg, 0
 	if msg < len(b.msgs) {
-		l.at, l.blocks = b.msgs[msg].from, (b.msgs[msg].length+9+blockSize-1)/blockSize
+		l.at, l.blocks = b.msgs[msg].from, int(b.msgs[msg].blocks)
 	}
 }
 
@@ -84,11 +112,15 @@ func (b *Batch) pairs(out [][sha256.Size]byte) {
 	var x, y lane
 	b.load(&x, 0)
 	b.load(&y, 1)
-	next := 2
+	b.pair(&x, &y, 2, out)
+}
+
+// pair is pairs from two messages that were begun. next is the first of those that were not.
+func (b *Batch) pair(x, y *lane, next int, out [][sha256.Size]byte) {
 	for x.blocks > 0 && y.blocks > 0 {
 		n := min(x.blocks, y.blocks)
 		blocks2(&x.state, &b.buf[x.at], &y.state, &b.buf[y.at], n)
-		for _, l := range [...]*lane{&x, &y} {
+		for _, l := range [...]*lane{x, y} {
 			l.at += n * blockSize
 			if l.blocks -= n; l.blocks == 0 {
 				out[l.msg] = l.state.sum()
@@ -97,7 +129,7 @@ func (b *Batch) pairs(out [][sha256.Size]byte) {
 			}
 		}
 	}
-	for _, l := range [...]*lane{&x, &y} {
+	for _, l := range [...]*lane{x, y} {
 		if l.blocks > 0 {
 			spare := l.state
 			blocks2(&l.state, &b.buf[l.at], &spare, &b.buf[l.at], l.blocks)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/mattn/go-sqlite3"
 	"github.com/pressly/goose/v3"
 
 	"probity.dev/internal/errs"
@@ -17,19 +16,28 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// DB is an open database. On SQLite there is one writer connection and a pool of readers, so a reader never waits for a writer.
+// DB is an open database. On SQLite there is one writer connection and a pool of readers, so a reader never waits for a writer; PostgreSQL is used in the same way, by
+// any number of processes.
 type DB struct {
 	read  *sql.DB
 	write *sql.DB
-	checkpointing
+	lite  *checkpointing // nil on PostgreSQL
+	pg    *postgres      // nil on SQLite
 }
+
+// Shared reports whether other processes may work on the same database.
+func (db *DB) Shared() bool { return db.pg != nil }
 
 // Read returns the pool for queries. A query sees every transaction that committed before it began.
 func (db *DB) Read(context.Context) *sql.DB { return db.read }
 
 // Write runs fn in one transaction that holds the write lock from its start, commits when fn returns nil and rolls back otherwise.
 // fn MUST NOT use any other connection of the same DB to write. An error of fn comes back unchanged; when Write returns nil, the change is durable.
+// An error of the commit itself leaves open, on PostgreSQL, whether the change is there.
 func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	if db.pg != nil {
+		return db.writePostgres(ctx, fn)
+	}
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return Translate(err)
@@ -39,6 +47,18 @@ func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 		return err
 	}
 	return Translate(tx.Commit())
+}
+
+// Close closes every connection.
+func (db *DB) Close() error {
+	if db.pg != nil {
+		err := errors.Join(db.read.Close(), db.write.Close())
+		for _, h := range db.pg.held {
+			err = errors.Join(err, h.Close())
+		}
+		return err
+	}
+	return db.closeSQLite()
 }
 
 // Savepoint runs fn inside tx so that an error of fn undoes fn's statements only. Name must be a plain identifier.
@@ -57,13 +77,20 @@ func Savepoint(ctx context.Context, tx *sql.Tx, name string, fn func() error) er
 }
 
 // Migrate brings the schema to this build's version and returns the versions before and after. A database that is newer than this
-// build is refused.
+// build is refused. Of several processes that start together, one migrates and the others wait.
 func (db *DB) Migrate(ctx context.Context) (from, to int64, err error) {
-	dir, err := fs.Sub(migrations, "migrations/sqlite")
+	if db.pg != nil {
+		return db.pg.migrate(ctx)
+	}
+	return migrate(ctx, db.write, goose.DialectSQLite3, "migrations/sqlite")
+}
+
+func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, folder string) (from, to int64, err error) {
+	dir, err := fs.Sub(migrations, folder)
 	if err != nil {
 		return 0, 0, err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db.write, dir, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -77,35 +104,6 @@ func (db *DB) Migrate(ctx context.Context) (from, to int64, err error) {
 	}
 	_, err = p.Up(ctx)
 	return from, to, Translate(err)
-}
-
-// ErrDiskFull is in the chain of every error that says the disk has no room left.
-var ErrDiskFull = errors.New("no space left on the disk of the database")
-
-// Translate gives driver errors the codes of package errs: a full or read-only disk and a busy database are Unavailable, a violated
-// constraint is a Conflict. Other errors, nil included, come back unchanged.
-func Translate(err error) error {
-	var se sqlite3.Error
-	if err == nil || !errors.As(err, &se) {
-		return err
-	}
-	switch se.Code {
-	case sqlite3.ErrFull:
-		e := errs.Wrap(errs.Unavailable, errors.Join(ErrDiskFull, err), "the disk is full; nothing was recorded. Free space and retry")
-		e.RetryAfter = 30 * time.Second
-		return e
-	case sqlite3.ErrIoErr, sqlite3.ErrReadonly, sqlite3.ErrCantOpen:
-		e := errs.Wrap(errs.Unavailable, err, "the database cannot be read or written")
-		e.RetryAfter = 10 * time.Second
-		return e
-	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		e := errs.Wrap(errs.Unavailable, err, "the database is busy")
-		e.RetryAfter = time.Second
-		return e
-	case sqlite3.ErrConstraint:
-		return errs.Wrap(errs.Conflict, err, "the change contradicts what is stored")
-	}
-	return err
 }
 
 // Now returns t in the database's unit, microseconds since 1970 UTC.

@@ -3,14 +3,11 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
-
-	"probity.dev/internal/errs"
 )
 
 func open(t *testing.T) (*DB, string) {
@@ -46,7 +43,7 @@ func TestEveryConnectionIsSetUp(t *testing.T) {
 		name, want string
 	}{
 		{db.write, "page_size", "8192"}, {db.write, "journal_mode", "wal"}, {db.write, "synchronous", "2"}, {db.write, "foreign_keys", "1"}, {db.write, "wal_autocheckpoint", "0"},
-		{db.carry, "wal_autocheckpoint", "0"}, {db.carry, "synchronous", "2"}, {db.read, "query_only", "1"}, {db.read, "journal_mode", "wal"},
+		{db.lite.carry, "wal_autocheckpoint", "0"}, {db.lite.carry, "synchronous", "2"}, {db.read, "query_only", "1"}, {db.read, "journal_mode", "wal"},
 	} {
 		if got := pragma(t, c.on, c.name); got != c.want {
 			t.Errorf("%s is %s, not %s", c.name, got, c.want)
@@ -62,43 +59,6 @@ func insert(db *DB, size int) error {
 		_, err := tx.Exec(`INSERT INTO thing (body) VALUES ($1)`, make([]byte, size))
 		return err
 	})
-}
-
-func TestWriteUndoesWhatFails(t *testing.T) {
-	db, _ := open(t)
-	mine := errors.New("mine")
-	err := db.Write(t.Context(), func(tx *sql.Tx) error {
-		if _, err := tx.Exec(`INSERT INTO thing (id) VALUES (1)`); err != nil {
-			return err
-		}
-		err := Savepoint(t.Context(), tx, "one", func() error {
-			if _, err := tx.Exec(`INSERT INTO thing (id) VALUES (2)`); err != nil {
-				return err
-			}
-			return mine
-		})
-		if !errors.Is(err, mine) {
-			t.Errorf("the savepoint gave %v", err)
-		}
-		_, err = tx.Exec(`INSERT INTO thing (id) VALUES (1)`)
-		if errs.CodeOf(Translate(err)) != errs.Conflict {
-			t.Errorf("a second row with the same key gave %v", err)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ids int
-	if err := db.Read(t.Context()).QueryRow(`SELECT SUM(id) FROM thing`).Scan(&ids); err != nil || ids != 1 {
-		t.Errorf("the ids stored add up to %d (%v)", ids, err)
-	}
-	if err := db.Write(t.Context(), func(tx *sql.Tx) error { tx.Exec(`DELETE FROM thing`); return mine }); !errors.Is(err, mine) { //nolint:errcheck // undone
-		t.Error(err)
-	}
-	if err := db.Read(t.Context()).QueryRow(`SELECT COUNT(*) FROM thing`).Scan(&ids); err != nil || ids != 1 {
-		t.Errorf("%d rows are left (%v)", ids, err)
-	}
 }
 
 // TestLogIsCarriedOver writes far more than the write-ahead log may hold and expects it to be folded into the file while commits and reads go on.

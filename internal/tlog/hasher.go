@@ -2,8 +2,8 @@ package tlog
 
 import "probity.dev/internal/sha256n"
 
-// Hasher computes the hashes of many leaves and nodes, together where it can: a verifier hashes everything that was ever logged, and many hashes at a time take half
-// the time of one after the other. Its zero value is ready. It is not safe for concurrent use.
+// Hasher computes the hashes of many leaves and nodes, together where it can: a log hashes everything that comes in, and a verifier everything that was ever logged, and many hashes at a time take a
+// fraction of the time of one after the other. Its zero value is ready. It is not safe for concurrent use.
 type Hasher struct {
 	batch sha256n.Batch
 	rows  [2][]Hash
@@ -15,6 +15,9 @@ func (h *Hasher) Leaf(leaf []byte) {
 	m[0] = 0
 	copy(m[1:], leaf)
 }
+
+// LeavesAtOnce is a good number of leaves to hash together: few enough for their copies to stay in the processor's cache.
+const LeavesAtOnce = 64
 
 // Len is the number of leaves added.
 func (h *Hasher) Len() int { return h.batch.Len() }

@@ -2,6 +2,8 @@ package tlog
 
 import (
 	"context"
+	"math/bits"
+	"sync"
 
 	"probity.dev/internal/errs"
 )
@@ -46,19 +48,32 @@ func (t *Tree) Head() Head { return t.head.Clone() }
 // The caller MUST store them durably together with the leaves; partial tiles need no storing (see [Restore]).
 func (t *Tree) Append(leaves []Hash) []TileWrite {
 	t.out = nil
-	for i := range leaves {
+	h := hashers.Get().(*Hasher)
+	defer hashers.Put(h)
+	for len(leaves) > 0 {
+		// Nodes inside a tile, which nothing is stored of, are hashed together, as many as the place in the tile and the number of leaves allow.
+		height := uint(min(TileHeight, bits.TrailingZeros64(t.head.Size), bits.Len(uint(len(leaves)))-1))
 		index := t.head.Size
-		t.add(0, index, leaves[i])
-		t.head.push(0, leaves[i], func(height uint, hash Hash) {
+		for i := range leaves[:1<<height] {
+			t.add(0, index+uint64(i), leaves[i])
+		}
+		root := h.MTH(leaves[:1<<height])
+		if height == TileHeight {
+			t.add(1, index>>height, root)
+		}
+		t.head.push(height, root, func(height uint, hash Hash) {
 			if height%TileHeight == 0 {
 				t.add(height/TileHeight, index>>height, hash)
 			}
 		})
+		leaves = leaves[1<<height:]
 	}
 	out := t.out
 	t.out = nil
 	return out
 }
+
+var hashers = sync.Pool{New: func() any { return new(Hasher) }}
 
 // add puts the node with this index within a tile level on the level's edge.
 func (t *Tree) add(level uint, index uint64, hash Hash) {

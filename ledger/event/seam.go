@@ -36,6 +36,21 @@ type Classifier interface {
 	Suspicious(clear string) bool
 }
 
+// Rule says what the values in one place of events hold. It MUST be safe for concurrent use and MUST NOT keep value.
+type Rule interface {
+	// Class gets what the rule was asked for with, the change's own path for a changed member, and the value.
+	Class(action, path string, value []byte) Class
+}
+
+// Ruler is a Classifier that tells what it makes of a name before it sees a value, so that the name need be looked at once and not for every event.
+type Ruler interface {
+	Classifier
+	// Rule is Classify without the value. Equal rules should be one in memory.
+	Rule(action, path string) Rule
+	// ChangeRule is ClassifyChange without the value.
+	ChangeRule(action, changePath string) Rule
+}
+
 // Masker decides what a reader sees of a field. Implementations MUST be safe for concurrent use.
 type Masker interface {
 	// Mask changes r's fields in place: sets State to Masked with a new Value, or to Withheld with a nil Value.
@@ -50,6 +65,8 @@ type Foreseer interface {
 	// Foresee returns what becomes of an encrypted field whatever its value is, and false when that depends on the value. text says that the value is a
 	// JSON string, person that the event's resource stands for a person.
 	Foresee(path, category string, text, person bool) (v jsontext.Value, s State, ok bool)
+	// Keeps reports whether an encrypted field is shown as it is, whatever its value; person says that the event's resource stands for a person.
+	Keeps(path, category string, person bool) bool
 	// Shows reports whether a field that was never encrypted is shown as it is, whatever its value.
 	Shows(path, category string) bool
 	// MaskField does for the ith field of r what Mask does for all of them, and MaskRest what Mask does besides.

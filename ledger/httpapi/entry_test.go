@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/ledgertest"
@@ -14,6 +15,10 @@ import (
 
 // TestAuditLogEntryHasTheContractsShape reads an event as AuditLogEntry {id, actorId, action, resourceType, resourceId, metadata, timestamp} (mission row K3).
 func TestAuditLogEntryHasTheContractsShape(t *testing.T) {
+	sqldbtest.Each(t, testAuditLogEntryHasTheContractsShape)
+}
+
+func testAuditLogEntryHasTheContractsShape(t *testing.T) {
 	b := ledgertest.New(t)
 	b.Append(t, `{"id":"e-1","source":"shop","action":"order.refund","occurred_at":"2026-03-01T10:00:00Z","actor":{"id":"u1","name":"Ana"},"resource":{"type":"order","id":"o-7"},
 		"changes":[{"path":"/state","before":"paid","after":"refunded"}],"data":{"amount":12}}`)

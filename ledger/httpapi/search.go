@@ -103,6 +103,7 @@ func (h *Handlers) registerSearch(a *api.API) {
 	needs := api.Needs(actor.LedgerSearch)
 	huma.Register(a, api.Op("search-events", "GET /api/events", "Search events", needs, api.LooseQuery(), api.Streaming(),
 		api.Describe("Events in order of seq. `complete_until` says how far the log was looked at: every matching event before that seq, and within the page's range, is in the pages. "+
+			"A search with `text` sends events as it finds them. When it fails after that, the page ends with the member `error` and holds only part of what matches; a page that breaks off in the middle is not valid JSON. "+
 			"Custom fields are searched as field.NAME=VALUE.")), h.search)
 	huma.Register(a, api.Op("get-event", "GET /api/events/{id}", "Get one event", needs, api.Describe("By seq, or by the event's id where that is unique.")), h.get)
 	huma.Register(a, api.Op("lookup-event", "GET /api/event-lookup", "Get one event by source and id", needs), h.lookup)
@@ -162,55 +163,13 @@ func appendView(b []byte, r *event.Record) []byte { return r.AppendJSON(b) }
 // byte ends the document with a member error.
 func (h *Handlers) list(ctx context.Context, p actor.Principal, operation string, q ledger.Query, page ledger.Page, render func([]byte, *event.Record) []byte) (*huma.StreamResponse, error) {
 	mask := h.mask(p)
-	buf := append(make([]byte, 0, 64<<10), `{"items":[`...)
-	n, last := 0, uint64(0)
 	return &huma.StreamResponse{Body: func(c huma.Context) {
-		started := false
-		start := func() {
-			if !started {
-				c.SetHeader("Content-Type", "application/json")
-				c.SetHeader("Cache-Control", "private, no-store")
-				c.SetStatus(http.StatusOK)
-				started = true
-			}
-		}
-		found, err := h.Ledger.Search(ctx, p.TenantID, q, page, mask, func(r *event.Record) error {
-			if n > 0 {
-				buf = append(buf, ',')
-			}
-			buf = render(buf, r)
-			n, last = n+1, r.Seq
-			if len(buf) > 48<<10 {
-				start()
-				if _, err := c.BodyWriter().Write(buf); err != nil {
-					return err
-				}
-				buf = buf[:0]
-			}
-			return nil
-		})
-		h.read(p, operation, n)
-		if err != nil && !started {
+		w := newPageWriter(c, render)
+		found, err := h.Ledger.Search(ctx, p.TenantID, q, page, mask, w.add)
+		h.read(p, operation, w.n)
+		if !w.end(found, err) {
 			writeProblem(c, ctx, err)
-			return
 		}
-		start()
-		buf = append(buf, ']')
-		if found.More {
-			buf = append(buf, `,"next_cursor":"`...)
-			buf = strconv.AppendUint(buf, last, 10)
-			buf = append(buf, '"')
-		}
-		buf = append(buf, `,"complete_until":{"seq":`...)
-		buf = strconv.AppendUint(buf, found.Head, 10)
-		buf = append(buf, `,"recorded_at":"`...)
-		buf = found.RecordedAt.AppendFormat(buf, time.RFC3339Nano)
-		buf = append(buf, `"}`...)
-		if err != nil {
-			buf = append(buf, `,"error":`...)
-			buf = appendError(buf, &errs.Error{Code: errs.CodeOf(err), Message: errs.Message(err)})
-		}
-		_, _ = c.BodyWriter().Write(append(buf, '}', '\n')) // the client may be gone
 	}}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/query"
@@ -46,13 +47,7 @@ func Open(t testing.TB, dir string, change ...func(*ledger.Options)) *Box {
 			t.Fatal(err)
 		}
 	}
-	db, err := sqldb.OpenSQLite(ctx, filepath.Join(dir, "probity.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	db := sqldbtest.OpenIn(t, dir)
 	b := &Box{DB: db, Dir: dir, opt: ledger.Options{DB: db, KMS: kms, Dir: dir, Instance: "test.example", Classifier: Classifier{}, Engine: Scan{}, CheckpointInterval: 10 * time.Millisecond}}
 	for _, c := range change {
 		c(&b.opt)

@@ -11,6 +11,7 @@ import (
 // concurrent use, and must not be copied.
 type Batch struct {
 	id      uint64 // given when it makes its first person
+	small   bool   // it names a few persons at most, see smallBatch
 	persons struct {
 		list  []*entry
 		seen  map[*entry]bool // those of list that another batch made
@@ -87,25 +88,20 @@ func (b *Batch) addDisplay(e *entry, id Identity) {
 }
 
 // Prepare seals what the batch will store. It is the expensive part and needs no transaction. Nothing may be added to the batch afterwards.
-func (d *Directory) Prepare(b *Batch) error {
+func (d *Directory) Prepare(b *Batch) {
 	d.newPersons.giveBack(&b.persons.block)
 	d.newProfiles.giveBack(&b.profiles.block)
 	b.rows, b.fetched = rows{}, fetched{}
 	if b.Empty() {
-		return nil
+		return
 	}
 	s := d.sealer()
 	defer d.sealers.Put(s)
-	if err := d.preparePersons(b, s); err != nil {
-		return err
-	}
+	d.preparePersons(b, s)
 	for _, u := range b.displays {
-		c, err := personCipher(&u.entry.secret)
-		if err != nil {
-			return err
-		}
+		key := personKey(&u.entry.secret)
 		s.plain = appendIdentity(s.plain[:0], &u.Identity)
-		row := displayRow{number: u.entry.number, display: s.seal(nil, c, sealedDisplay, u.entry.handle, 0, s.plain)}
+		row := displayRow{number: u.entry.number, display: s.seal(nil, &key, sealedDisplay, u.entry.handle, 0, s.plain)}
 		if hasAlias(&u.Identity) {
 			row.alias = d.lookup("email", fold(u.Email))
 			b.rows.entries = appendEntry(b.rows.entries, [8]byte{}, row.alias[:], row.number)
@@ -114,18 +110,14 @@ func (d *Directory) Prepare(b *Batch) error {
 	}
 	items := make([]numbered, 0, len(b.profiles.list))
 	for _, p := range b.profiles.list {
-		c, err := personCipher(&p.entry.secret)
-		if err != nil {
-			return err
-		}
-		items = append(items, numbered{p.number, s.seal(nil, c, sealedProfile, p.entry.handle, p.number, p.body)})
+		key := personKey(&p.entry.secret)
+		items = append(items, numbered{p.number, s.seal(nil, &key, sealedProfile, p.entry.handle, p.number, p.body)})
 	}
 	b.rows.profiles = d.profileTable.pages(items)
-	return nil
 }
 
 // preparePersons seals the records of new persons, unless another batch has done so.
-func (d *Directory) preparePersons(b *Batch, s *sealer) error {
+func (d *Directory) preparePersons(b *Batch, s *sealer) {
 	var slab []byte
 	now := sqldb.Now()
 	list := b.persons.list
@@ -150,11 +142,7 @@ func (d *Directory) preparePersons(b *Batch, s *sealer) error {
 				slab = make([]byte, 0, max(128*len(list), 2048))
 			}
 			from := len(slab)
-			var err error
-			if slab, err = s.sealPerson(slab, e, u, &r); err != nil {
-				u.mu.Unlock()
-				return err
-			}
+			slab = s.sealPerson(slab, e, u, &r)
 			to := len(slab)
 			slab = appendEntries(slab, e.number, &r)
 			u.record, u.entries = slab[from:to:to], slab[to:len(slab):len(slab)]
@@ -164,7 +152,6 @@ func (d *Directory) preparePersons(b *Batch, s *sealer) error {
 		u.mu.Unlock()
 	}
 	b.rows.persons = d.personTable.pages(items)
-	return nil
 }
 
 // hasAlias reports whether a person is to be found by e-mail: when that says more than the id.
@@ -180,10 +167,10 @@ func (d *Directory) Persist(ctx context.Context, tx *sql.Tx, batches ...*Batch) 
 		all.persons, all.profiles = append(all.persons, b.rows.persons...), append(all.profiles, b.rows.profiles...)
 		all.entries, all.displays = append(all.entries, b.rows.entries...), append(all.displays, b.rows.displays...)
 	}
-	if err := d.personTable.insert(ctx, tx, d.no, all.persons); err != nil {
+	if err := d.personTable.insert(ctx, d.db, tx, d.no, all.persons); err != nil {
 		return err
 	}
-	if err := d.profileTable.insert(ctx, tx, d.no, all.profiles); err != nil {
+	if err := d.profileTable.insert(ctx, d.db, tx, d.no, all.profiles); err != nil {
 		return err
 	}
 	for _, c := range all.displays {

@@ -15,9 +15,9 @@ import (
 	"probity.dev/internal/sqldb"
 )
 
-// Cache sizes. An entry takes some 230 bytes, an opened profile as many, the number of a profile 40.
+// Cache sizes. An entry takes some 330 bytes with its keys, an opened profile 230, the number of a profile 40.
 const (
-	cachedPersons  = 160_000
+	cachedPersons  = 400_000
 	cachedProfiles = 60_000
 	cachedNumbers  = 100_000
 	maxProfiles    = 64 // per person; whoever changes more often has their values stored with each event
@@ -46,6 +46,7 @@ type Directory struct {
 	index                   index
 	names                   nameIndex
 	batches                 atomic.Uint64
+	foreign                 atomic.Uint64 // how often persons of other processes were taken up
 }
 
 type profileKey struct{ handle, profile int64 }
@@ -53,6 +54,7 @@ type profileKey struct{ handle, profile int64 }
 // Widths of the pages: some 3 kB each, so that a page of the database holds two or three.
 const (
 	personsPerPage  = 16
+	smallBatch      = personsPerPage / 2 // so many identities at most are less than a page of persons
 	profilesPerPage = 16
 )
 
@@ -78,7 +80,10 @@ func Open(ctx context.Context, tenantID string, no int64, db *sqldb.DB, keys *cr
 	if err := d.newProfiles.after(ctx, db.Read(ctx), no, &d.profileTable); err != nil {
 		return nil, err
 	}
-	if err := d.index.load(ctx, db, no); err != nil {
+	if db.Shared() {
+		d.share()
+	}
+	if err := d.index.load(ctx, db.Read(ctx), no, nil); err != nil {
 		return nil, err
 	}
 	go d.loadNames(context.WithoutCancel(ctx)) //nolint:errcheck // a search that finds no index tries again, and tells
@@ -125,7 +130,7 @@ func (d *Directory) find(ctx context.Context, b *Batch, id *Identity) (*entry, e
 // called all the same, finds all of them in memory, the soonest when it is called in the same order. A person who cannot be read is left for Resolve to report.
 // The batch keeps ids until it is prepared; they must not be changed.
 func (d *Directory) Prefetch(ctx context.Context, b *Batch, ids []Identity) error {
-	b.fetched = fetched{ids: ids, entries: make([]*entry, len(ids))}
+	b.fetched, b.small = fetched{ids: ids, entries: make([]*entry, len(ids))}, len(ids) <= smallBatch
 	var miss []missing
 	var seen [256]uint64 // keeps most of the repetitions out; the others cost a look-up
 	for i := range ids {
@@ -225,7 +230,11 @@ func (d *Directory) record(ctx context.Context, number int64, fn func(*record) e
 
 // records calls fn with what is stored of each person that is. A record is valid during the call only.
 func (d *Directory) records(ctx context.Context, numbers []int64, fn func(number int64, r *record) error) error {
-	numbers = slices.Clone(numbers)
+	return d.recordsFrom(d.readPages(ctx, &d.personTable), slices.Clone(numbers), fn)
+}
+
+// recordsFrom is records with the pages of a source. It sorts numbers.
+func (d *Directory) recordsFrom(from pageSource, numbers []int64, fn func(number int64, r *record) error) error {
 	slices.Sort(numbers)
 	numbers = slices.Compact(numbers)
 	var pages []int64
@@ -234,7 +243,7 @@ func (d *Directory) records(ctx context.Context, numbers []int64, fn func(number
 			pages = append(pages, p)
 		}
 	}
-	return d.personTable.read(ctx, d.db.Read(ctx), d.no, pages, func(page int64, body []byte) error {
+	return from(pages, func(page int64, body []byte) error {
 		return d.personTable.items(page, body, func(n numbered) error {
 			if _, ok := slices.BinarySearch(numbers, n.number); !ok {
 				return nil

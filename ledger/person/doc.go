@@ -15,5 +15,7 @@
 // Which number an identifier has is known from an index in memory of some 20 bytes a person and 8 an e-mail address, read at the start from the table
 // person_identifier, which is written at its end only as well. It holds keyed hashes, cut short; the person's own record decides.
 //
+// Whoever needs many persons, for an export or a verification, begins a [Reading], which reads each page once.
+//
 // A batch is stored in the transaction of its events, so a person is durable when the first event about them is.
 package person

@@ -20,7 +20,8 @@ type index struct {
 	// a millisecond for a million: only people ask for it.
 	lookups [][]uint64
 
-	rows  atomic.Int64 // number of the newest row of the table person_identifier
+	rows  atomic.Int64 // number of the newest row of the table person_identifier, those that are being written included
+	read  atomic.Int64 // number of the newest row that is here
 	small atomic.Int64 // rows that Compact may join
 }
 
@@ -163,9 +164,9 @@ func appendEntry(dst []byte, scope [8]byte, lookup []byte, number int64) []byte 
 	return binary.BigEndian.AppendUint32(append(append(dst, scope[:]...), lookup[:4]...), uint32(number))
 }
 
-// load reads the table.
-func (x *index) load(ctx context.Context, db *sqldb.DB, tenant int64) error {
-	rows, err := db.Read(ctx).QueryContext(ctx, `SELECT no, body FROM person_identifier WHERE tenant_no = $1 ORDER BY no`, tenant)
+// load reads what the table has beyond what was read before, and calls seen, unless it is nil, with each row.
+func (x *index) load(ctx context.Context, q queryer, tenant int64, seen func(body []byte)) error {
+	rows, err := q.QueryContext(ctx, `SELECT no, body FROM person_identifier WHERE tenant_no = $1 AND no > $2 ORDER BY no`, tenant, x.read.Load())
 	if err != nil {
 		return sqldb.Translate(err)
 	}
@@ -177,10 +178,14 @@ func (x *index) load(ctx context.Context, db *sqldb.DB, tenant int64) error {
 			return sqldb.Translate(err)
 		}
 		x.rows.Store(no)
+		x.read.Store(no)
 		if len(body) < indexRow/2 {
 			x.small.Add(1)
 		}
 		x.add(body)
+		if seen != nil {
+			seen(body)
+		}
 	}
 	return sqldb.Translate(rows.Err())
 }

@@ -16,6 +16,7 @@ type missing struct {
 func (d *Directory) load(ctx context.Context, b *Batch, miss []missing) error {
 	s := d.sealer()
 	defer d.sealers.Put(s)
+	foreign := d.foreign.Load() // before looking
 	if err := d.loadStored(ctx, s, miss); err != nil {
 		return err
 	}
@@ -30,7 +31,7 @@ func (d *Directory) load(ctx context.Context, b *Batch, miss []missing) error {
 			continue
 		}
 		if m.entry == nil {
-			if m.entry, m.err = d.create(s, b, m); m.err != nil {
+			if m.entry, m.err = d.create(s, b, m, foreign); m.err != nil {
 				return m.err
 			}
 		}
@@ -81,20 +82,17 @@ func (d *Directory) reload(s *sealer, number int64, r *record, id *Identity) (*e
 	if err != nil {
 		return nil, err
 	}
-	c, err := personCipher(&secret)
-	if err != nil {
-		return nil, err
-	}
-	who, err := s.openBase(r, c)
+	key := personKey(&secret)
+	who, err := s.openBase(r, &key)
 	if err != nil || string(who.typ) != id.Type || string(who.id) != id.ID {
 		return nil, err
 	}
 	e := &entry{handle: r.handle, number: number, generation: r.generation, secret: secret}
 	if who.profile != nil {
-		e.use(d.bodyDigest(e.number, who.profile), firstProfile)
+		e.use(d.bodyDigest(e.number, who.profile), FirstProfile)
 	}
 	if len(r.display) > 0 {
-		if who, err = s.openShown(r, c); err != nil {
+		if who, err = s.openShown(r, &key); err != nil {
 			return nil, err
 		}
 	}
@@ -105,11 +103,11 @@ func (d *Directory) reload(s *sealer, number int64, r *record, id *Identity) (*e
 }
 
 // create makes an entry. The caller holds d.mu.
-func (d *Directory) create(s *sealer, b *Batch, m *missing) (*entry, error) {
+func (d *Directory) create(s *sealer, b *Batch, m *missing, foreign uint64) (*entry, error) {
 	e := &entry{generation: 1}
 	for e.handle == 0 {
 		var err error
-		if e.number, err = d.newPersons.take(&b.persons.block); err != nil {
+		if e.number, err = d.newPersons.take(&b.persons.block, b.small); err != nil {
 			return nil, err
 		}
 		e.handle = d.handles.of(e.number)
@@ -118,7 +116,7 @@ func (d *Directory) create(s *sealer, b *Batch, m *missing) (*entry, error) {
 	if b.id == 0 {
 		b.id = d.batches.Add(1)
 	}
-	u := &unsaved{owner: b.id, scope: m.scope}
+	u := &unsaved{owner: b.id, scope: m.scope, foreign: foreign}
 	u.identity = e.name(m.id)
 	e.display.Store(d.displayDigest(m.id.Name, m.id.Email))
 	e.unsaved.Store(u)

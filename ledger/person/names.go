@@ -8,8 +8,10 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
 )
 
 // Match is a person found by part of a name, e-mail or id.
@@ -20,13 +22,14 @@ type Match struct {
 
 // nameIndex finds people by part of a name. It is an in-memory copy of the directory's decrypted display values, case-folded text with a line for
 // each person, because a stored index of names would be personal data outside the persons' keys. It is made in the background when the directory is opened,
-// which takes some four seconds of a processor for a million persons, and kept up to date. A million persons take some 75 MB and a search some 10 ms.
+// which takes some two seconds of a processor for a million persons, and kept up to date. A million persons take some 75 MB and a search some 10 ms.
 type nameIndex struct {
 	loading sync.Mutex // one goroutine makes the index
 
 	mu     sync.RWMutex
 	state  nameState
 	blocks []*nameBlock // the last one grows
+	stored []*nameBlock // what has been read while the index is being made
 	moved  map[int64]nameLine
 }
 
@@ -102,23 +105,24 @@ func (x *nameIndex) add(handle int64, id *Identity, again bool) {
 // Search returns up to limit persons whose name, e-mail or id contains part, without regard to case: those that begin with it first, then the rest,
 // each in order of name.
 func (d *Directory) Search(ctx context.Context, part string, limit int) ([]Match, error) {
-	if err := d.loadNames(ctx); err != nil {
-		return nil, err
-	}
 	needle := fold(part)
 	if needle == "" {
 		return nil, nil
 	}
+	hits, err := d.named(ctx, []byte(needle), 20*limit)
+	if err != nil {
+		return nil, err
+	}
 	var out []Match
 	var numbers []int64
-	for _, h := range d.names.search([]byte(needle), 20*limit) {
+	for _, h := range hits {
 		if n, ok := d.handles.number(h); ok {
 			numbers = append(numbers, n)
 		}
 	}
 	s := d.sealer()
 	defer d.sealers.Put(s)
-	err := d.records(ctx, numbers, func(_ int64, r *record) error {
+	err = d.records(ctx, numbers, func(_ int64, r *record) error {
 		who, err := s.openIdentity(r)
 		if errs.CodeOf(err) == errs.NotFound {
 			return nil // erased between the two look-ups
@@ -138,30 +142,66 @@ func (d *Directory) Search(ctx context.Context, part string, limit int) ([]Match
 	return out[:min(limit, len(out))], err
 }
 
-func (x *nameIndex) search(needle []byte, limit int) []int64 {
+// namesPoll is how often a search looks at what has been added to an index that is being made.
+const namesPoll = 20 * time.Millisecond
+
+// named returns the handles of up to limit persons whose line holds the needle. When the index is being made, it does not wait for the end if there are as many before.
+func (d *Directory) named(ctx context.Context, needle []byte, limit int) ([]int64, error) {
+	if out, all := d.names.search(needle, limit); all || len(out) >= limit {
+		return out, nil
+	}
+	made := make(chan error, 1)
+	go func() { made <- d.loadNames(context.WithoutCancel(ctx)) }() // others may be waiting for it too
+	poll := time.NewTicker(namesPoll)
+	defer poll.Stop()
+	for {
+		select {
+		case err := <-made:
+			out, _ := d.names.search(needle, limit)
+			return out, err
+		case <-poll.C:
+			if out, _ := d.names.search(needle, limit); len(out) >= limit {
+				return out, nil
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// search reports, beside what it finds, whether the index is whole.
+func (x *nameIndex) search(needle []byte, limit int) (out []int64, all bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	var out []int64
 	for n, b := range x.blocks {
-		for pos := 0; pos < len(b.text) && len(out) < limit; {
-			i := bytes.Index(b.text[pos:], needle)
-			if i < 0 {
-				break
-			}
-			line := sort.Search(len(b.starts), func(k int) bool { return int(b.starts[k]) > pos+i }) - 1
-			if at, ok := x.moved[b.handle[line]]; !ok || at == (nameLine{n, line}) {
-				out = append(out, b.handle[line])
-			}
-			if line+1 >= len(b.starts) {
-				break
-			}
-			pos = int(b.starts[line+1])
+		out = x.find(out, n, b, needle, limit)
+	}
+	for _, b := range x.stored {
+		out = x.find(out, -1, b, needle, limit)
+	}
+	return out, x.state == namesReady
+}
+
+// find adds the hits of one block, which has the nth place, or none yet.
+func (x *nameIndex) find(out []int64, n int, b *nameBlock, needle []byte, limit int) []int64 {
+	for pos := 0; pos < len(b.text) && len(out) < limit; {
+		i := bytes.Index(b.text[pos:], needle)
+		if i < 0 {
+			break
 		}
+		line := sort.Search(len(b.starts), func(k int) bool { return int(b.starts[k]) > pos+i }) - 1
+		if at, ok := x.moved[b.handle[line]]; !ok || at == (nameLine{n, line}) {
+			out = append(out, b.handle[line])
+		}
+		if line+1 >= len(b.starts) {
+			break
+		}
+		pos = int(b.starts[line+1])
 	}
 	return out
 }
 
-// loadNames makes the index, unless it is there, on half of the processors: the directory has just been opened, and there is more to do. Appends go on meanwhile.
+// loadNames makes the index, unless it is there, on all processors: somebody may be waiting for it. Appends go on meanwhile.
 func (d *Directory) loadNames(ctx context.Context) error {
 	x := &d.names
 	x.loading.Lock()
@@ -169,20 +209,20 @@ func (d *Directory) loadNames(ctx context.Context) error {
 	x.mu.Lock()
 	ready := x.state == namesReady
 	if !ready {
-		x.state, x.blocks, x.moved = namesLoading, nil, map[int64]nameLine{}
+		x.state, x.blocks, x.stored, x.moved = namesLoading, nil, nil, map[int64]nameLine{}
 	}
 	x.mu.Unlock()
 	if ready {
 		return nil
 	}
-	blocks, err := d.nameStored(ctx)
-	if err != nil {
+	if err := d.nameStored(ctx); err != nil {
 		return err
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	// Lines keep their places; so those that were read go behind, and new ones into a block of their own.
-	x.blocks = append(append(x.blocks, blocks...), &nameBlock{})
+	x.blocks = append(append(x.blocks, x.stored...), &nameBlock{})
+	x.stored = nil
 	x.state = namesReady
 	return nil
 }
@@ -191,72 +231,64 @@ func (d *Directory) loadNames(ctx context.Context) error {
 const namePages = 512
 
 // nameStored reads and opens all pages.
-func (d *Directory) nameStored(ctx context.Context) ([]*nameBlock, error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+func (d *Directory) nameStored(ctx context.Context) error {
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var blocks []*nameBlock
 	work := make(chan []numbered, 1)
-	for range max(1, runtime.GOMAXPROCS(0)/2) {
+	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			s := d.sealer()
-			defer d.sealers.Put(s)
+			p := d.peeker()
+			defer p.release()
 			for pages := range work {
 				b := &nameBlock{}
-				if err := d.namePages(s, pages, b); err != nil {
-					stop(err)
-				}
-				mu.Lock()
-				blocks = append(blocks, b)
-				mu.Unlock()
+				d.namePages(p, pages, b)
+				d.names.mu.Lock()
+				d.names.stored = append(d.names.stored, b)
+				d.names.mu.Unlock()
 			}
 		})
 	}
 	var pages []numbered
-	send := func() error {
-		select {
-		case work <- pages:
-			pages = nil
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	send := func() {
+		work <- pages
+		pages = nil
 	}
 	err := d.personTable.all(ctx, d.db.Read(ctx), d.no, func(page int64, body []byte) error {
-		if pages = append(pages, numbered{page, slices.Clone(body)}); len(pages) < namePages {
-			return nil
+		if pages = append(pages, numbered{page, slices.Clone(body)}); len(pages) == namePages {
+			send()
 		}
-		return send()
+		return nil
 	})
-	if err == nil {
-		err = send()
-	}
+	send()
 	close(work)
 	wg.Wait()
-	if err == nil {
-		err = context.Cause(ctx)
-	}
-	return blocks, err
+	return err
 }
 
-func (d *Directory) namePages(s *sealer, pages []numbered, b *nameBlock) error {
-	for _, p := range pages {
-		err := d.personTable.items(p.number, p.body, func(n numbered) error {
-			r, err := parseRecord(n.body)
-			if err != nil {
-				return err
+// namePages adds the persons of pages to a block. What it decrypts it does not check, because whoever is found is opened properly; so a damaged record does not keep
+// others from being found.
+func (d *Directory) namePages(p *peeker, pages []numbered, b *nameBlock) {
+	for _, page := range pages {
+		p.reset()
+		_ = d.personTable.items(page.number, page.body, func(n numbered) error {
+			if r, err := parseRecord(n.body); err == nil {
+				if secret, ok := p.peekSecret(&r); ok {
+					p.add(n.number, &r, &secret)
+				}
 			}
-			who, err := s.openRecord(&r)
-			if errs.CodeOf(err) == errs.NotFound {
-				return nil
-			}
-			addName(b, r.handle, who.name, who.email, who.id)
-			return err
+			return nil
 		})
-		if err != nil {
-			return err
-		}
+		p.each(func(_ int64, r *record, key *evidence.Hash) {
+			text := r.display
+			if len(text) == 0 {
+				text = r.base
+			}
+			plain, ok := p.peek(key, text)
+			in := reader{b: plain}
+			in.blob() // the type
+			id, name, email := in.blob(), in.blob(), in.blob()
+			if ok && !in.bad {
+				addName(b, r.handle, name, email, id)
+			}
+		})
 	}
-	return nil
 }

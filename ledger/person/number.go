@@ -57,15 +57,21 @@ func (h *handles) of(number int64) int64 {
 
 // number returns the number in a handle. Whether the person has just this handle is for their record to say.
 func (h *handles) number(handle int64) (int64, bool) {
-	if handle <= 0 || handle >= 1<<handleBits {
+	if !validHandle(handle) {
 		return 0, false
 	}
+	return h.numberIn(make([]byte, aes.BlockSize), handle), true
+}
+
+func validHandle(handle int64) bool { return handle > 0 && handle < 1<<handleBits }
+
+// numberIn is number of what is known to be in the range of handles, with a block of memory to work in.
+func (h *handles) numberIn(buf []byte, handle int64) int64 {
 	l, r := uint64(handle)>>halfBits, uint64(handle)&halfMask
-	buf := make([]byte, aes.BlockSize)
 	for i := rounds - 1; i >= 0; i-- {
 		l, r = r^h.round(buf, i, l), l
 	}
-	return int64((l<<halfBits | r) & maxNumber), true
+	return int64((l<<halfBits | r) & maxNumber)
 }
 
 func (h *handles) round(buf []byte, i int, half uint64) uint64 {
@@ -79,31 +85,60 @@ func (h *handles) round(buf []byte, i int, half uint64) uint64 {
 // block is a run of numbers, at most those of one page.
 type block struct{ next, end int64 }
 
-// sequence hands out numbers in runs, so that what one batch brings fills pages of its own; what a batch leaves of a run is the next batch's.
+// sequence hands out numbers in runs, so that what one batch brings fills pages of its own; what a batch leaves of a run is the next batch's. Small batches share a run
+// number by number: dozens of them are committed together, and would otherwise each rewrite a page.
 type sequence struct {
 	mu    sync.Mutex
 	width int64 // numbers of a page
 	next  int64
 	spare []block
+	// reserve, when not nil, gets runs of pages that no other process gets; those from next to end are left.
+	reserve func(pages int64) (first int64, err error)
+	end     int64
+	// shared is the run of small batches.
+	shared block
 }
 
+// reservedPages is how many pages a process takes at once from those of a shared database.
+const reservedPages = 64
+
 // take returns the next number of b, which gets another run when it has none left.
-func (s *sequence) take(b *block) (int64, error) {
-	if b.next == b.end {
+func (s *sequence) take(b *block, small bool) (int64, error) {
+	if small {
 		s.mu.Lock()
+		defer s.mu.Unlock()
+		b = &s.shared
+	}
+	if b.next == b.end {
+		if !small {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+		}
 		if n := len(s.spare); n > 0 {
 			*b, s.spare = s.spare[n-1], s.spare[:n-1]
-		} else if s.next+s.width > maxNumber {
-			s.mu.Unlock()
-			return 0, errs.New(errs.Unavailable, "the directory of persons is full")
-		} else {
-			*b = block{s.next, s.next + s.width}
-			s.next += s.width
+		} else if err := s.advance(b); err != nil {
+			return 0, err
 		}
-		s.mu.Unlock()
 	}
 	b.next++
 	return b.next - 1, nil
+}
+
+// advance gives b the numbers of a new page. The caller holds s.mu.
+func (s *sequence) advance(b *block) error {
+	if s.reserve != nil && s.next == s.end {
+		first, err := s.reserve(reservedPages)
+		if err != nil {
+			return err
+		}
+		s.next, s.end = first*s.width, (first+reservedPages)*s.width
+	}
+	if s.next+s.width > maxNumber {
+		return errs.New(errs.Unavailable, "the directory of persons is full")
+	}
+	*b = block{s.next, s.next + s.width}
+	s.next += s.width
+	return nil
 }
 
 // giveBack leaves what is left of a run to others.
@@ -120,5 +155,6 @@ func (s *sequence) giveBack(b *block) {
 func (s *sequence) after(ctx context.Context, q queryer, tenant int64, t *pageTable) error {
 	last, err := t.last(ctx, q, tenant)
 	s.width, s.next = t.width, max(last+1, 1)*t.width
+	s.end = s.next
 	return err
 }

@@ -46,6 +46,8 @@ type entry struct {
 	// recent is the number of the profile used last, which most events of a person have again, and check the digest of its body, mixed with the number:
 	// the two are not written at once.
 	recent, check atomic.Uint64
+	// month holds the keys used last.
+	month atomic.Pointer[monthKeys]
 }
 
 // unsaved is what is known of a person who is not stored yet.
@@ -55,6 +57,8 @@ type unsaved struct {
 	// owner is the batch that made the entry, and listed whether that batch has it among its persons; both are for the goroutine of the batch.
 	owner  uint64
 	listed bool
+	// foreign is how often persons of other processes had been taken up when nobody with this identity was found.
+	foreign uint64
 
 	mu sync.Mutex
 	// profile is the body of the person's first profile, if any. It is fixed, like all the rest, when record has been made.

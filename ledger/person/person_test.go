@@ -10,6 +10,7 @@ import (
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 type bench struct {
@@ -30,13 +31,7 @@ func newBench(t testing.TB) *bench {
 	if b.keys, _, err = crypt.NewTenant(ctx, kms, "t"); err != nil {
 		t.Fatal(err)
 	}
-	if b.db, err = sqldb.OpenSQLite(ctx, filepath.Join(dir, "db")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.db.Close() })
-	if _, _, err := b.db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	b.db = sqldbtest.Open(t)
 	return b
 }
 
@@ -52,9 +47,7 @@ func (b *bench) open(t testing.TB) *Directory {
 func commit(t testing.TB, d *Directory, b *Batch) {
 	t.Helper()
 	ctx := context.Background()
-	if err := d.Prepare(b); err != nil {
-		t.Fatal(err)
-	}
+	d.Prepare(b)
 	if err := d.db.Write(ctx, func(tx *sql.Tx) error { return d.Persist(ctx, tx, b) }); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +83,10 @@ func check(t *testing.T, d *Directory, when string, handles, profiles []int64) {
 }
 
 func TestPersonsAreTheSameInMemoryAndTables(t *testing.T) {
+	sqldbtest.Each(t, testPersonsAreTheSameInMemoryAndTables)
+}
+
+func testPersonsAreTheSameInMemoryAndTables(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -116,6 +113,10 @@ func TestPersonsAreTheSameInMemoryAndTables(t *testing.T) {
 }
 
 func TestRolledBackPersonIsStoredNextTime(t *testing.T) {
+	sqldbtest.Each(t, testRolledBackPersonIsStoredNextTime)
+}
+
+func testRolledBackPersonIsStoredNextTime(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -135,7 +136,9 @@ func TestRolledBackPersonIsStoredNextTime(t *testing.T) {
 	}
 }
 
-func TestNobodyIsFoundAcrossTenants(t *testing.T) {
+func TestNobodyIsFoundAcrossTenants(t *testing.T) { sqldbtest.Each(t, testNobodyIsFoundAcrossTenants) }
+
+func testNobodyIsFoundAcrossTenants(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	var b Batch

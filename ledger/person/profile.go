@@ -7,8 +7,8 @@ import (
 	"probity.dev/internal/errs"
 )
 
-// firstProfile is the number of the profile that is kept in the person's own record.
-const firstProfile = 1
+// FirstProfile is the number of every person's first profile, which is kept in the person's own record.
+const FirstProfile = 1
 
 // bodyDigest tells the bodies of a person's profiles apart, in this process: 64 bits under a random seed.
 func (d *Directory) bodyDigest(number int64, body []byte) uint64 {
@@ -25,8 +25,8 @@ func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
 		return n
 	}
 	if u := e.unsaved.Load(); u != nil && u.first(body) {
-		e.use(digest, firstProfile)
-		return firstProfile
+		e.use(digest, FirstProfile)
+		return FirstProfile
 	}
 	if n, ok := d.numbers.Get(digest); ok {
 		d.use(e, digest, n)
@@ -38,7 +38,7 @@ func (d *Directory) Profile(b *Batch, p Person, body []byte) int64 {
 	if e.added.Add(1) > maxProfiles {
 		return 0
 	}
-	n, err := d.newProfiles.take(&b.profiles.block)
+	n, err := d.newProfiles.take(&b.profiles.block, b.small)
 	if err != nil {
 		return 0
 	}

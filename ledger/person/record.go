@@ -2,11 +2,10 @@ package person
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
 	"encoding/binary"
 	"strconv"
 
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -107,6 +106,7 @@ func (s *shown) identity() Identity {
 type sealer struct {
 	tenant  string
 	keys    *crypt.Sealer
+	texts   aesgcm.Sealer
 	label   []byte
 	aad     []byte
 	plain   []byte
@@ -127,15 +127,13 @@ const (
 	sealedProfile = 'p'
 )
 
-// personCipher returns the cipher for the texts of a person: AES-256-GCM under HKDF-Expand(secret, "probity/person/v1"). The secret is random and uniform,
-// so it needs no extract step (RFC 5869 §3.3).
-func personCipher(secret *evidence.Hash) (cipher.AEAD, error) {
-	k := evidence.HMAC(secret, []byte("probity/person/v1\x01"))
-	block, err := aes.NewCipher(k[:])
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
+// cipherInfo is what the key of a person's texts is expanded with, with the counter of HKDF.
+const cipherInfo = "probity/person/v1\x01"
+
+// personKey returns the key of the texts of a person, for AES-256-GCM: HKDF-Expand(secret, "probity/person/v1"). The secret is random and uniform, so it needs no
+// extract step (RFC 5869 §3.3).
+func personKey(secret *evidence.Hash) evidence.Hash {
+	return evidence.HMAC(secret, []byte(cipherInfo))
 }
 
 func (s *sealer) bind(kind byte, handle, number int64) {
@@ -145,19 +143,19 @@ func (s *sealer) bind(kind byte, handle, number int64) {
 }
 
 // seal appends IV, ciphertext and tag of plain to dst.
-func (s *sealer) seal(dst []byte, c cipher.AEAD, kind byte, handle, number int64, plain []byte) []byte {
+func (s *sealer) seal(dst []byte, key *evidence.Hash, kind byte, handle, number int64, plain []byte) []byte {
 	s.bind(kind, handle, number)
 	s.keys.Random.Read(s.iv[:])
-	return c.Seal(append(dst, s.iv[:]...), s.iv[:], plain, s.aad)
+	return s.texts.Seal(append(dst, s.iv[:]...), (*[aesgcm.KeySize]byte)(key), &s.iv, plain, s.aad)
 }
 
 // open appends what was sealed to dst.
-func (s *sealer) open(dst []byte, c cipher.AEAD, kind byte, handle, number int64, sealed []byte) ([]byte, error) {
+func (s *sealer) open(dst []byte, key *evidence.Hash, kind byte, handle, number int64, sealed []byte) ([]byte, error) {
 	if len(sealed) < ivSize+tagSize {
 		return nil, errRecord
 	}
 	s.bind(kind, handle, number)
-	return c.Open(dst, sealed[:ivSize], sealed[ivSize:], s.aad)
+	return s.texts.Open(dst, (*[aesgcm.KeySize]byte)(key), (*[ivSize]byte)(sealed), sealed[ivSize:], s.aad)
 }
 
 func (s *sealer) secretLabel(handle int64) []byte {
@@ -166,11 +164,8 @@ func (s *sealer) secretLabel(handle int64) []byte {
 }
 
 // sealPerson appends the record of a new person to dst. The caller holds the lock of u.
-func (s *sealer) sealPerson(dst []byte, e *entry, u *unsaved, r *record) ([]byte, error) {
-	c, err := personCipher(&e.secret)
-	if err != nil {
-		return nil, err
-	}
+func (s *sealer) sealPerson(dst []byte, e *entry, u *unsaved, r *record) []byte {
+	key := personKey(&e.secret)
 	s.plain = appendIdentity(s.plain[:0], &u.identity)
 	if u.profile != nil {
 		s.plain = append(append(s.plain, 1), u.profile...)
@@ -179,9 +174,9 @@ func (s *sealer) sealPerson(dst []byte, e *entry, u *unsaved, r *record) ([]byte
 	}
 	s.secret = s.keys.Seal(s.secret[:0], s.secretLabel(e.handle), e.secret[:])
 	at := len(s.secret)
-	s.secret = s.seal(s.secret, c, sealedBase, e.handle, 0, s.plain)
+	s.secret = s.seal(s.secret, &key, sealedBase, e.handle, 0, s.plain)
 	r.secret, r.base = s.secret[:at], s.secret[at:]
-	return r.append(dst), nil
+	return r.append(dst)
 }
 
 func appendIdentity(b []byte, id *Identity) []byte {
@@ -205,8 +200,8 @@ func (s *sealer) openSecret(r *record) (evidence.Hash, error) {
 }
 
 // openBase opens the identity first seen and the first profile.
-func (s *sealer) openBase(r *record, c cipher.AEAD) (out shown, err error) {
-	plain, err := s.open(s.plain[:0], c, sealedBase, r.handle, 0, r.base)
+func (s *sealer) openBase(r *record, key *evidence.Hash) (out shown, err error) {
+	plain, err := s.open(s.plain[:0], key, sealedBase, r.handle, 0, r.base)
 	if err != nil {
 		return out, errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
 	}
@@ -222,11 +217,11 @@ func (s *sealer) openBase(r *record, c cipher.AEAD) (out shown, err error) {
 }
 
 // openShown opens the identity seen last.
-func (s *sealer) openShown(r *record, c cipher.AEAD) (out shown, err error) {
+func (s *sealer) openShown(r *record, key *evidence.Hash) (out shown, err error) {
 	if len(r.display) == 0 {
-		return s.openBase(r, c)
+		return s.openBase(r, key)
 	}
-	plain, err := s.open(s.plain[:0], c, sealedDisplay, r.handle, 0, r.display)
+	plain, err := s.open(s.plain[:0], key, sealedDisplay, r.handle, 0, r.display)
 	if err != nil {
 		return out, errs.Wrap(errs.Internal, err, "the directory entry of a person does not open")
 	}
@@ -245,11 +240,8 @@ func (s *sealer) openRecord(r *record) (who shown, err error) {
 	if err != nil {
 		return who, err
 	}
-	c, err := personCipher(&secret)
-	if err != nil {
-		return who, err
-	}
-	return s.openShown(r, c)
+	key := personKey(&secret)
+	return s.openShown(r, &key)
 }
 
 // openIdentity is openRecord with a result that may be kept.

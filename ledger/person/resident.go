@@ -81,6 +81,11 @@ func (t *resident) change(number int64, fn func(*residentSlot)) {
 	}
 }
 
+// drop forgets a person who is not to be stored after all.
+func (t *resident) drop(number int64) {
+	t.change(number, func(s *residentSlot) { *s = residentSlot{} })
+}
+
 // get returns what is kept of a person.
 func (t *resident) get(number int64) (s residentSlot, ok bool) {
 	p := t.part(number, false)

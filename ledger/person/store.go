@@ -44,7 +44,7 @@ func (t *pageTable) pages(items []numbered) (out []pageRow) {
 
 // insert stores pages in tx. Nearly all are new: a batch has its pages to itself. What is left of the last one goes to the next batch, and a person who is named by two
 // batches before either is stored is in both; then what is stored already stays, because more may have become of it.
-func (t *pageTable) insert(ctx context.Context, tx *sql.Tx, tenant int64, pages []pageRow) error {
+func (t *pageTable) insert(ctx context.Context, db *sqldb.DB, tx *sql.Tx, tenant int64, pages []pageRow) error {
 	if len(pages) == 0 {
 		return nil
 	}
@@ -52,19 +52,16 @@ func (t *pageTable) insert(ctx context.Context, tx *sql.Tx, tenant int64, pages 
 	if err != nil {
 		return err
 	}
-	put, err := tx.PrepareContext(ctx, `INSERT INTO `+t.name+` (tenant_no, page, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`) //nolint:gosec // a constant name
-	if err != nil {
-		return sqldb.Translate(err)
+	put := make([]sqldb.Statement, len(pages))
+	for i, p := range pages {
+		put[i] = sqldb.Statement{SQL: `INSERT INTO ` + t.name + ` (tenant_no, page, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, Args: []any{tenant, p.page, p.body}}
 	}
-	defer put.Close()
-	for _, p := range pages {
-		res, err := put.ExecContext(ctx, tenant, p.page, p.body)
-		if err != nil {
-			return sqldb.Translate(err)
-		}
-		if n, err := res.RowsAffected(); err != nil {
-			return err
-		} else if n == 1 {
+	stored, err := db.Exec(ctx, tx, put...)
+	if err != nil {
+		return err
+	}
+	for i, p := range pages {
+		if stored[i] == 1 {
 			continue
 		}
 		if err := t.amend(ctx, tx, tenant, p.page, func(old []byte) ([]byte, error) { return t.union(p.page, old, p.body) }); err != nil {
@@ -151,18 +148,17 @@ func (d *Directory) rename(ctx context.Context, tx *sql.Tx, c displayRow) error 
 
 // storeEntries adds rows to the table of identifiers.
 func (d *Directory) storeEntries(ctx context.Context, tx *sql.Tx, entries []byte) error {
+	var put []sqldb.Statement
 	for len(entries) > 0 {
 		row := entries[:min(indexRow, len(entries))]
-		_, err := tx.ExecContext(ctx, `INSERT INTO person_identifier (tenant_no, no, body) VALUES ($1, $2, $3)`, d.no, d.index.rows.Add(1), row)
-		if err != nil {
-			return sqldb.Translate(err)
-		}
+		put = append(put, sqldb.Statement{SQL: `INSERT INTO person_identifier (tenant_no, no, body) VALUES ($1, $2, $3)`, Args: []any{d.no, d.index.rows.Add(1), row}})
 		if len(row) < indexRow/2 {
 			d.index.small.Add(1)
 		}
 		entries = entries[len(row):]
 	}
-	return nil
+	_, err := d.db.Exec(ctx, tx, put...)
+	return err
 }
 
 // smallRows is how many small rows of identifiers Compact waits for.
@@ -171,8 +167,8 @@ const smallRows = 500
 // Compact joins small rows of the table of identifiers, which many small batches leave, so that the directory opens fast. It does nothing while there are few.
 func (d *Directory) Compact(ctx context.Context) error {
 	seen := d.index.small.Load()
-	if seen < smallRows {
-		return nil
+	if seen < smallRows || d.db.Shared() {
+		return nil // other processes read what comes after the rows that they have: rows before that must stay as they are
 	}
 	err := d.db.Write(ctx, func(tx *sql.Tx) error {
 		nos, all, err := d.smallEntries(ctx, tx)

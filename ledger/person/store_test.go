@@ -12,6 +12,7 @@ import (
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 func user(i int) Identity {
@@ -84,7 +85,9 @@ func TestNumberTable(t *testing.T) {
 	}
 }
 
-func TestSmallBatchesShareAPage(t *testing.T) {
+func TestSmallBatchesShareAPage(t *testing.T) { sqldbtest.Each(t, testSmallBatchesShareAPage) }
+
+func testSmallBatchesShareAPage(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	for i := range 20 {
@@ -145,7 +148,9 @@ func TestCompact(t *testing.T) {
 	}
 }
 
-func TestPrefetch(t *testing.T) {
+func TestPrefetch(t *testing.T) { sqldbtest.Each(t, testPrefetch) }
+
+func testPrefetch(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -169,7 +174,7 @@ func TestPrefetch(t *testing.T) {
 		if want, stored := handles[ids[i].ID]; err != nil || stored && p.Handle != want || p.entry.text != "appuser"+ids[i].ID {
 			t.Errorf("%d: handle %d, not %d (%v)", i, p.Handle, want, err)
 		}
-		if want := i%3 != 2; (d.Profile(&b, p, []byte("body")) == firstProfile) != true || p.entry.persisted.Load() != want {
+		if want := i%3 != 2; (d.Profile(&b, p, []byte("body")) == FirstProfile) != true || p.entry.persisted.Load() != want {
 			t.Errorf("%d: first profile not found, or stored is not %v", i, want)
 		}
 	}
@@ -178,7 +183,9 @@ func TestPrefetch(t *testing.T) {
 	}
 }
 
-func TestProfiles(t *testing.T) {
+func TestProfiles(t *testing.T) { sqldbtest.Each(t, testProfiles) }
+
+func testProfiles(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -188,7 +195,7 @@ func TestProfiles(t *testing.T) {
 			for n := range 3 {
 				body := fmt.Sprintf("body %d of %d in round %d", n, i, round)
 				h, p := bring(t, d, user(i), body)
-				if (round == 0 && n == 0) != (p == firstProfile) {
+				if (round == 0 && n == 0) != (p == FirstProfile) {
 					t.Fatalf("%s has number %d", body, p)
 				}
 				if h2, again := bring(t, d, user(i), body); again != p || h2 != h {
@@ -216,6 +223,10 @@ func TestProfiles(t *testing.T) {
 }
 
 func TestTooManyProfilesStayWithTheEvents(t *testing.T) {
+	sqldbtest.Each(t, testTooManyProfilesStayWithTheEvents)
+}
+
+func testTooManyProfilesStayWithTheEvents(t *testing.T) {
 	d := newBench(t).open(t)
 	var b Batch
 	p, err := d.Resolve(context.Background(), &b, user(1))
@@ -230,12 +241,16 @@ func TestTooManyProfilesStayWithTheEvents(t *testing.T) {
 	if n := d.Profile(&b, p, []byte("one more")); n != 0 {
 		t.Error(n)
 	}
-	if n := d.Profile(&b, p, []byte("0")); n != firstProfile {
+	if n := d.Profile(&b, p, []byte("0")); n != FirstProfile {
 		t.Error(n)
 	}
 }
 
 func TestBatchesThatNameANewPersonAtOnce(t *testing.T) {
+	sqldbtest.Each(t, testBatchesThatNameANewPersonAtOnce)
+}
+
+func testBatchesThatNameANewPersonAtOnce(t *testing.T) {
 	ctx := context.Background()
 	for _, secondFirst := range []bool{false, true} {
 		s := newBench(t)
@@ -250,9 +265,7 @@ func TestBatchesThatNameANewPersonAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		n2 := d.Profile(&two, p2, []byte("two"))
-		if err := d.Prepare(&two); err != nil {
-			t.Fatal(err)
-		}
+		d.Prepare(&two)
 		n1 := d.Profile(&one, p1, []byte("one"))
 		if secondFirst {
 			one, two = two, one //nolint:govet // neither is in use
@@ -272,7 +285,9 @@ func TestBatchesThatNameANewPersonAtOnce(t *testing.T) {
 	}
 }
 
-func TestNewNames(t *testing.T) {
+func TestNewNames(t *testing.T) { sqldbtest.Each(t, testNewNames) }
+
+func testNewNames(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -309,7 +324,9 @@ func TestNewNames(t *testing.T) {
 	}
 }
 
-func TestDamageIsAnError(t *testing.T) {
+func TestDamageIsAnError(t *testing.T) { sqldbtest.Each(t, testDamageIsAnError) }
+
+func testDamageIsAnError(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	h, _ := bring(t, d, user(1), "first")
@@ -336,7 +353,9 @@ func TestDamageIsAnError(t *testing.T) {
 }
 
 // TestManyAtOnce has batches that name the same persons made, stored and merged beside each other, one in ten of them without success.
-func TestManyAtOnce(t *testing.T) {
+func TestManyAtOnce(t *testing.T) { sqldbtest.Each(t, testManyAtOnce) }
+
+func testManyAtOnce(t *testing.T) {
 	s := newBench(t)
 	d := s.open(t)
 	ctx := context.Background()
@@ -371,9 +390,7 @@ func TestManyAtOnce(t *testing.T) {
 					e.profile = d.Profile(&b, p, []byte(e.body))
 					made = append(made, e)
 				}
-				if err := d.Prepare(&b); err != nil {
-					t.Error(err)
-				}
+				d.Prepare(&b)
 				if n%10 == 9 {
 					continue // rolled back
 				}

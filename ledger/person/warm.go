@@ -15,28 +15,21 @@ type Wanted struct {
 
 // Warm reads into the caches what is wanted and not there, many rows at a time. What does not exist stays away.
 func (d *Directory) Warm(ctx context.Context, want []Wanted) error {
-	persons := map[int64]warmPerson{} // by number
-	profiles := map[int64]int64{}     // number → handle
-	for _, w := range want {
-		if w.Profile != 0 {
-			if _, ok := d.profiles.Get(profileKey{w.Handle, w.Profile}); ok {
-				continue
-			}
-		}
-		n, ok := d.handles.number(w.Handle)
-		if !ok {
-			continue
-		}
-		if w.Profile > firstProfile {
-			profiles[w.Profile] = w.Handle
-		} else if _, ok := d.resident.secret(n, w.Handle); !ok || w.Profile == firstProfile {
-			persons[n] = warmPerson{w.Handle, w.Profile == firstProfile || persons[n].profile}
-		}
-	}
-	if err := d.warmPersons(ctx, persons); err != nil {
+	persons, profiles := d.wanting(want)
+	if err := d.warmPersons(persons, d.readPages(ctx, &d.personTable)); err != nil {
 		return err
 	}
-	return d.warmProfiles(ctx, profiles)
+	return d.warmProfiles(ctx, profiles, d.readPages(ctx, &d.profileTable))
+}
+
+// pageSource calls yield with those of the pages, which are in ascending order, that are stored. A body is valid during the call only.
+type pageSource func(pages []int64, yield func(page int64, body []byte) error) error
+
+// readPages is the source of the pages as they are stored now.
+func (d *Directory) readPages(ctx context.Context, t *pageTable) pageSource {
+	return func(pages []int64, yield func(int64, []byte) error) error {
+		return t.read(ctx, d.db.Read(ctx), d.no, pages, yield)
+	}
 }
 
 type warmPerson struct {
@@ -44,38 +37,69 @@ type warmPerson struct {
 	profile bool // the first profile is wanted too
 }
 
-func (d *Directory) warmPersons(ctx context.Context, persons map[int64]warmPerson) error {
+// wanting returns what of the wanted is not in the caches: persons by number, and the handles of profiles by number.
+func (d *Directory) wanting(want []Wanted) (persons map[int64]warmPerson, profiles map[int64]int64) {
+	var handle, n int64 // of the one before, who is often the same
+	for _, w := range want {
+		if w.Profile != 0 {
+			if _, ok := d.profiles.Get(profileKey{w.Handle, w.Profile}); ok {
+				continue
+			}
+		}
+		if w.Handle != handle {
+			var ok bool
+			if n, ok = d.handles.number(w.Handle); !ok {
+				continue
+			}
+			handle = w.Handle
+		}
+		if w.Profile > FirstProfile {
+			if profiles == nil {
+				profiles = map[int64]int64{}
+			}
+			profiles[w.Profile] = w.Handle
+		} else if _, ok := d.resident.secret(n, w.Handle); !ok || w.Profile == FirstProfile {
+			if persons == nil {
+				persons = make(map[int64]warmPerson, len(want))
+			}
+			persons[n] = warmPerson{w.Handle, w.Profile == FirstProfile || persons[n].profile}
+		}
+	}
+	return persons, profiles
+}
+
+func (d *Directory) warmPersons(persons map[int64]warmPerson, from pageSource) error {
 	if len(persons) == 0 {
 		return nil
 	}
 	s := d.sealer()
 	defer d.sealers.Put(s)
-	return d.records(ctx, keysOf(persons), func(number int64, r *record) error {
+	return d.recordsFrom(from, keysOf(persons), func(number int64, r *record) error {
 		w := persons[number]
-		if r.handle != w.handle {
+		if r.handle != w.handle || len(r.secret) == 0 { // another person, or erased
 			return nil
 		}
-		secret, err := d.opened(s, number, r)
-		if errs.CodeOf(err) == errs.NotFound {
+		secret, ok := d.resident.secret(number, r.handle)
+		if !ok {
+			var err error
+			if secret, err = d.opened(s, number, r); err != nil {
+				return err
+			}
+		}
+		if !w.profile {
 			return nil
 		}
-		if err != nil || !w.profile {
-			return err
-		}
-		c, err := personCipher(&secret)
-		if err != nil {
-			return err
-		}
-		base, err := s.openBase(r, c)
+		key := personKey(&secret)
+		base, err := s.openBase(r, &key)
 		if err == nil && base.profile != nil {
-			d.profiles.Add(profileKey{r.handle, firstProfile}, slices.Clone(base.profile))
+			d.profiles.Add(profileKey{r.handle, FirstProfile}, slices.Clone(base.profile))
 		}
 		return err
 	})
 }
 
 // warmProfiles opens profiles of persons. One whose person is erased, or is not the one it was made for, stays away.
-func (d *Directory) warmProfiles(ctx context.Context, profiles map[int64]int64) error {
+func (d *Directory) warmProfiles(ctx context.Context, profiles map[int64]int64, from pageSource) error {
 	if len(profiles) == 0 {
 		return nil
 	}
@@ -87,7 +111,7 @@ func (d *Directory) warmProfiles(ctx context.Context, profiles map[int64]int64) 
 		pages = append(pages, n/profilesPerPage)
 	}
 	slices.Sort(pages)
-	err := d.profileTable.read(ctx, d.db.Read(ctx), d.no, slices.Compact(pages), func(page int64, body []byte) error {
+	err := from(slices.Compact(pages), func(page int64, body []byte) error {
 		return d.profileTable.items(page, body, func(n numbered) error {
 			if profiles[n.number] != 0 {
 				sealed[n.number] = slices.Clone(n.body)
@@ -114,11 +138,8 @@ func (d *Directory) warmProfiles(ctx context.Context, profiles map[int64]int64) 
 }
 
 func (d *Directory) openProfile(s *sealer, secret evidence.Hash, k profileKey, sealed []byte) error {
-	c, err := personCipher(&secret)
-	if err != nil {
-		return err
-	}
-	b, err := s.open(nil, c, sealedProfile, k.handle, k.profile, sealed)
+	key := personKey(&secret)
+	b, err := s.open(nil, &key, sealedProfile, k.handle, k.profile, sealed)
 	if err != nil {
 		return errs.Wrap(errs.Internal, err, "stored values of a person do not open")
 	}

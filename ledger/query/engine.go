@@ -66,9 +66,10 @@ func Open(o Options) Engine {
 
 // worker is the reusable memory of one evaluation.
 type worker struct {
-	sel selector
-	buf segment.RowBuffer
-	agg vectors
+	sel  selector
+	buf  segment.RowBuffer
+	keep []bool // see sifting.window
+	agg  vectors
 }
 
 // begin registers a search, whose context also ends when the engine closes.
@@ -171,14 +172,18 @@ func (e *scan) Rows(ctx context.Context, s Snapshot, f Filter, p Page, yield fun
 		}
 		return nil
 	}
+	hot, sealed := e.hotRows, e.sealedRows
+	if p.Sieve != nil {
+		hot, sealed = e.siftHot, e.siftSealed
+	}
 	if p.Desc {
-		err = e.hotRows(ctx, pl, &f, true, count)
+		err = hot(ctx, pl, &f, &p, count)
 	}
 	if err == nil {
-		err = e.sealedRows(ctx, pl, &f, &p, &left, count)
+		err = sealed(ctx, pl, &f, &p, &left, count)
 	}
 	if err == nil && !p.Desc {
-		err = e.hotRows(ctx, pl, &f, false, count)
+		err = hot(ctx, pl, &f, &p, count)
 	}
 	if errors.Is(err, errEnough) {
 		return nil
@@ -189,13 +194,13 @@ func (e *scan) Rows(ctx context.Context, s Snapshot, f Filter, p Page, yield fun
 	return err
 }
 
-func (e *scan) hotRows(ctx context.Context, pl *plan, f *Filter, desc bool, yield func(*segment.Row) error) error {
+func (e *scan) hotRows(ctx context.Context, pl *plan, f *Filter, p *Page, yield func(*segment.Row) error) error {
 	from := max(pl.from, pl.hotFrom)
 	for k := range pl.hot {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if desc {
+		if p.Desc {
 			k = len(pl.hot) - 1 - k
 		}
 		rows, err := e.hot.get(pl.log, &pl.hot[k])
@@ -204,7 +209,7 @@ func (e *scan) hotRows(ctx context.Context, pl *plan, f *Filter, desc bool, yiel
 		}
 		for i := range rows {
 			r := &rows[i]
-			if desc {
+			if p.Desc {
 				r = &rows[len(rows)-1-i]
 			}
 			if r.Seq < from || r.Seq >= pl.to || !f.Match(r) {

@@ -33,7 +33,7 @@ func (e *scan) sealedRows(ctx context.Context, pl *plan, f *Filter, p *Page, lef
 	if limit > 0 {
 		limit = *left
 	}
-	q := &search{e: e, pl: pl, conds: conds, desc: p.Desc, cols: p.Columns, limit: limit}
+	q := &search{e: e, pl: pl, conds: conds, desc: p.Desc, cols: p.Columns, limit: limit, release: p.Release}
 	results := make([]chan found, len(pl.segments))
 	for i := range results {
 		results[i] = make(chan found, 1)
@@ -86,6 +86,8 @@ type search struct {
 	desc  bool
 	cols  segment.Columns
 	limit int // 0 = none
+	// release is Page.Release
+	release func() error
 }
 
 // evaluate finds the matching rows of one file, in order and no more than the limit.
@@ -169,16 +171,26 @@ func (q *search) hand(ctx context.Context, w *worker, r *found, yield func(*segm
 			}
 		}
 		g.rows = nil
-		var stopped error
-		err := g.group.FetchRows(g.at, q.cols, q.desc, &w.buf, func(row *segment.Row) error {
-			stopped = each(row)
-			return stopped
-		})
-		if stopped != nil {
-			return stopped
-		}
-		if err != nil {
-			return damaged(err)
+		for at := g.at; len(at) > 0; {
+			part := at
+			if q.release != nil {
+				part = at[:segment.InWindow(at)]
+			}
+			at = at[len(part):]
+			var stopped error
+			err := g.group.FetchRows(part, q.cols, q.desc, &w.buf, func(row *segment.Row) error {
+				stopped = each(row)
+				return stopped
+			})
+			if stopped == nil && err == nil && q.release != nil {
+				stopped = q.release()
+			}
+			if stopped != nil {
+				return stopped
+			}
+			if err != nil {
+				return damaged(err)
+			}
 		}
 	}
 	return nil

@@ -47,11 +47,23 @@ type Page struct {
 	Limit int
 	// Columns says which columns of a row are needed; 0 = all.
 	Columns segment.Columns
+	// Sieve, when not nil, leaves out rows that the caller does not want although they match, before they are handed over one after the other. It is a means to be
+	// quick: an engine may do without. Several goroutines call it at once.
+	Sieve Sieve
+	// Pause, when not nil, is called between rows when the next one may take its time.
+	Pause func() error
+	// Release, when not nil, is called when the memory of the rows yielded so far is about to be used again; until then they stay valid, and after the last call until the end. Only for searches
+	// in ascending order without a Sieve.
+	Release func() error
 }
+
+// Sieve looks at rows that match, some hundred at a time, and clears keep for each that is not wanted. keep is false already for rows that are not asked about.
+// The rows are valid during the call only and MUST NOT be changed.
+type Sieve func(ctx context.Context, rows []segment.Row, keep []bool) error
 
 // Engine searches snapshots. It is safe for concurrent use.
 type Engine interface {
-	// Rows calls yield with the matching rows in order of seq. A row and the memory it refers to are valid during the call only. An error of
+	// Rows calls yield with the matching rows in order of seq. A row and the memory it refers to are valid during the call only, unless the page has a Release. An error of
 	// yield ends the search and is returned as it is; so does the end of ctx.
 	Rows(ctx context.Context, s Snapshot, f Filter, p Page, yield func(*segment.Row) error) error
 	// Stats counts the matching rows.

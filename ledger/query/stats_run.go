@@ -281,7 +281,7 @@ func (e *scan) Stats(ctx context.Context, s Snapshot, f Filter, spec StatsSpec) 
 		}
 		return nil, err
 	}
-	if err := e.hotRows(ctx, pl, &f, false, sum.row); err != nil {
+	if err := e.hotRows(ctx, pl, &f, &Page{}, sum.row); err != nil {
 		return nil, err
 	}
 	return sum.result(spec.TopN), nil

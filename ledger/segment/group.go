@@ -261,26 +261,20 @@ func (g Group) FetchRows(rows []int32, cols Columns, desc bool, buf *RowBuffer, 
 	if len(rows) == 0 {
 		return nil
 	}
-	if buf.s == nil {
-		buf.s = newScanner(nil, 0)
-	}
-	s := buf.s
-	s.reset(g.f, cols)
-	if err := s.openGroup(g.n); err != nil {
+	s, err := buf.open(g, cols)
+	if err != nil {
 		return err
 	}
 	for len(rows) > 0 {
 		// Rows of one window are assembled together, from the first wanted to the last.
-		i, j := 0, 1
+		var i, j int
 		if desc {
 			i, j = len(rows)-1, len(rows)
-			for i > 0 && rows[i-1]/window == rows[j-1]/window {
+			for i > 0 && rows[i-1]/Window == rows[j-1]/Window {
 				i--
 			}
 		} else {
-			for j < len(rows) && rows[j]/window == rows[0]/window {
-				j++
-			}
+			j = InWindow(rows)
 		}
 		part := rows[i:j]
 		if desc {
@@ -303,4 +297,43 @@ func (g Group) FetchRows(rows []int32, cols Columns, desc bool, buf *RowBuffer, 
 		}
 	}
 	return nil
+}
+
+// InWindow returns how many of ascending positions, of which there is one at least, lie in the same window as the first.
+func InWindow(at []int32) int {
+	end := (at[0]/Window + 1) * Window
+	n := 1
+	for n < len(at) && at[n] < end {
+		n++
+	}
+	return n
+}
+
+// FetchWindow calls yield once with the rows from the first to the last of the given ascending positions, which MUST lie in one window: the same multiple of
+// [Window] and less than the next. The rows are valid during the call only.
+func (g Group) FetchWindow(at []int32, cols Columns, buf *RowBuffer, yield func([]Row) error) error {
+	s, err := buf.open(g, cols)
+	if err != nil {
+		return err
+	}
+	from, to := int(at[0]), int(at[len(at)-1])+1
+	if err := s.fill(from, to); err != nil {
+		return err
+	}
+	return yield(s.rows[:to-from])
+}
+
+// open makes a group current, unless it is.
+func (b *RowBuffer) open(g Group, cols Columns) (*scanner, error) {
+	if cols == 0 {
+		cols = AllColumns
+	}
+	if b.s == nil {
+		b.s = newScanner(nil, 0)
+	}
+	if s := b.s; s.f != g.f || s.group != g.n || s.cols != cols || !s.ready {
+		s.reset(g.f, cols)
+		return s, s.openGroup(g.n)
+	}
+	return b.s, nil
 }

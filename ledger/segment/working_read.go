@@ -134,8 +134,8 @@ func ReadWorking(path string, cols Columns, yield func(*Row) error) error {
 	return w.Scan(0, 1<<63-1, cols, false, yield)
 }
 
-// window is how many rows are assembled at a time: every page size is a multiple of it, so a window never straddles two pages.
-const window = fetchPage
+// Window is how many rows of a row group are assembled at a time: every page size is a multiple of it, so a window never straddles two pages.
+const Window = fetchPage
 
 type scanner struct {
 	f      *file
@@ -143,10 +143,11 @@ type scanner struct {
 	chunks [len(columnOffset)]chunkReader
 	opened [len(columnOffset)]bool
 	group  int
+	ready  bool    // the group has been opened
 	n      int     // rows of the group
 	first  int64   // their first seq
 	seqs   []int64 // their seqs; empty when they have no gaps
-	rows   [window]Row
+	rows   [Window]Row
 }
 
 func newScanner(f *file, cols Columns) *scanner {
@@ -163,19 +164,20 @@ func (s *scanner) reset(f *file, cols Columns) {
 	if s.cols&^cols != 0 {
 		clear(s.rows[:])
 	}
-	s.f, s.cols = f, cols
+	s.f, s.cols, s.ready = f, cols, false
 }
 
 // openGroup makes a row group current and decodes its seq column, unless its bounds say that there are no gaps: then n distinct values leave no
 // choice.
 func (s *scanner) openGroup(g int) error {
-	s.group, s.n, s.seqs = g, int(s.f.md.RowGroups[g].NumRows), s.seqs[:0]
+	s.group, s.n, s.seqs, s.ready = g, int(s.f.md.RowGroups[g].NumRows), s.seqs[:0], false
 	clear(s.opened[:])
 	lo, hi, err := s.f.intBounds(g, int(ColSeq))
 	if err != nil {
 		return err
 	}
 	if s.first = lo; hi-lo == int64(s.n-1) {
+		s.ready = true
 		return nil
 	}
 	c := &s.chunks[ColSeq]
@@ -193,6 +195,7 @@ func (s *scanner) openGroup(g int) error {
 			return fmt.Errorf("%s: seq is out of order in row group %d", s.f.path, g)
 		}
 	}
+	s.ready = true
 	return nil
 }
 
@@ -256,13 +259,13 @@ func (s *scanner) scan(a, b int, desc bool, yield func(*Row) error) error {
 	if a >= b {
 		return nil
 	}
-	first, last := a/window, (b-1)/window
+	first, last := a/Window, (b-1)/Window
 	for i := first; i <= last; i++ {
 		w := i
 		if desc {
 			w = first + last - i
 		}
-		from, to := max(a, w*window), min(b, (w+1)*window)
+		from, to := max(a, w*Window), min(b, (w+1)*Window)
 		if err := s.fill(from, to); err != nil {
 			return err
 		}
@@ -287,7 +290,7 @@ func (s *scanner) fetch(seqs []int64, yield func(*Row) error) error {
 			i++ // not in the file
 			continue
 		}
-		end := min((at/window+1)*window, s.n)
+		end := min((at/Window+1)*Window, s.n)
 		j := i + 1 // the wanted seqs of this window
 		for j < len(seqs) && seqs[j] <= s.seq(end-1) {
 			j++

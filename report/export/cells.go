@@ -35,6 +35,11 @@ func (c *cells) load(r *event.Record) {
 	for i := 0; i < len(r.Fields); {
 		p := r.Fields[i].Path
 		switch {
+		case len(p) < 2 || p[1] != 'c' && p[1] != 'd': // most are none of the following
+			if at := c.slot(p); at != nil {
+				*at = &r.Fields[i]
+			}
+			i++
 		case within(p, "/changes"):
 			c.changes, i = group(r.Fields, i, "/changes")
 		case within(p, "/custom"):

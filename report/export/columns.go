@@ -34,14 +34,16 @@ type column struct {
 // row is the state that columns need to render one record.
 type row struct {
 	cells
-	clock      clock
+	// The two times of events may lie on different days for long.
+	recorded, occurred clock
+
 	pseudonyms *Pseudonyms
 	scratch    []byte
 }
 
 // row returns the state for rendering the rows of one goroutine.
 func (o *Options) row() row {
-	x := row{clock: clock{loc: o.Location}}
+	x := row{recorded: clock{loc: o.Location}, occurred: clock{loc: o.Location}}
 	if o.Pseudonym != nil {
 		x.pseudonyms = NewPseudonyms(o.Pseudonym.key)
 	}
@@ -56,9 +58,9 @@ var defaultColumns = []string{"seq", "recorded_at", "occurred_at", "action", "ou
 
 var columns = []column{
 	{name: "seq", title: "Seq", weight: 5, kind: kindNumber, text: func(x *row, b []byte) []byte { return strconv.AppendUint(b, x.rec.Seq, 10) }},
-	{name: "recorded_at", title: "Recorded", weight: 10.5, kind: kindTime, text: func(x *row, b []byte) []byte { return x.clock.append(b, x.rec.RecordedAt) }},
-	{name: "occurred_at", title: "Occurred", weight: 10.5, kind: kindTime, text: func(x *row, b []byte) []byte { return x.clock.append(b, x.rec.OccurredAt) }},
-	{name: "timestamp", title: "Timestamp", weight: 14, kind: kindTime, text: func(x *row, b []byte) []byte { return x.clock.append(b, x.rec.OccurredAt) }},
+	{name: "recorded_at", title: "Recorded", weight: 10.5, kind: kindTime, text: func(x *row, b []byte) []byte { return x.recorded.append(b, x.rec.RecordedAt) }},
+	{name: "occurred_at", title: "Occurred", weight: 10.5, kind: kindTime, text: func(x *row, b []byte) []byte { return x.occurred.append(b, x.rec.OccurredAt) }},
+	{name: "timestamp", title: "Timestamp", weight: 14, kind: kindTime, text: func(x *row, b []byte) []byte { return x.occurred.append(b, x.rec.OccurredAt) }},
 	{name: "id", title: "Event id", weight: 14, text: func(x *row, b []byte) []byte { return fieldOr(b, x.id, x.rec.ID) }},
 	{name: "source", title: "Source", weight: 8, text: func(x *row, b []byte) []byte { return append(b, x.rec.Source...) }},
 	{name: "action", title: "Action", weight: 12, text: func(x *row, b []byte) []byte { return append(b, x.rec.Action...) }},

@@ -18,6 +18,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 type callers map[string]actor.Principal
@@ -58,7 +59,9 @@ func call(t *testing.T, srv *httptest.Server, who, method, path, body string) (*
 	return res, string(b)
 }
 
-func TestHTTPExport(t *testing.T) {
+func TestHTTPExport(t *testing.T) { sqldbtest.Each(t, testHTTPExport) }
+
+func testHTTPExport(t *testing.T) {
 	w := newWorld(t)
 	srv, s := server(t, w)
 	res, body := call(t, srv, "auditor", "POST", "/api/exports", `{"format":"csv","filter":{"actor":"handle:42","action":["invoice.*"],"field.x":"y"},"columns":["seq","sentence"]}`)
@@ -111,7 +114,9 @@ func TestHTTPExport(t *testing.T) {
 	}
 }
 
-func TestHTTPCompliance(t *testing.T) {
+func TestHTTPCompliance(t *testing.T) { sqldbtest.Each(t, testHTTPCompliance) }
+
+func testHTTPCompliance(t *testing.T) {
 	w := newWorld(t)
 	srv, _ := server(t, w)
 	const path = "/api/export-compliance-logs"
@@ -152,7 +157,9 @@ func TestHTTPCompliance(t *testing.T) {
 }
 
 // TestHTTPComplianceLarge asks for more than fits an answer and gets an export instead.
-func TestHTTPComplianceLarge(t *testing.T) {
+func TestHTTPComplianceLarge(t *testing.T) { sqldbtest.Each(t, testHTTPComplianceLarge) }
+
+func testHTTPComplianceLarge(t *testing.T) {
 	w := newWorld(t)
 	w.repeat = 60_000
 	srv, s := server(t, w)
@@ -173,7 +180,9 @@ func TestHTTPComplianceLarge(t *testing.T) {
 	}
 }
 
-func TestComplianceBounds(t *testing.T) {
+func TestComplianceBounds(t *testing.T) { sqldbtest.Each(t, testComplianceBounds) }
+
+func testComplianceBounds(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)

@@ -146,7 +146,10 @@ func (s *Service) work(ctx context.Context, run *jobs.Run, a writeArgs) error {
 func (s *Service) finish(ctx context.Context, j *job, p *params, res result) error {
 	ctx = context.WithoutCancel(ctx) // the file is written; a stopping server still says so
 	return s.o.Recorder.Record(ctx, j.tenant, endEvent(ctx, j, p.Viewer, res, ""), func(ctx context.Context, tx *sql.Tx) error {
-		return finishJob(ctx, tx, j, res, s.now(), s.o.Keep)
+		if err := finishJob(ctx, tx, j, res, s.now(), s.o.Keep); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, j, Ended{Rows: res.rows, Bytes: res.bytes})
 	})
 }
 
@@ -170,12 +173,23 @@ func (s *Service) failed(ctx context.Context, run *jobs.Run, a writeArgs, cause 
 		p = &params{}
 	}
 	err = s.o.Recorder.Record(ctx, j.tenant, endEvent(ctx, j, p.Viewer, result{rows: j.rowsDone, bytes: j.bytes}, message), func(ctx context.Context, tx *sql.Tx) error {
-		return failJob(ctx, tx, j, message, s.now())
+		if err := failJob(ctx, tx, j, message, s.now()); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, j, Ended{Failed: true})
 	})
 	if err != nil && !errors.Is(err, errNotMine) {
 		log.LogAttrs(ctx, slog.LevelError, "the failure of an export could not be recorded", slog.Any("error", err))
 	}
 	s.tidy(ctx, j)
+}
+
+func (s *Service) tell(ctx context.Context, tx *sql.Tx, j *job, e Ended) error {
+	if s.o.Notifier == nil {
+		return nil
+	}
+	e.ID, e.Format = j.id, j.format
+	return s.o.Notifier.ExportEnded(ctx, tx, j.tenant, e)
 }
 
 // cancelled takes part in the cancellation of an export by the id of its job.

@@ -1,6 +1,9 @@
 package export
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"os"
 	"runtime"
@@ -9,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"probity.dev/internal/blob"
 )
 
 // TestMemory writes many rows in every format and checks that memory stays within the promise of 512 MiB. PROBITY_EXPORT_ROWS sets
@@ -78,4 +83,38 @@ func watch(peak *atomic.Uint64) (stop func()) {
 		}
 	}()
 	return func() { close(done); <-ended }
+}
+
+// TestLargeFile writes a file of many segments and reads it again.
+func TestLargeFile(t *testing.T) {
+	store, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, key := t.Context(), make([]byte, fileKeySize)
+	p := newParts(ctx, store, "x", key)
+	piece := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	sum := sha256.New()
+	for i := range 96 {
+		piece[0] = byte(i)
+		sum.Write(piece)
+		if _, err := p.Write(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.end(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := openFile(ctx, store, partName("x", 1), partLabel("x", 1), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	again := sha256.New()
+	if n, err := io.Copy(again, r); err != nil || n != p.bytes.Load() {
+		t.Fatal(n, err)
+	}
+	if !bytes.Equal(sum.Sum(nil), again.Sum(nil)) || hex.EncodeToString(sum.Sum(nil)) != p.sum() {
+		t.Error("the file holds something else than was written")
+	}
 }

@@ -203,7 +203,7 @@ func (e *ocsfRows) metadata(r *event.Record) {
 	e.int("sequence", int64(r.Seq))
 	e.int("logged_time", r.RecordedAt.UnixMilli())
 	e.key("original_time")
-	e.b = append(e.row.clock.append(append(e.b, '"'), r.OccurredAt), '"')
+	e.b = append(e.row.occurred.append(append(e.b, '"'), r.OccurredAt), '"')
 	e.str("event_code", r.Action)
 	e.str("log_source", r.Source)
 	e.str("log_name", e.origin)

@@ -48,6 +48,19 @@ type Sealer interface {
 	Open(tenantID string, sealed []byte) ([]byte, error)
 }
 
+// Notifier tells people outside that an export has ended. It runs in the transaction that stores the end; its error keeps the end from being stored.
+type Notifier interface {
+	ExportEnded(ctx context.Context, tx *sql.Tx, tenantID string, e Ended) error
+}
+
+// Ended is what a [Notifier] is told.
+type Ended struct {
+	ID, Format string
+	// Failed says that there is no file.
+	Failed      bool
+	Rows, Bytes int64
+}
+
 // DB is the database (see package sqldb).
 type DB interface {
 	Read(ctx context.Context) *sql.DB

@@ -55,6 +55,8 @@ type ServiceOptions struct {
 	Recorder Recorder
 	Sealer   Sealer
 	Tenants  Tenants
+	// Notifier may be nil.
+	Notifier Notifier
 	// Files keeps the files, below exports/. Nothing else may write there.
 	Files blob.Store
 	// Jobs runs the exports, in one of its queues.

@@ -18,10 +18,13 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/jobs"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
 )
 
-func TestExportLifecycle(t *testing.T) {
+func TestExportLifecycle(t *testing.T) { sqldbtest.Each(t, testExportLifecycle) }
+
+func testExportLifecycle(t *testing.T) {
 	w := newWorld(t)
 	s := w.start()
 	ctx := context.Background()
@@ -57,24 +60,29 @@ func TestExportLifecycle(t *testing.T) {
 // noCanaries checks that neither the database nor the files show what was typed or exported.
 func (w *world) noCanaries() {
 	w.t.Helper()
+	stored := sqldbtest.Stored(w.t, w.db)
 	err := filepath.WalkDir(filepath.Dir(w.dir), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path)
-		for _, canary := range []string{"canary", "Canary", "Bob Müller", "bob@example.com", "Haircut"} {
-			if bytes.Contains(b, []byte(canary)) {
-				w.t.Errorf("%s is in %s", canary, filepath.Base(path))
-			}
-		}
+		stored[path], err = os.ReadFile(path)
 		return err
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	for name, b := range stored {
+		for _, canary := range []string{"canary", "Canary", "Bob Müller", "bob@example.com", "Haircut"} {
+			if bytes.Contains(b, []byte(canary)) {
+				w.t.Errorf("%s is in %s", canary, filepath.Base(name))
+			}
+		}
+	}
 }
 
-func TestExportRights(t *testing.T) {
+func TestExportRights(t *testing.T) { sqldbtest.Each(t, testExportRights) }
+
+func testExportRights(t *testing.T) {
 	w := newWorld(t)
 	s := w.start()
 	ctx := context.Background()
@@ -138,7 +146,9 @@ func waitAny(t testing.TB, s *Service, id string) *Export {
 	return nil
 }
 
-func TestExportChecks(t *testing.T) {
+func TestExportChecks(t *testing.T) { sqldbtest.Each(t, testExportChecks) }
+
+func testExportChecks(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
 	ctx := context.Background()
@@ -179,7 +189,9 @@ func TestExportChecks(t *testing.T) {
 	}
 }
 
-func TestExportCancel(t *testing.T) {
+func TestExportCancel(t *testing.T) { sqldbtest.Each(t, testExportCancel) }
+
+func testExportCancel(t *testing.T) {
 	w := newWorld(t)
 	w.repeat, w.hold = 1000, make(chan struct{})
 	s := w.start()
@@ -224,7 +236,9 @@ func TestExportCancel(t *testing.T) {
 	}
 }
 
-func TestExportFailure(t *testing.T) {
+func TestExportFailure(t *testing.T) { sqldbtest.Each(t, testExportFailure) }
+
+func testExportFailure(t *testing.T) {
 	w := newWorld(t)
 	w.broken = errs.New(errs.Invalid, "The filter names a month that does not exist.")
 	s := w.start()
@@ -265,7 +279,9 @@ func (w *world) crash(attempt int) {
 
 // TestExportGoesOn stops the server in the middle of an export, once in good order and once as a crash would, and expects the file to be what it is without. Formats of lines must not
 // read again what they have written.
-func TestExportGoesOn(t *testing.T) {
+func TestExportGoesOn(t *testing.T) { sqldbtest.Each(t, testExportGoesOn) }
+
+func testExportGoesOn(t *testing.T) {
 	for _, format := range []string{"csv", "json", "ndjson", "ocsf", "parquet"} {
 		for _, crash := range []bool{false, true} {
 			w := newWorld(t)
@@ -342,7 +358,9 @@ func (w *world) export(s *Service, format string) []byte {
 }
 
 // TestExportBeginsAnew changes what the reader may see while an export is interrupted: what was written by the old rules must not stay.
-func TestExportBeginsAnew(t *testing.T) {
+func TestExportBeginsAnew(t *testing.T) { sqldbtest.Each(t, testExportBeginsAnew) }
+
+func testExportBeginsAnew(t *testing.T) {
 	w := newWorld(t)
 	w.ownActors()
 	w.repeat, w.partBytes, w.hold = 1000, 50<<10, make(chan struct{})
@@ -374,7 +392,9 @@ func TestExportBeginsAnew(t *testing.T) {
 }
 
 // TestExportTakenOver starts a server after another was killed in the middle of exports, one of which has killed every server that tried it.
-func TestExportTakenOver(t *testing.T) {
+func TestExportTakenOver(t *testing.T) { sqldbtest.Each(t, testExportTakenOver) }
+
+func testExportTakenOver(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
 	ctx := context.Background()
@@ -423,7 +443,9 @@ func TestExportTakenOver(t *testing.T) {
 }
 
 // TestExportCancelledByItsJob cancels the job of an export that waits.
-func TestExportCancelledByItsJob(t *testing.T) {
+func TestExportCancelledByItsJob(t *testing.T) { sqldbtest.Each(t, testExportCancelledByItsJob) }
+
+func testExportCancelledByItsJob(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
 	ctx := context.Background()
@@ -443,7 +465,9 @@ func TestExportCancelledByItsJob(t *testing.T) {
 	}
 }
 
-func TestExportExpires(t *testing.T) {
+func TestExportExpires(t *testing.T) { sqldbtest.Each(t, testExportExpires) }
+
+func testExportExpires(t *testing.T) {
 	w := newWorld(t)
 	s := w.start()
 	ctx := context.Background()
@@ -483,7 +507,9 @@ func TestExportExpires(t *testing.T) {
 }
 
 // TestFileDamage checks that a damaged file is an error and never a shorter or different download.
-func TestFileDamage(t *testing.T) {
+func TestFileDamage(t *testing.T) { sqldbtest.Each(t, testFileDamage) }
+
+func testFileDamage(t *testing.T) {
 	w := newWorld(t)
 	w.repeat = 300
 	s := w.start()
@@ -526,7 +552,9 @@ func (w *world) ownActors() {
 	}
 }
 
-func TestAnonymise(t *testing.T) {
+func TestAnonymise(t *testing.T) { sqldbtest.Each(t, testAnonymise) }
+
+func testAnonymise(t *testing.T) {
 	w := newWorld(t)
 	w.ownActors()
 	s := w.start()
@@ -555,7 +583,9 @@ func TestAnonymise(t *testing.T) {
 	}
 }
 
-func TestFilterJSON(t *testing.T) {
+func TestFilterJSON(t *testing.T) { sqldbtest.Each(t, testFilterJSON) }
+
+func testFilterJSON(t *testing.T) {
 	var f Filter
 	in := `{"from":"2026-01-01","actor":"ana@example.com","action":["a.*","b.*"],"outcome":[],"text":"","field.cost_centre":7,"field":{"x":"y"},"subject":null}`
 	if err := json.Unmarshal([]byte(in), &f); err != nil {

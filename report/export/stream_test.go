@@ -9,9 +9,12 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
-func TestStream(t *testing.T) {
+func TestStream(t *testing.T) { sqldbtest.Each(t, testStream) }
+
+func testStream(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
 	ctx := context.Background()
@@ -35,7 +38,9 @@ func TestStream(t *testing.T) {
 	}
 }
 
-func TestStreamThatFailsIsRecorded(t *testing.T) {
+func TestStreamThatFailsIsRecorded(t *testing.T) { sqldbtest.Each(t, testStreamThatFailsIsRecorded) }
+
+func testStreamThatFailsIsRecorded(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
 	w.broken = errors.New("boom")

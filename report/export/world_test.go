@@ -21,6 +21,7 @@ import (
 	"probity.dev/internal/errs"
 	"probity.dev/internal/jobs"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
 )
 
@@ -50,16 +51,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	ctx := context.Background()
 	dir := t.TempDir()
-	db, err := sqldb.OpenSQLite(ctx, filepath.Join(dir, "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	if _, _, err := db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
+	db := sqldbtest.Open(t)
 	block, _ := aes.NewCipher(testKey)
 	aead, _ := cipher.NewGCM(block)
 	return &world{t: t, db: db, dir: filepath.Join(dir, "exports"), settings: TenantSettings{Name: "Klinik", PseudonymKey: testKey},

@@ -58,11 +58,12 @@ func (c *client) send(method, path string, body []byte) (*http.Response, time.Ti
 		b = append(b, "Content-Type: application/json\r\nContent-Length: "...)
 		b = append(strconv.AppendInt(b, int64(len(body)), 10), "\r\n"...)
 	}
-	b = append(append(b, "\r\n"...), body...)
+	b = append(b, "\r\n"...)
 	c.out = b
-	_ = c.conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	start := time.Now()
-	if _, err := c.conn.Write(b); err != nil {
+	_ = c.conn.SetDeadline(start.Add(2 * time.Minute))
+	both := net.Buffers{b, body} // a batch is half a megabyte, which need not be copied
+	if _, err := both.WriteTo(c.conn); err != nil {
 		return nil, start, 0, err
 	}
 	if _, err := c.in.Peek(1); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"probity.dev/internal/sqldb/pgserver"
 	"probity.dev/test/bench/load"
 	"probity.dev/test/bench/pg"
 )
@@ -13,7 +14,7 @@ const postgresSide = "postgres"
 // postgres puts the peer through the workload.
 func (w *workload) postgres(ctx context.Context) (err error) {
 	say("%s: starting", postgresSide)
-	s, err := pg.Create(ctx, w.o.data, w.o.pgSet.all())
+	s, err := pgserver.Create(ctx, w.o.data, w.o.pgSet.all())
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (w *workload) postgres(ctx context.Context) (err error) {
 	return nil
 }
 
-func (w *workload) tableSize(ctx context.Context, s *pg.Server) error {
+func (w *workload) tableSize(ctx context.Context, s *pgserver.Server) error {
 	c, err := s.Connect(ctx)
 	if err != nil {
 		return err

@@ -44,6 +44,16 @@ const stops = [
     await page.goto(`${url}/jobs`);
     await page.getByRole('list', { name: 'Jobs' }).or(page.getByText('No jobs yet')).first().waitFor();
   }],
+  ...['', '?tab=deliveries', '?tab=dead-letters'].map((tab) => [`notifications${tab}`, async (page) => {
+    await page.goto(`${url}/notifications${tab}`);
+    await page.getByRole('tabpanel').locator('.panel').first().waitFor();
+  }]),
+  ['new channel', async (page) => {
+    await page.goto(`${url}/notifications`);
+    await page.getByRole('button', { name: 'New channel' }).click();
+    await page.getByRole('dialog').getByLabel('Name').waitFor();
+    await page.waitForTimeout(300);
+  }],
   ['log integrity', async (page) => {
     await page.goto(`${url}/log`);
     await page.getByText('Signed checkpoint').first().waitFor();

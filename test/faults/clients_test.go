@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/test/instance"
 )
 
@@ -41,7 +42,9 @@ func head(s *instance.Server, length, contentType string) string {
 }
 
 // TestVanishingClient breaks connections off in the middle of an array and of a stream of lines.
-func TestVanishingClient(t *testing.T) {
+func TestVanishingClient(t *testing.T) { sqldbtest.Each(t, testVanishingClient) }
+
+func testVanishingClient(t *testing.T) {
 	s := serve(t)
 	body := batch("array", 0, 1000)
 	for i := range rounds() {
@@ -104,7 +107,9 @@ func readReceipts(t *testing.T, c net.Conn, acked map[string]uint64, want int) {
 }
 
 // TestVanishingReader breaks off searches, downloads and live streams in the middle.
-func TestVanishingReader(t *testing.T) {
+func TestVanishingReader(t *testing.T) { sqldbtest.Each(t, testVanishingReader) }
+
+func testVanishingReader(t *testing.T) {
 	s := serve(t)
 	for i := range 8 {
 		s.Append(batch("shop", i*1000, 1000))
@@ -156,7 +161,9 @@ func peakMemory(t *testing.T, s *instance.Server) int {
 }
 
 // TestSlowClients opens many connections that say next to nothing. Others are served meanwhile, and the server hangs up on those that do not even finish a header.
-func TestSlowClients(t *testing.T) {
+func TestSlowClients(t *testing.T) { sqldbtest.Each(t, testSlowClients) }
+
+func testSlowClients(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	var slow []net.Conn
@@ -185,7 +192,9 @@ func TestSlowClients(t *testing.T) {
 }
 
 // TestIdempotencyKeys repeats requests under one key.
-func TestIdempotencyKeys(t *testing.T) {
+func TestIdempotencyKeys(t *testing.T) { sqldbtest.Each(t, testIdempotencyKeys) }
+
+func testIdempotencyKeys(t *testing.T) {
 	s := serve(t)
 	body := []byte(`{"source":"s","action":"a.read","data":{"n":1}}`) // without an id, only the key can tell
 	header := []string{"Content-Type", "application/json", "Idempotency-Key", "k-1"}

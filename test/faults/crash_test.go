@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/test/instance"
 )
 
@@ -81,12 +82,16 @@ func halfWritten(dir string) bool {
 func sleepy(least, most time.Duration) { time.Sleep(least + rand.N(most-least)) }
 
 // TestKillDuringAppend kills the server while six clients write.
-func TestKillDuringAppend(t *testing.T) {
+func TestKillDuringAppend(t *testing.T) { sqldbtest.Each(t, testKillDuringAppend) }
+
+func testKillDuringAppend(t *testing.T) {
 	crash(t, 5, time.Millisecond, func(*instance.Server) { sleepy(50*time.Millisecond, 500*time.Millisecond) })
 }
 
 // TestKillDuringCheckpoint kills the server while it publishes as often as it can: around the writing of the high-water mark.
-func TestKillDuringCheckpoint(t *testing.T) {
+func TestKillDuringCheckpoint(t *testing.T) { sqldbtest.Each(t, testKillDuringCheckpoint) }
+
+func testKillDuringCheckpoint(t *testing.T) {
 	crash(t, 3, time.Millisecond, func(s *instance.Server) {
 		sleepy(50*time.Millisecond, 200*time.Millisecond)
 		await(s, filepath.Join(s.Dir, ".tmp-*"))
@@ -95,7 +100,9 @@ func TestKillDuringCheckpoint(t *testing.T) {
 }
 
 // TestKillDuringSealing kills the server while it writes sealed files.
-func TestKillDuringSealing(t *testing.T) {
+func TestKillDuringSealing(t *testing.T) { sqldbtest.Each(t, testKillDuringSealing) }
+
+func testKillDuringSealing(t *testing.T) {
 	f := crash(t, 3, 2*time.Millisecond, func(s *instance.Server) {
 		if rand.IntN(2) == 0 { // let one or two be finished first
 			before := s.State().Segments
@@ -119,7 +126,9 @@ func await(s *instance.Server, pattern string) {
 }
 
 // TestKillDuringExport kills the server while it writes an export. The next server finishes it; no half file can be downloaded, and none is left.
-func TestKillDuringExport(t *testing.T) {
+func TestKillDuringExport(t *testing.T) { sqldbtest.Each(t, testKillDuringExport) }
+
+func testKillDuringExport(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	founded := instance.Init(t, dir)
 	s := instance.Start(t, dir, founded.APIKey)

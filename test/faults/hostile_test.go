@@ -22,6 +22,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/internal/testdata"
 	"probity.dev/test/instance"
 )
@@ -88,7 +89,9 @@ var rendered = map[string]bool{"/category": true, "/activity": true, "/severity"
 
 // TestHostileTexts puts every text of the corpora into every member that takes one, each between two good events. It is refused by name or survives to the letter; the
 // neighbours always survive.
-func TestHostileTexts(t *testing.T) {
+func TestHostileTexts(t *testing.T) { sqldbtest.Each(t, testHostileTexts) }
+
+func testHostileTexts(t *testing.T) {
 	s := serve(t)
 	list := texts(t)
 	accepted, refused, neighbours := 0, 0, 0
@@ -209,7 +212,9 @@ func exported(t *testing.T, s *instance.Server) {
 }
 
 // TestHostileQueries asks for every text in every way. An answer may be empty or a refusal; it is never an error of the server's, and an injected condition never matches.
-func TestHostileQueries(t *testing.T) {
+func TestHostileQueries(t *testing.T) { sqldbtest.Each(t, testHostileQueries) }
+
+func testHostileQueries(t *testing.T) {
 	s := serve(t)
 	list := texts(t)
 	s.Append(batch("shop", 0, 50))

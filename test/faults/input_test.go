@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/test/instance"
 )
 
@@ -49,7 +50,9 @@ func at(moment string) string {
 }
 
 // TestBadEvents puts wrong events between good ones: each is refused with its reason and its place, and its neighbours are recorded.
-func TestBadEvents(t *testing.T) {
+func TestBadEvents(t *testing.T) { sqldbtest.Each(t, testBadEvents) }
+
+func testBadEvents(t *testing.T) {
 	s := serve(t)
 	soon := time.Now().UTC().Add(25 * time.Hour).Format(time.RFC3339)
 	cases := map[string]struct{ event, pointer, code string }{
@@ -110,7 +113,9 @@ func TestBadEvents(t *testing.T) {
 }
 
 // TestOneBadEventByItself is a problem when it is the whole request, and a result when it is a list's only element.
-func TestOneBadEventByItself(t *testing.T) {
+func TestOneBadEventByItself(t *testing.T) { sqldbtest.Each(t, testOneBadEventByItself) }
+
+func testOneBadEventByItself(t *testing.T) {
 	s := serve(t)
 	bad := `{"id":"x","source":"shop","action":"order.update","severity":"dreadful"}`
 	var p instance.Problem
@@ -136,7 +141,9 @@ func TestOneBadEventByItself(t *testing.T) {
 }
 
 // TestOneBadAmongAThousand records 999 events of a thousand.
-func TestOneBadAmongAThousand(t *testing.T) {
+func TestOneBadAmongAThousand(t *testing.T) { sqldbtest.Each(t, testOneBadAmongAThousand) }
+
+func testOneBadAmongAThousand(t *testing.T) {
 	s := serve(t)
 	body := bytes.Replace(batch("shop", 0, 1000), []byte(`"id":"e617"`), []byte(`"id":"e617","severity":"dreadful"`), 1)
 	a := s.Do("POST", "/api/events", body, "Content-Type", "application/json")
@@ -192,7 +199,9 @@ func squeezed(b []byte) []byte {
 }
 
 // TestBadRequests sends requests that are wrong as a whole. Nothing of them is recorded, and every answer is a problem in the same form.
-func TestBadRequests(t *testing.T) {
+func TestBadRequests(t *testing.T) { sqldbtest.Each(t, testBadRequests) }
+
+func testBadRequests(t *testing.T) {
 	s := serve(t)
 	bomb := squeezed(make([]byte, 256<<20))
 	good := batch("good", 0, 3)
@@ -259,7 +268,9 @@ func spoilt(gz []byte) []byte {
 }
 
 // TestWrongPlaces asks for what is not there, in ways that are not meant.
-func TestWrongPlaces(t *testing.T) {
+func TestWrongPlaces(t *testing.T) { sqldbtest.Each(t, testWrongPlaces) }
+
+func testWrongPlaces(t *testing.T) {
 	s := serve(t)
 	s.Append(batch("shop", 0, 3))
 	log := s.State().LogID

@@ -7,12 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/test/instance"
 	"probity.dev/verify"
 )
 
 // TestMissingMark takes highwater.json away: nothing is signed until somebody decides, people can sign in meanwhile, and what they did is recorded afterwards.
-func TestMissingMark(t *testing.T) {
+func TestMissingMark(t *testing.T) { sqldbtest.Each(t, testMissingMark) }
+
+func testMissingMark(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	founded := instance.Init(t, dir)
 	s := instance.Start(t, dir, founded.APIKey)

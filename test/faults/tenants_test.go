@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/test/instance"
 )
 
@@ -18,7 +19,9 @@ import (
 const canary = "Xanthippe"
 
 // TestTenantsApart asks with the keys of one tenant for everything that another has.
-func TestTenantsApart(t *testing.T) {
+func TestTenantsApart(t *testing.T) { sqldbtest.Each(t, testTenantsApart) }
+
+func testTenantsApart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	mine, other := two(t, dir)
 	s := instance.Start(t, dir, mine.APIKey)

@@ -17,6 +17,7 @@ import (
 
 	"probity.dev/app"
 	"probity.dev/internal/config"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/internal/tlog"
 	"probity.dev/verify"
 )
@@ -232,6 +233,9 @@ func OpenApp(t testing.TB, dir string, log io.Writer) *app.App {
 	t.Helper()
 	cfg := config.Defaults()
 	cfg.Data = dir
+	if address, ok := databases.Load(dir); ok {
+		cfg.Database = address.(string)
+	}
 	a, err := app.Open(context.Background(), cfg, log)
 	if err != nil {
 		t.Fatal(err)
@@ -239,9 +243,12 @@ func OpenApp(t testing.TB, dir string, log io.Writer) *app.App {
 	return a
 }
 
-// CopyDir copies a data directory with the modes of its files. Files that vanish meanwhile are left out.
+// CopyDir copies a data directory with the modes of its files, and the database that goes with it, which must not be open then. Files that vanish meanwhile are left out.
 func CopyDir(t testing.TB, from, to string) {
 	t.Helper()
+	if _, ok := databases.Load(from); ok {
+		databases.Store(to, sqldbtest.Clone(t, from, to))
+	}
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -17,11 +17,15 @@ import (
 	"time"
 
 	"probity.dev/app"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 // Init makes a data directory with one tenant and returns what its first admin is told.
 func Init(t testing.TB, dir string) *app.InitResult {
 	t.Helper()
+	if sqldbtest.Kind(t) == sqldbtest.Postgres {
+		databases.Store(dir, sqldbtest.Address(t, dir))
+	}
 	out, errOut, code := Run(t, "init", "--data", dir, "--tenant", "Test", "--output", "json")
 	if code != 0 {
 		t.Fatalf("init ended with %d: %s", code, errOut)
@@ -33,10 +37,18 @@ func Init(t testing.TB, dir string) *app.InitResult {
 	return r
 }
 
-// command is the binary with these arguments and with no settings of whoever runs the tests.
+// databases leads from data directories to the PostgreSQL databases that go with them.
+var databases sync.Map
+
+// command is the binary with these arguments and with no settings of whoever runs the tests. A data directory among the arguments brings its database with it.
 func command(args ...string) *exec.Cmd {
 	c := exec.Command(binary, args...)
 	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROBITY_") })
+	for _, a := range args {
+		if address, ok := databases.Load(a); ok {
+			c.Env = append(c.Env, "PROBITY_DATABASE="+address.(string))
+		}
+	}
 	return c
 }
 

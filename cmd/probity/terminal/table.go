@@ -67,6 +67,9 @@ func (t *Table) Text(cells ...string) error {
 // Len is the number of rows so far.
 func (t *Table) Len() int { return t.n }
 
+// Show prints the rows so far, and so decides the widths.
+func (t *Table) Show() error { return t.End() }
+
 // End prints what is left. A table without rows prints nothing.
 func (t *Table) End() error {
 	if t.widths == nil && t.n > 0 {

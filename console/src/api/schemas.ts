@@ -224,6 +224,23 @@ export const jobSchema = z.object({
 });
 export type Job = z.infer<typeof jobSchema>;
 export const jobsSchema = z.object({ items: list(jobSchema), next_cursor: text });
+export const channelSchema = z.object({
+  id: id, name: text, kind: text, target: text, topics: list(z.string()), paused: text, muted_until: text, failures: count, last_problem: text, last_ok_at: text,
+  dead_letters: count, public_keys: list(z.string()), created_at: text, secret: text,
+});
+export type Channel = z.infer<typeof channelSchema>;
+export const channelsSchema = z.object({ items: list(channelSchema) });
+
+export const kindSchema = z.object({ name: text, label: text, about: text, severity: text });
+export const kindsSchema = z.object({ items: list(kindSchema) });
+
+export const deliverySchema = z.object({
+  id: id, channel_id: text, kind: text, cause: z.object({ type: text, id: text }), status: text, attempts: count, code: count, problem: text, next_at: text, created_at: text, finished_at: text,
+  history: list(z.object({ number: count, at: text, took_ms: count, code: count, problem: text })),
+});
+export type Delivery = z.infer<typeof deliverySchema>;
+export const deliveriesSchema = z.object({ items: list(deliverySchema), next_cursor: text });
+export const replayedSchema = z.object({ replayed: count });
 
 export const verificationSchema = z.object({
   at: text, ok: flag, size: count,

@@ -72,6 +72,19 @@ const exportsRoute = createRoute({
   component: lazyRouteComponent(() => import('../features/exports/ExportsPage'), 'ExportsPage'),
 });
 
+export const notificationTabs = ['channels', 'deliveries', 'dead-letters'] as const;
+export type NotificationTab = (typeof notificationTabs)[number];
+
+const notifications = createRoute({
+  getParentRoute: () => app,
+  path: '/notifications',
+  validateSearch: (raw: Record<string, unknown>): { tab?: NotificationTab } => {
+    const tab = notificationTabs.find((t) => t === one(raw['tab']));
+    return tab ? { tab } : {};
+  },
+  component: lazyRouteComponent(() => import('../features/notifications/NotificationsPage'), 'NotificationsPage'),
+});
+
 const log = createRoute({
   getParentRoute: () => app,
   path: '/log',
@@ -101,7 +114,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
 });
 
-const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, jobs, log, settings])]);
+const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, jobs, notifications, log, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -14,6 +14,7 @@ function icon(children: ReactNode) {
 export const IconLog = icon(<><path d="M4 5h12M4 10h12M4 15h8" /><circle cx="15.500" cy="15" r="1" fill="currentColor" stroke="none" /></>);
 export const IconExport = icon(<><path d="M10 3v9M6.500 8.500 10 12l3.500-3.500" /><path d="M4 13v3.500h12V13" /></>);
 export const IconShield = icon(<><path d="M10 2.800 4 5v4.500c0 3.700 2.500 6.500 6 7.700 3.500-1.200 6-4 6-7.700V5z" /><path d="m7.500 9.800 1.900 1.900 3.300-3.500" /></>);
+export const IconBell = icon(<><path d="M4.500 14h11l-1.500-2.500V8.500a4 4 0 0 0-8 0v3z" /><path d="M8.500 16.300a1.600 1.600 0 0 0 3 0" /></>);
 export const IconSettings = icon(<><circle cx="7" cy="6" r="2" /><circle cx="13" cy="14" r="2" /><path d="M9 6h8M3 6h2M3 14h8M15 14h2" /></>);
 export const IconSearch = icon(<><circle cx="9" cy="9" r="5" /><path d="m13 13 3.500 3.500" /></>);
 export const IconClock = icon(<><circle cx="10" cy="10" r="6.800" /><path d="M10 6v4.200l2.700 1.600" /></>);

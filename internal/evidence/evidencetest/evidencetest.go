@@ -25,6 +25,7 @@ type Event struct {
 	Bytes  []byte
 	Hash   evidence.Hash
 	Groups [][]evidence.Field // by slot
+	G      []evidence.Hash    // by slot
 	Keys   []evidence.Hash    // K_event by slot
 	Roots  []evidence.Hash    // by slot
 }
@@ -107,12 +108,13 @@ func (e *Event) seal() {
 	period := evidence.Period(e.Leaf.RecordedAt)
 	owners := [][]evidence.Hash{nil, {Secret(Actor(e.I))}, {Secret(Subject(e.I))}}
 	for slot, fields := range e.Groups {
-		key := d.EventKey(evidence.DeriveGroup(Period(period), owners[slot]...).G, e.Leaf.Nonce, uint8(slot))
+		g := evidence.DeriveGroup(Period(period), owners[slot]...).G
+		key := d.EventKey(g, e.Leaf.Nonce, uint8(slot))
 		var c []evidence.Hash
 		for _, f := range fields {
 			c = append(c, evidence.Commit(d.Salt(key, f.Path), f.Path, []byte(f.Value)))
 		}
-		e.Keys = append(e.Keys, key)
+		e.G, e.Keys = append(e.G, g), append(e.Keys, key)
 		e.Roots = append(e.Roots, evidence.GroupRoot(uint8(slot), c))
 	}
 	e.Leaf.FieldsRoot = evidence.FieldsRoot(e.Roots)
@@ -131,6 +133,18 @@ func (e *Event) Whole() *evidence.Disclosure {
 		d.Groups = append(d.Groups, evidence.WholeGroup(uint8(slot), e.Keys[slot], fields))
 	}
 	return d
+}
+
+// Keyed is the event as somebody with the keys has it. The result may be changed.
+func (e *Event) Keyed() (out []evidence.KeyedGroup) {
+	for slot, fields := range e.Groups {
+		g := evidence.KeyedGroup{Slot: uint8(slot), G: &e.G[slot]}
+		for _, f := range fields {
+			g.Fields = append(g.Fields, evidence.KeyedField{Path: f.Path, Value: f.Value})
+		}
+		out = append(out, g)
+	}
+	return out
 }
 
 // Masked discloses the actor's id but not the address (masked) or the name (withheld), and nothing of the subject.

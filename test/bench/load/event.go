@@ -247,5 +247,16 @@ func appendUUID(b []byte, id [16]byte) []byte {
 
 // appendTime writes microseconds since 1970 as RFC 3339 with milliseconds, the precision most producers have.
 func appendTime(b []byte, us int64) []byte {
-	return time.UnixMicro(us).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	t := time.UnixMicro(us).UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(appendPadded(b, uint64(year), 4), '-')
+	b = append(appendTwo(b, int(month)), '-')
+	b = append(appendTwo(b, day), 'T')
+	b = append(appendTwo(b, hour), ':')
+	b = append(appendTwo(b, minute), ':')
+	b = append(appendTwo(b, second), '.')
+	return append(appendPadded(b, uint64(t.Nanosecond()/1_000_000), 3), 'Z')
 }
+
+func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }

@@ -2,7 +2,7 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconExport, IconJobs, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
+import { IconBell, IconExport, IconJobs, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
@@ -88,6 +88,7 @@ function Links() {
   const settings = useMay('settings.manage');
   const access = useMay('access.manage');
   const jobs = useMay('jobs.view');
+  const notify = useMay('notify.view');
   return (
     <ul className={classes.links}>
         <li>
@@ -100,6 +101,13 @@ function Links() {
             <IconExport /> Exports
           </Link>
         </li>
+        {notify && (
+          <li>
+            <Link to="/notifications" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+              <IconBell /> Notifications
+            </Link>
+          </li>
+        )}
         <li>
           <Link to="/log" className={classes.link ?? ''}>
             <IconShield /> Log integrity

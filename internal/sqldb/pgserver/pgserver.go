@@ -1,4 +1,4 @@
-package pg
+package pgserver
 
 import (
 	"bytes"
@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strconv"
 	"syscall"
@@ -20,8 +20,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// User is the superuser of every server that is made here. Whoever reaches the server may be it.
+const User = "probity"
+
 // ErrAbsent means that no PostgreSQL server binaries are installed.
-var ErrAbsent = errors.New("no PostgreSQL server binaries found")
+var ErrAbsent = errors.New("no PostgreSQL server binaries found (Debian package postgresql)")
 
 // Server is a PostgreSQL server of our own.
 type Server struct {
@@ -32,36 +35,11 @@ type Server struct {
 	cmd  *exec.Cmd
 	done chan error
 	log  *os.File
+	// guard outlives this process, if need be.
+	guard *guard
 	// settings are given on the command line; of two of the same name the later counts.
 	settings [][2]string
 }
-
-// settings are those of a machine with some gigabytes to spare and a table that is mostly written. None of them gives up
-// durability.
-var settings = [][2]string{
-	{"shared_buffers", "1GB"},
-	{"max_wal_size", "8GB"},
-	{"min_wal_size", "1GB"},
-	{"wal_buffers", "64MB"},
-	{"synchronous_commit", "on"},
-	{"fsync", "on"},
-	{"full_page_writes", "on"},
-	{"wal_compression", "lz4"},
-	{"checkpoint_timeout", "15min"},
-	{"checkpoint_completion_target", "0.9"},
-	{"effective_cache_size", "6GB"},
-	{"work_mem", "32MB"},
-	{"maintenance_work_mem", "256MB"},
-	{"random_page_cost", "1.1"},
-	{"effective_io_concurrency", "200"},
-	{"max_connections", "100"},
-	{"jit", "off"},
-	{"listen_addresses", "127.0.0.1"},
-	{"log_min_messages", "warning"},
-}
-
-// Settings returns the settings that the peer is measured with; what is not among them is PostgreSQL's own.
-func Settings() [][2]string { return slices.Clone(settings) }
 
 // FindBin returns the directory of the newest installed server binaries, or [ErrAbsent].
 func FindBin() (string, error) {
@@ -82,13 +60,13 @@ func major(path string) int {
 }
 
 // Create makes a new database cluster in a new directory under parent (the system's temporary directory when empty) and starts
-// it with the given settings, usually [Settings]. Close removes it.
+// it with the given settings, which are names and values of postgresql.conf. Close removes it.
 func Create(ctx context.Context, parent string, settings [][2]string) (*Server, error) {
 	bin, err := FindBin()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(parent, "probity-bench-pg-")
+	dir, err := os.MkdirTemp(parent, "probity-pg-")
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +89,7 @@ func (s *Server) create(ctx context.Context) error {
 			return err
 		}
 	}
-	initdb := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "bench", "-A", "trust", "-E", "UTF8",
+	initdb := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", User, "-A", "trust", "-E", "UTF8",
 		"--locale=C.UTF-8", "--no-sync")
 	initdb.SysProcAttr, initdb.Dir = s.who, s.dir
 	if out, err := initdb.CombinedOutput(); err != nil {
@@ -143,12 +121,13 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.cmd != nil {
 		return nil
 	}
-	port, err := freePort()
-	if err != nil {
-		return err
+	var err error
+	if s.port == 0 { // kept over a restart, so that addresses stay right
+		if s.port, err = freePort(ctx); err != nil {
+			return err
+		}
 	}
-	s.port = port
-	args := []string{"-D", s.data(), "-k", s.dir, "-p", strconv.Itoa(port)}
+	args := []string{"-D", s.data(), "-k", s.dir, "-p", strconv.Itoa(s.port)}
 	for _, kv := range s.settings {
 		args = append(args, "-c", kv[0]+"="+kv[1])
 	}
@@ -157,7 +136,7 @@ func (s *Server) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	cmd := exec.Command(filepath.Join(s.bin, "postgres"), args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(s.bin, "postgres"), args...)
 	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = s.who, s.dir, s.log, s.log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -180,7 +159,7 @@ func (s *Server) await(ctx context.Context) error {
 		case werr := <-s.done:
 			s.cmd = nil
 			said, _ := os.ReadFile(s.log.Name())
-			return fmt.Errorf("the server stopped at once (%v): %s", werr, bytes.TrimSpace(said))
+			return fmt.Errorf("the server stopped at once (%w): %s", werr, bytes.TrimSpace(said))
 		case <-deadline:
 			return fmt.Errorf("the server did not answer within a minute: %w", err)
 		case <-time.After(50 * time.Millisecond):
@@ -190,7 +169,13 @@ func (s *Server) await(ctx context.Context) error {
 
 // Connect opens a connection through the unix socket.
 func (s *Server) Connect(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, fmt.Sprintf("host=%s port=%d user=bench dbname=postgres sslmode=disable", s.dir, s.port))
+	return pgx.Connect(ctx, s.URL("postgres"))
+}
+
+// URL returns the address of a database of the running server.
+func (s *Server) URL(database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User(User), Path: "/" + database, RawQuery: url.Values{"host": {s.dir}, "port": {strconv.Itoa(s.port)}, "sslmode": {"disable"}}.Encode()}
+	return u.String()
 }
 
 // PID returns the process id of the running server, or 0.
@@ -230,6 +215,9 @@ func (s *Server) Close() error {
 	if s.log != nil {
 		_ = s.log.Close()
 	}
+	if s.guard != nil {
+		s.guard.dismiss()
+	}
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
@@ -254,8 +242,8 @@ func (s *Server) DiskBytes() (int64, error) {
 	return sum, err
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}

@@ -1,0 +1,117 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"probity.dev/internal/outbound"
+	"probity.dev/notify"
+	"probity.dev/notify/send"
+	"probity.dev/notify/stream"
+	"probity.dev/report/export"
+)
+
+// watchEvery is how often it is looked whether a log is frozen.
+const watchEvery = 5 * time.Second
+
+// notifyPart is the notify service and what it stands on.
+type notifyPart struct {
+	Service *notify.Service
+	Streams *stream.Service
+	client  *outbound.Client
+	log     *slog.Logger
+}
+
+func (a *App) openNotify() error {
+	client, err := outbound.New(outbound.Options{Allow: a.Config.OutboundAllow, UserAgent: "Probity/" + Version})
+	if err != nil {
+		return err
+	}
+	sender := &send.Sender{HTTP: client}
+	if a.Config.SMTPServer != "" {
+		if sender.Mail, err = send.NewMail(send.MailOptions{Server: a.Config.SMTPServer, From: a.Config.SMTPFrom, Username: a.Config.SMTPUsername, Password: a.Config.SMTPPassword,
+			Protection: a.Config.SMTPTLS}); err != nil {
+			return err
+		}
+	}
+	a.notify = notifyPart{client: client, log: a.telemetry.Logger, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
+		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger}),
+		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
+	return nil
+}
+
+// say sends a notification that belongs to no transaction; that it could not be stored is all that can be said about a failure.
+func (n notifyPart) say(ctx context.Context, tenantID string, what notify.Notification) {
+	if err := n.Service.Say(ctx, tenantID, what); err != nil {
+		n.log.LogAttrs(ctx, slog.LevelError, "a notification was not stored", slog.String("kind", what.Kind), slog.Any("error", err))
+	}
+}
+
+func (n notifyPart) verificationFailed(ctx context.Context, tenantID, logID string) {
+	n.say(ctx, tenantID, notify.Notification{Kind: notify.KindVerificationFailed, Cause: notify.Cause{Type: "log", ID: logID}, Topic: "verification:" + logID})
+}
+
+// watchLogs says when a log freezes and when it takes events again. What was said last is in the database, so that a restart says nothing twice.
+func (a *App) watchLogs(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	frozen := map[string]bool{} // by tenant, as far as it was looked up
+	for {
+		if err := a.watchOnce(ctx, frozen); err != nil && ctx.Err() == nil {
+			a.telemetry.Logger.ErrorContext(ctx, "logs cannot be watched", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) watchOnce(ctx context.Context, frozen map[string]bool) error {
+	tenants, err := a.Ledger.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		h, err := a.Ledger.Head(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		topic := "log:" + t.LogID
+		said, known := frozen[t.ID]
+		if !known {
+			if said, err = a.notify.Service.Unresolved(ctx, t.ID, topic); err != nil {
+				return err
+			}
+		}
+		now := h.Frozen != ""
+		if now != said {
+			kind := notify.KindLogResumed
+			if now {
+				kind = notify.KindLogFrozen
+			}
+			if err := a.notify.Service.Say(ctx, t.ID, notify.Notification{Kind: kind, Cause: notify.Cause{Type: "log", ID: t.LogID}, Topic: topic}); err != nil {
+				return err
+			}
+		}
+		frozen[t.ID] = now
+	}
+	return nil
+}
+
+// exportNotifier says when exports end.
+type exportNotifier struct{ s *notify.Service }
+
+// ExportEnded implements export.Notifier.
+func (n exportNotifier) ExportEnded(ctx context.Context, tx *sql.Tx, tenantID string, e export.Ended) error {
+	what := notify.Notification{Kind: notify.KindExportReady, Cause: notify.Cause{Type: "export", ID: e.ID},
+		Params: map[string]string{"format": e.Format, "rows": strconv.FormatInt(e.Rows, 10), "bytes": strconv.FormatInt(e.Bytes, 10)}}
+	if e.Failed {
+		what.Kind = notify.KindExportFailed
+	}
+	return n.s.Notify(ctx, tx, tenantID, what)
+}

@@ -1,0 +1,9 @@
+-- +goose Up
+-- Numbers that processes take in runs, each run once.
+CREATE TABLE counter (
+  name TEXT NOT NULL PRIMARY KEY,
+  next BIGINT NOT NULL
+);
+
+-- +goose Down
+DROP TABLE counter;

@@ -1,0 +1,197 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"probity.dev/internal/errs"
+)
+
+// Advisory locks of a database, numbers that nobody else is likely to use.
+const (
+	writeLock   int64 = 0x70726f6269747901 // held by the one transaction that writes
+	migrateLock int64 = 0x70726f6269747902
+)
+
+// Bounds of a process's connections, and of what one of them may do. Whoever gives others in the address of the database gets those.
+const (
+	readConnections  = 16
+	writeConnections = 2
+	oldestPostgres   = 150_000
+	connectTimeout   = 5 * time.Second
+	// patience is how long a new connection is tried for while a server restarts, or another takes over.
+	patience = 10 * time.Second
+)
+
+// postgres is what is needed beside the pools.
+type postgres struct {
+	config *pgx.ConnConfig
+	// txs leads from the open transactions of Write to their connections.
+	txs sync.Map // *sql.Tx → *sql.Conn
+	// held are the connections that hold names. Only opening and closing touch it.
+	held []*sql.DB
+}
+
+// OpenPostgres opens the PostgreSQL database at address, a URL (postgres://user@host/database?sslmode=verify-full) or a list of keywords and values, version 15 or later. It waits some seconds for a server that is
+// starting. No error repeats the address, which may hold a password.
+func OpenPostgres(ctx context.Context, address string) (*DB, error) {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return nil, errs.New(errs.Invalid, "the address of the database cannot be read: it must be like postgres://user@host:5432/database?sslmode=verify-full")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	setDefault(config, "application_name", "probity")
+	setDefault(config, "idle_in_transaction_session_timeout", "60s") // a node that hangs must not hold the write lock for ever
+	setDefault(config, "lock_timeout", "30s")
+	// A machine that has gone must not hold its locks for the two hours that TCP waits.
+	setDefault(config, "tcp_keepalives_idle", "30")
+	setDefault(config, "tcp_keepalives_interval", "10")
+	setDefault(config, "tcp_keepalives_count", "3")
+	db := &DB{pg: &postgres{config: config}}
+	db.read, db.write = openPostgresPool(config, readConnections, "10min"), openPostgresPool(config, writeConnections, "60s")
+	if err := checkServer(ctx, db.write); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func setDefault(config *pgx.ConnConfig, name, value string) {
+	if _, ok := config.RuntimeParams[name]; !ok {
+		config.RuntimeParams[name] = value
+	}
+}
+
+// openPostgresPool opens at most conns connections, whose statements may take as long as limit unless the address says otherwise.
+func openPostgresPool(config *pgx.ConnConfig, conns int, limit string) *sql.DB {
+	own := config.Copy()
+	setDefault(own, "statement_timeout", limit)
+	c := stdlib.GetConnector(*own, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		// Acknowledged means durable, whatever the default of the server or of the role.
+		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+		return err
+	}))
+	db := sql.OpenDB(&patientConnector{Connector: c})
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db
+}
+
+func checkServer(ctx context.Context, db *sql.DB) error {
+	var version int
+	var name, encoding string
+	var standby bool
+	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::integer, current_setting('server_version'), current_setting('server_encoding'), pg_is_in_recovery()`).
+		Scan(&version, &name, &encoding, &standby)
+	switch {
+	case err != nil:
+		return Translate(err)
+	case version < oldestPostgres:
+		return errs.New(errs.Invalid, "the database server is PostgreSQL %s; 15 or later is needed", name)
+	case encoding != "UTF8":
+		return errs.New(errs.Invalid, "the database has the encoding %s; it must be made with ENCODING 'UTF8'", encoding)
+	case standby:
+		return errs.New(errs.Unavailable, "the database is a standby, which takes no changes; give the address of the primary")
+	}
+	return nil
+}
+
+// patientConnector tries again for a while when the server does not answer. Once it has not answered for that long, callers are told at once.
+type patientConnector struct {
+	driver.Connector
+	mu    sync.Mutex
+	since time.Time // of the first failure in a row
+}
+
+// Connect implements [driver.Connector].
+func (p *patientConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		c, err := p.Connector.Connect(ctx)
+		if !p.again(err) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (p *patientConnector) again(err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil || !lost(err) {
+		p.since = time.Time{}
+		return false
+	}
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
+	return time.Since(p.since) < patience
+}
+
+// beginAttempts bounds how often a transaction is begun anew because its connection turned out to be dead.
+const beginAttempts = 3
+
+// writePostgres is Write on PostgreSQL. A lock that only writers take gives what SQLite gives: they follow one another, in all processes, so none fails because of another, and none of them works on what another is about to change.
+func (db *DB) writePostgres(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	conn, tx, err := db.beginPostgres(ctx)
+	if err != nil {
+		return Translate(err)
+	}
+	defer conn.Close()  //nolint:errcheck // it goes back to the pool
+	defer tx.Rollback() //nolint:errcheck // after Commit it is a no-op that says so
+	db.pg.txs.Store(tx, conn)
+	defer db.pg.txs.Delete(tx)
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return Translate(tx.Commit())
+}
+
+func (db *DB) beginPostgres(ctx context.Context) (conn *sql.Conn, tx *sql.Tx, err error) {
+	for range beginAttempts {
+		if conn, err = db.write.Conn(ctx); err != nil {
+			return nil, nil, err
+		}
+		if tx, err = conn.BeginTx(ctx, nil); err == nil {
+			if _, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, writeLock); err == nil {
+				return conn, tx, nil
+			}
+			_ = tx.Rollback() // what matters is why the lock was not had
+		}
+		_ = conn.Close()
+		if !lost(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, nil, err
+}
+
+// migrate has connections of its own, because a migration may take longer than any other statement.
+func (p *postgres) migrate(ctx context.Context) (from, to int64, err error) {
+	config := p.config.Copy()
+	config.RuntimeParams["statement_timeout"], config.RuntimeParams["lock_timeout"] = "0", "0"
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return 0, 0, Translate(err)
+	}
+	defer conn.Close() //nolint:errcheck // closing the pool ends it, and with it the lock
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, migrateLock); err != nil {
+		return 0, 0, Translate(err)
+	}
+	return migrate(ctx, db, goose.DialectPostgres, "migrations/postgres")
+}
