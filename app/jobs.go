@@ -22,9 +22,9 @@ import (
 // queueOfExports is where exports wait for their turn.
 const queueOfExports = "exports"
 
-// newJobs makes the service of background jobs. Exports read and encrypt with all cores, so few run at a time, and one of each tenant.
+// newJobs makes the service of background jobs. One process at a time works on a data directory, and on a database. Exports read and encrypt with all cores, so few run at a time, and one of each tenant.
 func (a *App) newJobs() *jobs.Service {
-	return jobs.New(jobs.Options{DB: a.db, Owner: processName(), Queues: map[string]jobs.Queue{queueOfExports: {Workers: 2, PerTenant: 1}},
+	return jobs.New(jobs.Options{DB: a.db, Owner: processName(), Alone: true, Queues: map[string]jobs.Queue{queueOfExports: {Workers: 2, PerTenant: 1}},
 		Logger: a.telemetry.Logger, Registry: a.telemetry.Registry, Recorder: jobRecorder{a.Ledger}})
 }
 

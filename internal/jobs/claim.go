@@ -44,7 +44,10 @@ func (s *Service) claim(ctx context.Context, e engine, p *riverdriver.JobGetAvai
 
 // take makes one job this process's.
 func (s *Service) take(ctx context.Context, tx *sql.Tx, e engine, n due, p *riverdriver.JobGetAvailableParams, now time.Time) (*rivertype.JobRow, error) {
-	x := e.executor(tx)
+	x, err := e.executor(tx)
+	if err != nil {
+		return nil, err
+	}
 	row, err := x.JobGetByID(ctx, &riverdriver.JobGetByIDParams{ID: n.id})
 	if err != nil {
 		return nil, err
@@ -70,7 +73,7 @@ func (s *Service) take(ctx context.Context, tx *sql.Tx, e engine, n due, p *rive
 func (s *Service) rescue(ctx context.Context, e engine, all bool) error {
 	now := time.Now()
 	return s.o.DB.Write(ctx, func(tx *sql.Tx) error {
-		lost, err := lostJobs(ctx, tx, now.UnixMicro(), all)
+		lost, err := lostJobs(ctx, tx, s.o.Owner, now.UnixMicro(), all)
 		if err != nil || len(lost) == 0 {
 			return err
 		}
@@ -84,7 +87,11 @@ func (s *Service) rescue(ctx context.Context, e engine, all bool) error {
 			p.FinalizedAt, p.ScheduledAt = append(p.FinalizedAt, finalized), append(p.ScheduledAt, now)
 			p.Error = append(p.Error, attemptError(now, l.attempt, "The server stopped without warning during this attempt."))
 		}
-		if _, err := e.executor(tx).JobRescueMany(ctx, p); err != nil {
+		x, err := e.executor(tx)
+		if err != nil {
+			return err
+		}
+		if _, err := x.JobRescueMany(ctx, p); err != nil {
 			return err
 		}
 		s.metrics.rescued.Add(float64(len(lost)))

@@ -16,8 +16,8 @@ import (
 // engine is River on one kind of database.
 type engine interface {
 	insert(ctx context.Context, tx *sql.Tx, args river.JobArgs, o *river.InsertOpts) (*rivertype.JobInsertResult, error)
-	// executor works on River's tables within tx.
-	executor(tx *sql.Tx) riverdriver.Executor
+	// executor works on River's tables within tx, a transaction of DB.Write or DB.Snapshot.
+	executor(tx *sql.Tx) (riverdriver.Executor, error)
 	start(ctx context.Context) error
 	stop(ctx context.Context) error
 	// at is a time as the database's columns of River have it.
@@ -59,6 +59,17 @@ func openEnvelope(b []byte) json.RawMessage {
 	return e.Args
 }
 
+// riverConfig is River's configuration, on every database.
+func (s *Service) riverConfig() *river.Config {
+	queues := map[string]river.QueueConfig{}
+	for name, q := range s.o.Queues {
+		queues[name] = river.QueueConfig{MaxWorkers: q.Workers}
+	}
+	return &river.Config{ID: s.o.Owner, Queues: queues, Workers: s.workers, FetchPollInterval: s.o.Poll,
+		FetchCooldown: min(100*time.Millisecond, s.o.Poll), JobTimeout: longestTimeout, RescueStuckJobsAfter: 2 * longestTimeout, CompletedJobRetentionPeriod: keepEnded,
+		CancelledJobRetentionPeriod: keepEnded, DiscardedJobRetentionPeriod: keepDead, SoftStopTimeout: time.Millisecond, Logger: slog.New(warnings{s.o.Logger.Handler()})}
+}
+
 // sqliteEngine is River on the one connection of SQLite that writes.
 type sqliteEngine struct {
 	client *river.Client[*sql.Tx]
@@ -67,14 +78,8 @@ type sqliteEngine struct {
 
 func newSQLiteEngine(s *Service) (engine, error) {
 	e := &sqliteEngine{driver: riversqlite.New(s.o.DB.Writer())}
-	queues := map[string]river.QueueConfig{}
-	for name, q := range s.o.Queues {
-		queues[name] = river.QueueConfig{MaxWorkers: q.Workers}
-	}
 	var err error
-	e.client, err = river.NewClient(&sqliteDriver{e.driver, s, e}, &river.Config{ID: s.o.Owner, Queues: queues, Workers: s.workers, FetchPollInterval: s.o.Poll,
-		FetchCooldown: min(100*time.Millisecond, s.o.Poll), JobTimeout: longestTimeout, RescueStuckJobsAfter: 2 * longestTimeout, CompletedJobRetentionPeriod: keepEnded,
-		CancelledJobRetentionPeriod: keepEnded, DiscardedJobRetentionPeriod: keepDead, SoftStopTimeout: time.Millisecond, Logger: slog.New(warnings{s.o.Logger.Handler()})})
+	e.client, err = river.NewClient(&sqliteDriver{e.driver, s, e}, s.riverConfig())
 	return e, err
 }
 
@@ -82,7 +87,9 @@ func (e *sqliteEngine) insert(ctx context.Context, tx *sql.Tx, args river.JobArg
 	return e.client.InsertTx(ctx, tx, args, o)
 }
 
-func (e *sqliteEngine) executor(tx *sql.Tx) riverdriver.Executor { return e.driver.UnwrapExecutor(tx) }
+func (e *sqliteEngine) executor(tx *sql.Tx) (riverdriver.Executor, error) {
+	return e.driver.UnwrapExecutor(tx), nil
+}
 
 func (e *sqliteEngine) start(ctx context.Context) error { return e.client.Start(ctx) }
 

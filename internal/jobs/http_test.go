@@ -17,6 +17,7 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 type callers map[string]actor.Principal
@@ -49,7 +50,9 @@ func call(t *testing.T, srv *httptest.Server, who, method, path string, status i
 	return string(b)
 }
 
-func TestHTTP(t *testing.T) {
+func TestHTTP(t *testing.T) { sqldbtest.Each(t, testHTTP) }
+
+func testHTTP(t *testing.T) {
 	w := world1(t, Queue{Workers: 1}, Kind[task]{Attempts: 1, Work: func(_ context.Context, _ *Run, a task) error {
 		if a.Name == "bad" {
 			return errors.New("bad")

@@ -48,6 +48,9 @@ type Options struct {
 	DB *sqldb.DB
 	// Owner names this process: no other that works on the same database may have the same name at the same time.
 	Owner string
+	// Alone says that no other process works on jobs of this database while this one does, so that what an earlier one left is taken over at once instead of when its lease has
+	// run out. On SQLite it is always so.
+	Alone bool
 	// Queues are the queues by name.
 	Queues map[string]Queue
 	// Lease is after how long without a sign of life a job is taken from its process; 30 s when zero.
@@ -164,9 +167,16 @@ func Register[A Args](s *Service, k Kind[A]) {
 	river.AddWorker(s.workers, &worker[A]{s: s, kind: k})
 }
 
+func newEngine(s *Service) (engine, error) {
+	if s.o.DB.Shared() {
+		return newPostgresEngine(s)
+	}
+	return newSQLiteEngine(s)
+}
+
 // ready makes the engine when it is first needed, after all kinds have been registered.
 func (s *Service) ready() (engine, error) {
-	s.once.Do(func() { s.engine, s.failed = newSQLiteEngine(s) })
+	s.once.Do(func() { s.engine, s.failed = newEngine(s) })
 	return s.engine, s.failed
 }
 
@@ -213,9 +223,15 @@ func (s *Service) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// On SQLite this process is the only one: whatever runs according to the database was interrupted.
-	if err := s.rescue(ctx, e, true); err != nil {
+	// Where this process is the only one, whatever runs according to the database was interrupted.
+	alone := s.o.Alone || !s.o.DB.Shared()
+	if err := s.rescue(ctx, e, alone); err != nil {
 		return err
+	}
+	if !alone {
+		s.done.Go(func() {
+			s.every(s.o.Lease/3, "the jobs of processes that have ended could not be taken over", func(ctx context.Context) error { return s.rescue(ctx, e, false) })
+		})
 	}
 	s.done.Go(func() { s.every(s.o.Lease/10, "the progress of jobs could not be stored", s.beat) })
 	return e.start(context.WithoutCancel(ctx))

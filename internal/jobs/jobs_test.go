@@ -1,25 +1,24 @@
 package jobs
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"errors"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
-
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 func TestJobAppearsWithItsCauseOrNotAtAll(t *testing.T) {
+	sqldbtest.Each(t, testJobAppearsWithItsCauseOrNotAtAll)
+}
+
+func testJobAppearsWithItsCauseOrNotAtAll(t *testing.T) {
 	var ran atomic.Int32
 	w := world1(t, Queue{Workers: 2}, Kind[task]{Work: func(context.Context, *Run, task) error { ran.Add(1); return nil }})
 	undone := errors.New("undone")
@@ -49,6 +48,10 @@ func TestJobAppearsWithItsCauseOrNotAtAll(t *testing.T) {
 }
 
 func TestFailedJobIsTriedAgainAndThenADeadLetter(t *testing.T) {
+	sqldbtest.Each(t, testFailedJobIsTriedAgainAndThenADeadLetter)
+}
+
+func testFailedJobIsTriedAgainAndThenADeadLetter(t *testing.T) {
 	var fail atomic.Bool
 	fail.Store(true)
 	var given atomic.Int32
@@ -90,6 +93,10 @@ func TestFailedJobIsTriedAgainAndThenADeadLetter(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func TestPermanentErrorIsNotTriedAgain(t *testing.T) {
+	sqldbtest.Each(t, testPermanentErrorIsNotTriedAgain)
+}
+
+func testPermanentErrorIsNotTriedAgain(t *testing.T) {
 	w := world1(t, Queue{Workers: 1}, Kind[task]{Work: func(_ context.Context, _ *Run, a task) error {
 		switch a.Name {
 		case "panic":
@@ -112,7 +119,9 @@ func TestPermanentErrorIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestCancel(t *testing.T) {
+func TestCancel(t *testing.T) { sqldbtest.Each(t, testCancel) }
+
+func testCancel(t *testing.T) {
 	started := make(chan struct{}, 10)
 	var told atomic.Int32
 	w := world1(t, Queue{Workers: 1}, Kind[task]{
@@ -158,7 +167,9 @@ func TestCancel(t *testing.T) {
 	w.wait("a", third, StateCancelled)
 }
 
-func TestTimeout(t *testing.T) {
+func TestTimeout(t *testing.T) { sqldbtest.Each(t, testTimeout) }
+
+func testTimeout(t *testing.T) {
 	w := world1(t, Queue{Workers: 1}, Kind[task]{Attempts: 1, Timeout: 50 * time.Millisecond, Work: func(ctx context.Context, _ *Run, _ task) error {
 		<-ctx.Done()
 		return ctx.Err()
@@ -170,6 +181,10 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestProgressCanBeReadWhileItRuns(t *testing.T) {
+	sqldbtest.Each(t, testProgressCanBeReadWhileItRuns)
+}
+
+func testProgressCanBeReadWhileItRuns(t *testing.T) {
 	step, stepped := make(chan int64), make(chan struct{})
 	w := world1(t, Queue{Workers: 1}, Kind[task]{Work: func(_ context.Context, r *Run, _ task) error {
 		for n := range step {
@@ -205,7 +220,9 @@ func TestProgressCanBeReadWhileItRuns(t *testing.T) {
 	}
 }
 
-func TestUniqueJobIsThereOnce(t *testing.T) {
+func TestUniqueJobIsThereOnce(t *testing.T) { sqldbtest.Each(t, testUniqueJobIsThereOnce) }
+
+func testUniqueJobIsThereOnce(t *testing.T) {
 	release := make(chan struct{})
 	w := world1(t, Queue{Workers: 4}, Kind[task]{Work: func(context.Context, *Run, task) error { <-release; return nil }})
 	first := w.enqueue("a", "x", Enqueuing{Unique: true})
@@ -226,7 +243,9 @@ func TestUniqueJobIsThereOnce(t *testing.T) {
 }
 
 // TestTurns gives one tenant a hundred jobs before another gets its first.
-func TestTurns(t *testing.T) {
+func TestTurns(t *testing.T) { sqldbtest.Each(t, testTurns) }
+
+func testTurns(t *testing.T) {
 	var mu sync.Mutex
 	busy, most, order := map[string]int{}, map[string]int{}, []string{}
 	work := func(_ context.Context, r *Run, _ task) error {
@@ -266,6 +285,10 @@ func TestTurns(t *testing.T) {
 }
 
 func TestStoppedJobGoesBackWithoutLosingAnAttempt(t *testing.T) {
+	sqldbtest.Each(t, testStoppedJobGoesBackWithoutLosingAnAttempt)
+}
+
+func testStoppedJobGoesBackWithoutLosingAnAttempt(t *testing.T) {
 	db := openDB(t, t.TempDir())
 	t.Cleanup(func() { db.Close() })
 	started := make(chan struct{}, 1)
@@ -283,113 +306,6 @@ func TestStoppedJobGoesBackWithoutLosingAnAttempt(t *testing.T) {
 	if j := again.wait("a", id, StateDone); j.Attempt != 1 || len(j.Errors) != 0 {
 		t.Errorf("%+v", j)
 	}
-}
-
-// TestKilledProcess kills a process in the middle of a job and expects the next to take the job over.
-func TestKilledProcess(t *testing.T) {
-	if dir := os.Getenv("JOBS_TEST_DIR"); dir != "" {
-		w := newWorld(t, openDB(t, dir), Queue{Workers: 1}, Kind[task]{Work: func(_ context.Context, r *Run, _ task) error {
-			r.Progress(7, 10)
-			time.Sleep(500 * time.Millisecond) // a sign of life comes five times a second
-			os.Stdout.WriteString("running\n")
-			select {}
-		}})
-		w.start()
-		select {}
-	}
-	dir := t.TempDir()
-	db := openDB(t, dir)
-	w := newWorld(t, db, Queue{Workers: 1}, Kind[task]{Work: func(context.Context, *Run, task) error { return nil }})
-	id := w.enqueue("a", "x", Enqueuing{})
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for range defaultAttempts {
-		kill(t, dir)
-	}
-	db = openDB(t, dir)
-	defer db.Close()
-	given := make(chan error, 1)
-	w = newWorld(t, db, Queue{Workers: 1}, Kind[task]{
-		Work:   func(context.Context, *Run, task) error { return nil },
-		Failed: func(_ context.Context, _ *Run, _ task, cause error) { given <- cause },
-	})
-	w.start()
-	defer w.stop()
-	if j := w.wait("a", id, StateDead); len(j.Errors) != defaultAttempts+1 || j.Done != 7 {
-		t.Errorf("%+v", j)
-	}
-	if err := <-given; !errors.Is(err, errInterrupted) {
-		t.Error(err)
-	}
-}
-
-// kill runs the test above in another process until its job runs, and kills that.
-func kill(t *testing.T, dir string) {
-	t.Helper()
-	c := exec.Command(os.Args[0], "-test.run=^TestKilledProcess$")
-	c.Env = append(os.Environ(), "JOBS_TEST_DIR="+dir)
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "running\n" {
-		t.Errorf("the other process says %q (%v)", line, err)
-	}
-	if err := c.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.Wait() // it was killed
-}
-
-// TestSchemaIsRivers compares our migration with River's own.
-func TestSchemaIsRivers(t *testing.T) {
-	ours := openDB(t, t.TempDir())
-	defer ours.Close()
-	theirs, err := sql.Open("sqlite3", t.TempDir()+"/r.db")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer theirs.Close()
-	theirs.SetMaxOpenConns(1)
-	m, err := rivermigrate.New(riversqlite.New(theirs), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Migrate(t.Context(), rivermigrate.DirectionUp, nil); err != nil {
-		t.Fatal(err)
-	}
-	want, got := shape(t, theirs), shape(t, ours.Writer())
-	if want == "" || want != got {
-		t.Errorf("River has\n%s\nwe have\n%s", want, got)
-	}
-}
-
-func shape(t *testing.T, db *sql.DB) string {
-	t.Helper()
-	rows, err := db.Query(`SELECT m.name || ' ' || c.name || ' ' || c.type || ' ' || c."notnull" || ' ' || COALESCE(c.dflt_value, '') || ' ' || c.pk FROM sqlite_master m, pragma_table_info(m.name) c
-		WHERE m.type = 'table' AND m.name LIKE 'river%' AND m.name <> 'river_migration'
-		UNION ALL SELECT name || ' ' || tbl_name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name LIKE 'river%' AND tbl_name <> 'river_migration' ORDER BY 1`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var b strings.Builder
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			t.Fatal(err)
-		}
-		b.WriteString(line + "\n")
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
 }
 
 func TestBackOffGrowsAndVaries(t *testing.T) {

@@ -83,12 +83,16 @@ func (s *Service) reading(ctx context.Context, fn func(tx *sql.Tx, e engine) err
 	if err != nil {
 		return err
 	}
-	tx, err := s.o.DB.Read(ctx).BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	return s.o.DB.Snapshot(ctx, func(tx *sql.Tx) error { return fn(tx, e) })
+}
+
+// executor works on River's tables within tx.
+func (s *Service) executor(tx *sql.Tx) (riverdriver.Executor, error) {
+	e, err := s.ready()
 	if err != nil {
-		return sqldb.Translate(err)
+		return nil, err
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was changed
-	return fn(tx, e)
+	return e.executor(tx)
 }
 
 // List returns a tenant's jobs, newest first, and whether there are more.
@@ -122,7 +126,11 @@ func (s *Service) views(ctx context.Context, tx *sql.Tx, e engine, rows []own) (
 	for i := range rows {
 		ids[i] = rows[i].id
 	}
-	found, err := e.executor(tx).JobGetByIDMany(ctx, &riverdriver.JobGetByIDManyParams{ID: ids})
+	x, err := e.executor(tx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := x.JobGetByIDMany(ctx, &riverdriver.JobGetByIDManyParams{ID: ids})
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}
@@ -214,12 +222,12 @@ func utc(t *time.Time) *time.Time {
 // CancelIn cancels a job in tx: one that waits will not run, one that runs is told to stop, by [Service.Interrupt] at once or else within seconds. The job's kind is not told. A job that
 // has ended, or is gone, stays as it is.
 func (s *Service) CancelIn(ctx context.Context, tx *sql.Tx, id int64) error {
-	e, err := s.ready()
+	x, err := s.executor(tx)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	if _, err := e.executor(tx).JobCancel(ctx, &riverdriver.JobCancelParams{ID: id, CancelAttemptedAt: now, Now: &now, ControlTopic: "river_control"}); err != nil {
+	if _, err := x.JobCancel(ctx, &riverdriver.JobCancelParams{ID: id, CancelAttemptedAt: now, Now: &now, ControlTopic: "river_control"}); err != nil {
 		if errors.Is(err, rivertype.ErrNotFound) {
 			return nil
 		}
@@ -269,18 +277,18 @@ func (s *Service) Retry(ctx context.Context, by actor.Principal, id int64) (*Job
 				return err
 			}
 		}
-		e, err := s.ready()
+		x, err := s.executor(tx)
 		if err != nil {
 			return err
 		}
 		now := time.Now()
 		if j.State == StateDead { // it is tried as often as a new one
-			_, err = e.executor(tx).JobUpdateFull(ctx, &riverdriver.JobUpdateFullParams{ID: id, MaxAttemptsDoUpdate: true, MaxAttempts: int(j.Attempt) + max(s.defined[j.Kind].attempts, 1)})
+			_, err = x.JobUpdateFull(ctx, &riverdriver.JobUpdateFullParams{ID: id, MaxAttemptsDoUpdate: true, MaxAttempts: int(j.Attempt) + max(s.defined[j.Kind].attempts, 1)})
 			if err != nil {
 				return sqldb.Translate(err)
 			}
 		}
-		_, err = e.executor(tx).JobRetry(ctx, &riverdriver.JobRetryParams{ID: id, Now: &now})
+		_, err = x.JobRetry(ctx, &riverdriver.JobRetryParams{ID: id, Now: &now})
 		return sqldb.Translate(err)
 	})
 	if err != nil {
@@ -295,11 +303,11 @@ func (s *Service) Delete(ctx context.Context, by actor.Principal, id int64) erro
 		if j.State != StateDead {
 			return errs.New(errs.Conflict, "This job is %s; only dead letters can be deleted.", j.State)
 		}
-		e, err := s.ready()
+		x, err := s.executor(tx)
 		if err != nil {
 			return err
 		}
-		_, err = e.executor(tx).JobDelete(ctx, &riverdriver.JobDeleteParams{ID: id})
+		_, err = x.JobDelete(ctx, &riverdriver.JobDeleteParams{ID: id})
 		return sqldb.Translate(err)
 	})
 }

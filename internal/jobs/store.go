@@ -75,6 +75,13 @@ func leaseJob(ctx context.Context, tx *sql.Tx, id int64, owner string, now, unti
 	return sqldb.Translate(err)
 }
 
+// owns reports whether a process is the last that began an attempt at a job.
+func owns(ctx context.Context, tx *sql.Tx, id int64, owner string) (bool, error) {
+	var n int64
+	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM job WHERE job_id = $1 AND owner = $2`, id, owner).Scan(&n)
+	return n > 0, sqldb.Translate(err)
+}
+
 // saveProgress stores how far a job is and renews its lease. It reports whether the job is to be cancelled, and whether it is still this process's.
 func saveProgress(ctx context.Context, tx *sql.Tx, r *Run, owner string, now, until int64) (asked, mine bool, err error) {
 	total := sql.NullInt64{Int64: r.total.Load()}
@@ -99,12 +106,13 @@ type lost struct {
 	cancelled bool
 }
 
-func lostJobs(ctx context.Context, tx *sql.Tx, now int64, all bool) ([]lost, error) {
+// lostJobs returns the jobs of other processes than owner whose lease has run out before now, or that run at all.
+func lostJobs(ctx context.Context, tx *sql.Tx, owner string, now int64, all bool) ([]lost, error) {
 	if all {
 		now = 1<<62 - 1
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT river_job.id, river_job.attempt, job.cancel_asked FROM river_job JOIN job ON job.job_id = river_job.id
-		WHERE river_job.state = 'running' AND job.lease_until < $1`, now)
+		WHERE river_job.state = 'running' AND job.lease_until < $1 AND job.owner <> $2`, now, owner)
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}

@@ -2,9 +2,9 @@ package jobs
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 )
 
 // task is a job whose work a test gives.
@@ -34,20 +35,13 @@ type world struct {
 
 func openDB(t testing.TB, dir string) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.OpenSQLite(context.Background(), filepath.Join(dir, "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := db.Migrate(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	return db
+	return sqldbtest.OpenIn(t, dir)
 }
 
 func newWorld(t testing.TB, db *sqldb.DB, q Queue, k Kind[task]) *world {
 	t.Helper()
 	w := &world{t: t, db: db}
-	w.s = New(Options{DB: db, Owner: "test", Queues: map[string]Queue{"q": q}, Lease: 2 * time.Second, Poll: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler), Recorder: w})
+	w.s = New(Options{DB: db, Owner: rand.Text(), Alone: true, Queues: map[string]Queue{"q": q}, Lease: 2 * time.Second, Poll: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler), Recorder: w})
 	k.Queue = "q"
 	if k.BackOff == 0 {
 		k.BackOff = 20 * time.Millisecond

@@ -67,7 +67,7 @@ func (w *world) service() *Service {
 		w.t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	run := jobs.New(jobs.Options{DB: w.db, Owner: rand.Text(), Queues: map[string]jobs.Queue{"exports": {Workers: 2, PerTenant: 1}}, Poll: 5 * time.Millisecond, Logger: log, Recorder: w})
+	run := jobs.New(jobs.Options{DB: w.db, Owner: rand.Text(), Alone: true, Queues: map[string]jobs.Queue{"exports": {Workers: 2, PerTenant: 1}}, Poll: 5 * time.Millisecond, Logger: log, Recorder: w})
 	s, err := NewService(ServiceOptions{DB: w.db, Source: w, Recorder: w, Sealer: w, Tenants: w, Files: files, Jobs: run, Queue: "exports", PartBytes: w.partBytes, BackOff: time.Millisecond, Viewer: w.viewer,
 		Logger: log, Now: func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) }})
 	if err != nil {
