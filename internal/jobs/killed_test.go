@@ -148,7 +148,7 @@ func TestJobOfAnotherIsNotEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		close(release)
-		w.wait("a", w.enqueue("a", "y", Enqueuing{}), StateDone)
+		w.wait("b", w.enqueue("b", "y", Enqueuing{}), StateDone) // another tenant, because "a" has as many running as it may
 		if j, err := w.s.Get(t.Context(), "a", id); err != nil || j.State != StateRunning {
 			t.Errorf("%+v %v", j, err)
 		}
