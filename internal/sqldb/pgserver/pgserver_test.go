@@ -12,8 +12,8 @@ import (
 
 // TestGuard starts a process that starts a server and dies without a word, and expects server and files to be gone soon.
 func TestGuard(t *testing.T) {
-	if os.Getenv("PROBITY_TEST_POSTGRES") == "absent" {
-		t.Skip("PROBITY_TEST_POSTGRES says that PostgreSQL is absent")
+	if MeantAbsent() {
+		t.Skip(AbsentVar + " says that PostgreSQL is absent")
 	}
 	if os.Getenv("PGSERVER_CHILD") != "" {
 		s, err := Create(context.Background(), "", [][2]string{{"fsync", "off"}, {"listen_addresses", ""}})
@@ -61,8 +61,8 @@ func open(t *testing.T) string {
 }
 
 func TestCloseRemovesEverything(t *testing.T) {
-	if os.Getenv("PROBITY_TEST_POSTGRES") == "absent" {
-		t.Skip("PROBITY_TEST_POSTGRES says that PostgreSQL is absent")
+	if MeantAbsent() {
+		t.Skip(AbsentVar + " says that PostgreSQL is absent")
 	}
 	ctx := context.Background()
 	s, err := Create(ctx, "", [][2]string{{"fsync", "off"}})

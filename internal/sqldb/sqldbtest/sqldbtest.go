@@ -26,9 +26,6 @@ const (
 	Postgres = "postgres"
 )
 
-// absentVar says, with the value "absent", that no PostgreSQL is meant to be there.
-const absentVar = "PROBITY_TEST_POSTGRES"
-
 // kinds leads from the name of a subtest of Each to its kind.
 var kinds sync.Map
 
@@ -187,11 +184,11 @@ func server(t testing.TB) *testServer {
 // need ends a test when there is no PostgreSQL.
 func need(t testing.TB) {
 	t.Helper()
-	if os.Getenv(absentVar) == "absent" {
-		t.Skip(absentVar + " says that PostgreSQL is absent: nothing is tested on it")
+	if pgserver.MeantAbsent() {
+		t.Skip(pgserver.AbsentVar + " says that PostgreSQL is absent: nothing is tested on it")
 	}
 	if _, err := pgserver.FindBin(); err != nil {
-		t.Fatalf("%v: install it, or set %s=absent where PostgreSQL need not work", err, absentVar)
+		t.Fatalf("%v: install it, or set %s=absent where PostgreSQL need not work", err, pgserver.AbsentVar)
 	}
 }
 

@@ -3,7 +3,6 @@ package pg
 import (
 	"context"
 	"errors"
-	"os"
 	"testing"
 	"time"
 
@@ -18,7 +17,7 @@ func TestServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	s, err := pgserver.Create(ctx, "", Settings())
-	if errors.Is(err, pgserver.ErrAbsent) && os.Getenv("PROBITY_TEST_POSTGRES") == "absent" {
+	if errors.Is(err, pgserver.ErrAbsent) && pgserver.MeantAbsent() {
 		t.Skip(err)
 	}
 	if err != nil {
