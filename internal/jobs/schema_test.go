@@ -77,7 +77,7 @@ const postgresShape = `SELECT table_name || ' ' || column_name || ' ' || udt_nam
 	WHERE table_schema = 'public' AND table_name LIKE 'river%' AND table_name <> 'river_migration'
 	UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename LIKE 'river%' AND tablename <> 'river_migration'
 	UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid::regclass::text LIKE 'river%' AND conrelid::regclass::text <> 'river_migration'
-	UNION ALL SELECT typname || ' ' || enumlabel || ' ' || enumsortorder FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid
+	UNION ALL SELECT typname || ' ' || enumlabel || ' ' || row_number() OVER (PARTITION BY typname ORDER BY enumsortorder) FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid
 	UNION ALL SELECT proname || ' ' || prosrc FROM pg_proc WHERE proname LIKE 'river%' ORDER BY 1`
 
 func shape(t *testing.T, db *sql.DB, query string) string {
