@@ -75,7 +75,7 @@ func (s *Service) bySession(ctx context.Context, token string) (actor.Principal,
 	}
 	now := s.o.Now()
 	seen := time.UnixMicro(max(row.lastSeenAt, s.lastSeen(row.id)))
-	if a.lockedAt.Valid || !now.Before(time.UnixMicro(row.expiresAt)) || now.Sub(seen) >= s.o.SessionIdle {
+	if a.lockedAt.Valid || !now.Before(time.UnixMicro(row.expiresAt)) || now.Sub(seen) >= s.idle() {
 		return actor.Principal{}, ended
 	}
 	u, err := s.open(ctx, a)

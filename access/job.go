@@ -88,7 +88,15 @@ func (s *Service) Sweep(ctx context.Context) error {
 	if err := s.Flush(ctx); err != nil {
 		return err
 	}
-	return s.o.DB.Write(ctx, func(tx *sql.Tx) error { return sweep(ctx, tx, s.o.Now(), s.o.SessionIdle) })
+	return s.o.DB.Write(ctx, func(tx *sql.Tx) error { return sweep(ctx, tx, s.o.Now(), s.idle()) })
+}
+
+// idle is after how long without a use a session ends. Of uses on other servers, the database knows some time later.
+func (s *Service) idle() time.Duration {
+	if s.o.DB.Shared() {
+		return s.o.SessionIdle + 2*flushEvery
+	}
+	return s.o.SessionIdle
 }
 
 func (s *Service) noteSession(id string, at time.Time) { s.note(s.sessions, id, at) }

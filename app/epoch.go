@@ -19,7 +19,7 @@ func (a *App) OpenEpoch(ctx context.Context, tenantID, reason string, decide fun
 		return nil, err
 	}
 	if loss.Held > 0 {
-		r, err := a.verifier.run(ctx, tenantID)
+		r, err := a.verifier.run(ctx, tenantID, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +52,7 @@ func (a *App) AcceptDatabase(ctx context.Context, tenantID, reason string, decid
 	if err != nil {
 		return nil, err
 	}
-	r, err := a.verifier.run(ctx, tenantID)
+	r, err := a.verifier.run(ctx, tenantID, nil)
 	if err != nil {
 		return nil, err
 	}

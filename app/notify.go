@@ -89,6 +89,13 @@ func (a *App) watchOnce(ctx context.Context, frozen map[string]bool) error {
 			}
 		}
 		now := h.Frozen != ""
+		if now != said && known && a.db.Shared() { // another server may have said so
+			unresolved, err := a.notify.Service.Unresolved(ctx, t.ID, topic)
+			if err != nil {
+				return err
+			}
+			said = unresolved
+		}
 		if now != said {
 			kind := notify.KindLogResumed
 			if now {

@@ -42,6 +42,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
+	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
 	a.policies.Register(h)
@@ -95,6 +96,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	if err := a.exports.Service.Start(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	if err := a.jobs.Start(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.Access.Run(background)
@@ -104,7 +108,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.notify.Streams.Start(ctx)
 	go a.watchLogs(background)
 	if err := a.serveMetrics(background); err != nil {
-		return errors.Join(err, l.Close())
+		err = errors.Join(err, l.Close(), a.stopJobs())
+		a.exports.Service.Close()
+		return err
 	}
 	scheme := "http"
 	if a.Config.TLSCert != "" {
@@ -114,8 +120,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 		started(scheme + "://" + l.Addr().String())
 	}
 	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
-	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey}
+	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey, Drain: a.Config.Drain}
 	err = server.Serve(ctx, l)
+	err = errors.Join(err, a.stopJobs())
 	a.exports.Service.Close()
 	a.notify.Streams.Close()
 	a.notify.Service.Close()
@@ -180,6 +187,9 @@ func nextScrub(at string, now time.Time) time.Time {
 	return next
 }
 
+// scrubPause is how long a log is not scrubbed again: all servers wake at the same time of day.
+const scrubPause = time.Hour
+
 // scrub verifies every log with its working copies.
 func (a *App) scrub(ctx context.Context) {
 	tenants, err := a.Ledger.Tenants(ctx)
@@ -188,11 +198,12 @@ func (a *App) scrub(ctx context.Context) {
 		return
 	}
 	for _, t := range tenants {
-		if !a.verifier.claim(t.ID) {
-			continue // somebody has just asked for it
+		if done, err := a.verifier.doneSince(ctx, t.LogID, time.Now().Add(-scrubPause)); err == nil && done {
+			continue // by another server, whose clock or whose log was faster
 		}
-		r, err := a.verifier.run(ctx, t.ID)
+		r, ran, err := a.verifier.once(ctx, t.ID, func() {})
 		switch {
+		case err == nil && !ran: // somebody has just asked for it, or another server is at it
 		case err != nil && ctx.Err() != nil:
 			return
 		case err != nil:

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -190,37 +191,58 @@ func newVerifier(l *ledger.Ledger, db *sqldb.DB, evidence blob.Files, t *telemet
 
 // Start implements httpapi.Verifier.
 func (v *verifier) Start(_ context.Context, tenantID string) error {
-	if !v.claim(tenantID) {
-		return nil
-	}
+	begun := make(chan struct{})
 	v.wg.Go(func() {
+		say := sync.OnceFunc(func() { close(begun) })
+		defer say()
 		// How it ended is stored.
-		if _, err := v.run(v.stop, tenantID); err != nil && v.stop.Err() == nil {
+		if _, _, err := v.once(v.stop, tenantID, say); err != nil && v.stop.Err() == nil {
 			v.failed.Inc()
 			v.log.Error("verification", "error", err)
 		}
 	})
+	<-begun // so that whoever looks next sees it
 	return nil
 }
 
-// claim marks a log as being verified, unless it is already.
-func (v *verifier) claim(tenantID string) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.running[tenantID] != nil {
-		return false
-	}
-	v.running[tenantID] = &progress{}
-	return true
+// once is run, unless the log is being verified already, by whichever server. begun is called when it shows.
+func (v *verifier) once(ctx context.Context, tenantID string, begun func()) (r *verify.Report, ran bool, err error) {
+	ran, err = v.db.Alone(ctx, verifyLease(tenantID), func(ctx context.Context, l *sqldb.Lease) error {
+		p := &progress{}
+		v.mu.Lock()
+		v.running[tenantID] = p
+		v.mu.Unlock()
+		begun()
+		defer func() {
+			v.mu.Lock()
+			delete(v.running, tenantID)
+			v.mu.Unlock()
+		}()
+		r, err = v.run(ctx, tenantID, func(done, total uint64) {
+			v.mu.Lock()
+			p.done, p.total = done, total
+			v.mu.Unlock()
+			l.Note(fmt.Sprintf("%d/%d", done, total))
+		})
+		return err
+	})
+	return r, ran, err
 }
 
-// run verifies a log with its working copies and stores the result.
-func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, error) {
-	defer func() {
-		v.mu.Lock()
-		delete(v.running, tenantID)
-		v.mu.Unlock()
-	}()
+// verifyLease is what whoever verifies a tenant's log has, and where others see how far it is.
+func verifyLease(tenantID string) string { return "verify/" + tenantID }
+
+// elsewhere is how far another server is with verifying a log.
+func (v *verifier) elsewhere(ctx context.Context, tenantID string) (p progress, running bool, err error) {
+	note, running, err := v.db.Noted(ctx, verifyLease(tenantID))
+	if running && note != "" {
+		_, _ = fmt.Sscanf(note, "%d/%d", &p.done, &p.total) // what is not there yet is none
+	}
+	return p, running, err
+}
+
+// run verifies a log with its working copies and stores the result. told, if not nil, is told of progress.
+func (v *verifier) run(ctx context.Context, tenantID string, told func(done, total uint64)) (*verify.Report, error) {
 	sources, err := v.sources(ctx, tenantID)
 	if err != nil {
 		return nil, err
@@ -230,13 +252,7 @@ func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, er
 	if err != nil {
 		return nil, err
 	}
-	r, err := verify.Dir(ctx, log.LogID, sources, verify.Options{Keys: keys, Progress: func(done, total uint64) {
-		v.mu.Lock()
-		if p := v.running[tenantID]; p != nil {
-			p.done, p.total = done, total
-		}
-		v.mu.Unlock()
-	}})
+	r, err := verify.Dir(ctx, log.LogID, sources, verify.Options{Keys: keys, Progress: told})
 	if err != nil {
 		return nil, err
 	}
@@ -274,6 +290,13 @@ func (v *verifier) Status(ctx context.Context, tenantID string) (httpapi.Verific
 		out.Running, out.Done, out.Total = true, int64(p.done), int64(p.total)
 	}
 	v.mu.Unlock()
+	if !out.Running {
+		p, running, err := v.elsewhere(ctx, tenantID)
+		if err != nil {
+			return out, err
+		}
+		out.Running, out.Done, out.Total = running, int64(p.done), int64(p.total)
+	}
 	var at, size int64
 	var ok int
 	var text string
@@ -293,6 +316,16 @@ func (v *verifier) Status(ctx context.Context, tenantID string) (httpapi.Verific
 		out.Last.Error = strings.TrimSpace(p.String())
 	}
 	return out, nil
+}
+
+// doneSince reports whether another server may have verified a log since then. Without others, nobody has.
+func (v *verifier) doneSince(ctx context.Context, logID string, since time.Time) (done bool, err error) {
+	if !v.db.Shared() {
+		return false, nil
+	}
+	var n int
+	err = v.db.Read(ctx).QueryRowContext(ctx, `SELECT COUNT(*) FROM verification WHERE log_id = $1 AND at >= $2`, logID, since.UnixMicro()).Scan(&n)
+	return n > 0, sqldb.Translate(err)
 }
 
 func (v *verifier) close() {

@@ -25,6 +25,8 @@ type Server struct {
 	CertFile, KeyFile string
 	// Grace is how long requests in flight may take after the stop; 20 seconds when zero. Streams are asked to end at once (their context is cancelled).
 	Grace time.Duration
+	// Drain is how long the server goes on accepting connections after the stop, while /readyz says that it is stopping and every answer ends its connection: time for load balancers to notice.
+	Drain time.Duration
 }
 
 // Serve accepts connections on l until ctx ends, then stops accepting, cancels streams, waits up to Grace for the rest and closes what remains. It returns
@@ -37,7 +39,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	base, endStreams := context.WithCancel(context.WithoutCancel(ctx))
 	defer endStreams()
 	srv := &http.Server{
-		Handler: s.Handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: closing(s.Handler, ctx.Done()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return context.WithValue(base, stopKey{}, ctx) },
 	}
@@ -55,6 +57,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
+	if s.Drain > 0 {
+		select {
+		case err := <-failed:
+			return err
+		case <-time.After(s.Drain):
+		}
+	}
 	grace := s.Grace
 	if grace == 0 {
 		grace = 20 * time.Second
@@ -68,6 +77,20 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	<-failed
 	return err
+}
+
+// closing has every answer after the stop end its connection, so that clients open their next one elsewhere. HTTP/2 connections are told by the shutdown.
+func closing(h http.Handler, stop <-chan struct{}) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stop:
+			if r.ProtoMajor == 1 {
+				w.Header().Set("Connection", "close")
+			}
+		default:
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 type stopKey struct{}

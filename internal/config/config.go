@@ -36,6 +36,7 @@ type Config struct {
 	SessionIdle        time.Duration
 	SessionAbsolute    time.Duration
 	MetricsListen      string
+	Drain              time.Duration
 	OutboundAllow      []string // see outbound.ParseAllow
 	SMTPServer         string   // host:port; "" for no e-mail
 	SMTPFrom           string

@@ -27,7 +27,7 @@ func storageSettings() []Setting {
 		func(c *Config) *string { return &c.Database }, optional(postgresURL))
 	database.Secret, database.Flag = true, true
 	return []Setting{
-		text("data", "path", "./data", "Directory that holds everything the server keeps, sealed files and exports excepted when storage is set. One server at a time.",
+		text("data", "path", "./data", "Directory that holds everything the server keeps, sealed files and exports excepted when storage is set. Every server has its own.",
 			func(c *Config) *string { return &c.Data }, notEmpty),
 		database,
 		text("instance-name", "text", "probity.local", "Name of this installation, first part of the origin of every log. It is fixed when a log is created; a domain name of yours is a good choice.",
@@ -85,6 +85,8 @@ func networkSettings() []Setting {
 			func(c *Config) *string { return &c.TLSCert }, nil),
 		text("tls-key", "path", "", "PEM file with the certificate's private key.",
 			func(c *Config) *string { return &c.TLSKey }, nil),
+		duration("drain", "0s", "How long a server that is told to stop goes on accepting requests while /readyz says that it is stopping. Behind a load balancer, longer than the balancer takes to notice.",
+			func(c *Config) *time.Duration { return &c.Drain }, 0, 5*time.Minute),
 		list("trusted-proxies", "Networks (CIDR) and addresses of your own proxies, whose word on the client's address is taken.",
 			func(c *Config) *[]string { return &c.TrustedProxies }, network),
 		text("forwarded-header", "choice", "x-forwarded-for", "The one header in which trusted proxies name the client: x-forwarded-for or forwarded (RFC 7239). The other is ignored, since a proxy passes it through unchecked.",

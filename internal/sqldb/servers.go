@@ -2,15 +2,27 @@ package sqldb
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// serverIdentity is an expression that differs for any two servers, and for one after a restart.
-const serverIdentity = `extract(epoch FROM pg_postmaster_start_time())::text`
+// serverIdentity is an expression that differs for any two servers, for one after a restart, and for a database that has been put in place of another.
+const serverIdentity = `(SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || oid FROM pg_database WHERE datname = current_database())`
+
+// processName is different for every process that works on a database at the same time.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	return fmt.Sprintf("%.80s-%d-%.12s", host, os.Getpid(), rand.Text())
+}
 
 // seen notes which server has answered.
 func (p *postgres) seen(server string) {
