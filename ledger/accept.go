@@ -84,5 +84,5 @@ func (l *Ledger) AcceptDatabase(ctx context.Context, tenantID string, by event.A
 func (w *highWater) assume(logID string, m highMark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.logs[logID] = m
+	w.logs[logID], w.assumed[logID] = m, true
 }

@@ -138,6 +138,9 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 
 // Close finishes what is under way, publishes what is committed and stops. It does not close the database or the engine.
 func (l *Ledger) Close() error {
+	if l.db.Shared() {
+		l.leads.close()
+	}
 	l.commit.stop()
 	l.stop()
 	l.workers.Wait()

@@ -37,6 +37,7 @@ type highWater struct {
 	mu       sync.Mutex
 	logs     map[string]highMark
 	versions map[string]string // of what is stored
+	assumed  map[string]bool   // marks that are not stored yet
 }
 
 type highMark struct {
@@ -49,7 +50,7 @@ type highMark struct {
 }
 
 func (w *highWater) open(ctx context.Context, store Marks) error {
-	w.store, w.logs, w.versions = store, map[string]highMark{}, map[string]string{}
+	w.store, w.logs, w.versions, w.assumed = store, map[string]highMark{}, map[string]string{}, map[string]bool{}
 	all, err := store.All(ctx)
 	if err != nil {
 		return err
@@ -66,7 +67,9 @@ func (w *highWater) open(ctx context.Context, store Marks) error {
 func (w *highWater) take(logID string, s StoredMark) error {
 	w.versions[logID] = s.Version
 	if s.Version == "" {
-		delete(w.logs, logID)
+		if !w.assumed[logID] {
+			delete(w.logs, logID)
+		}
 		return nil
 	}
 	var m highMark
@@ -172,5 +175,6 @@ func (w *highWater) raise(ctx context.Context, logID string, m highMark) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.logs[logID], w.versions[logID] = m, version
+	delete(w.assumed, logID)
 	return nil
 }

@@ -26,6 +26,7 @@ type leadership struct {
 	mu     sync.Mutex
 	looked time.Time
 	held   bool
+	last   bool         // the server is closing: what it has not, it need not get any more
 	term   atomic.Int64 // grows each time the lease is obtained: whoever had it before may have raised marks
 }
 
@@ -37,6 +38,9 @@ func (l *Ledger) lead(ctx context.Context) (bool, error) {
 	p := &l.leads
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.last {
+		return p.held && p.lease.Held(), nil
+	}
 	if time.Since(p.looked) < lookAfterLease && p.held == p.lease.Held() {
 		return p.held, nil
 	}
@@ -50,6 +54,19 @@ func (l *Ledger) lead(ctx context.Context) (bool, error) {
 	}
 	p.looked, p.held = time.Now(), held
 	return held, nil
+}
+
+// close keeps the lease from being taken once more.
+func (p *leadership) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = true
+}
+
+func (p *leadership) closing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
 }
 
 // resign lets another server publish at once.
@@ -108,10 +125,15 @@ func (l *Ledger) publish(ctx context.Context, t *tenant) error {
 		return err
 	}
 	if term := l.leads.term.Load(); t.marked != term {
-		if err := l.high.load(ctx, t.logID); err != nil {
+		if l.leads.closing() {
+			return nil
+		}
+		if err := l.commit.submit(&submission{ctx: ctx, t: t, refresh: true, prove: true}); err != nil || t.usable() != nil {
 			return err
 		}
 		t.marked = term
+		h = t.committed.Load()
+		size = h.tree.Size()
 	}
 	if why, err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
 		return err

@@ -97,10 +97,17 @@ func (c *committer) takeUp(group []*submission) []*submission {
 			close(s.done)
 			continue
 		}
-		if s.prove {
+		// The mark is looked at before the database: the other way round, a server that appends and publishes in between would make an older copy of this one.
+		proving := later
+		if s.prove || c.l.db.Generation() != s.t.proven.Load() {
 			s.t.proven.Store(-1)
+			if s.err = c.l.high.load(s.ctx, s.t.logID); s.err != nil {
+				close(s.done)
+				continue
+			}
+			proving = marked
 		}
-		s.err = c.l.db.Snapshot(s.ctx, func(tx *sql.Tx) error { return c.l.catchUp(s.ctx, tx, s.t) })
+		s.err = c.l.db.Snapshot(s.ctx, func(tx *sql.Tx) error { return c.l.catchUp(s.ctx, tx, s.t, proving) })
 		close(s.done)
 	}
 	return rest
@@ -111,11 +118,20 @@ func (c *committer) current(ctx context.Context, tx *sql.Tx, t *tenant) error {
 	if !c.l.db.Shared() || t.usable() != nil {
 		return nil
 	}
-	return c.l.catchUp(ctx, tx, t)
+	return c.l.catchUp(ctx, tx, t, writing)
 }
 
+// proving says how catchUp may compare a log with its high-water mark.
+type proving int
+
+const (
+	later   proving = iota // not now: the mark may be newer than what the transaction sees
+	marked                 // with the mark as it was loaded before the transaction
+	writing                // with the mark as it is: while this transaction has the lock of those who write, nobody appends what would be signed for
+)
+
 // catchUp brings the memory of a log to what tx sees. Only the committer calls it. A log whose history has been changed is frozen.
-func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant) error {
+func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant, how proving) error {
 	s, err := l.readStand(ctx, tx, t)
 	if err != nil {
 		return err
@@ -132,7 +148,7 @@ func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant) error {
 			return err
 		}
 	}
-	if err := l.prove(ctx, t, s); err != nil || t.usable() != nil {
+	if err := l.prove(ctx, t, s, how); err != nil || t.usable() != nil {
 		return err
 	}
 	if s.settings != t.settingsStamp() {
@@ -157,12 +173,14 @@ func (t *tenant) stale(s stand) bool {
 }
 
 // prove compares the log with the high-water mark when the database server may be another than the one that was compared: nothing is signed on a copy that lacks what was signed for, be it a promise.
-func (l *Ledger) prove(ctx context.Context, t *tenant, s stand) error {
-	if s.server == t.proven.Load() {
+func (l *Ledger) prove(ctx context.Context, t *tenant, s stand, how proving) error {
+	if s.server == t.proven.Load() || how == later {
 		return nil
 	}
-	if err := l.high.load(ctx, t.logID); err != nil {
-		return err
+	if how == writing {
+		if err := l.high.load(ctx, t.logID); err != nil {
+			return err
+		}
 	}
 	h := t.committed.Load()
 	why, err := l.high.check(ctx, t, h, l.tiles(t, h.epoch))

@@ -21,12 +21,12 @@ import (
 )
 
 // Init makes a data directory with one tenant and returns what its first admin is told.
-func Init(t testing.TB, dir string) *app.InitResult {
+func Init(t testing.TB, dir string, flags ...string) *app.InitResult {
 	t.Helper()
 	if sqldbtest.Kind(t) == sqldbtest.Postgres {
 		databases.Store(dir, sqldbtest.Address(t, dir))
 	}
-	out, errOut, code := Run(t, "init", "--data", dir, "--tenant", "Test", "--output", "json")
+	out, errOut, code := Run(t, append([]string{"init", "--data", dir, "--tenant", "Test", "--output", "json"}, flags...)...)
 	if code != 0 {
 		t.Fatalf("init ended with %d: %s", code, errOut)
 	}
@@ -35,6 +35,23 @@ func Init(t testing.TB, dir string) *app.InitResult {
 		t.Fatalf("init answered %q: %v", out, err)
 	}
 	return r
+}
+
+// Join makes the data directory of one more server of the installation that Init has made with the directory of, on the same database: it has the master key and nothing else.
+func Join(t testing.TB, dir, of string) {
+	t.Helper()
+	address, ok := databases.Load(of)
+	if !ok {
+		t.Fatal("only PostgreSQL has several servers")
+	}
+	databases.Store(dir, address)
+	key, err := os.ReadFile(filepath.Join(of, "keys", "master.key"))
+	if err == nil {
+		err = errors.Join(os.MkdirAll(filepath.Join(dir, "keys"), 0o700), os.WriteFile(filepath.Join(dir, "keys", "master.key"), key, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // databases leads from data directories to the PostgreSQL databases that go with them.
@@ -165,6 +182,14 @@ func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill() // it may have ended
 	<-s.exited
 	s.client.CloseIdleConnections()
+}
+
+// Signal sends the process a signal.
+func (s *Server) Signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Error(err)
+	}
 }
 
 // Stop ends the server in an orderly way and demands that it succeeds.
