@@ -2,16 +2,18 @@ package app
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"probity.dev/internal/blob"
+	"probity.dev/internal/errs"
 	"probity.dev/ledger"
 )
 
 // sharedMarks keeps the high-water marks of servers with a common database in their common object store: a database that has been replaced by an older copy is noticed by all of them.
 type sharedMarks struct {
 	store *blob.S3
-	// own is the file in which a server that was alone has kept its marks. What is in it counts until the first mark is in the store.
+	// own is the file in which a server that was alone has kept its marks. What is in it is put into the store where that has no mark.
 	own *ledger.MarkFile
 }
 
@@ -21,7 +23,7 @@ func markName(logID string) string { return marksPrefix + logID + ".json" }
 
 // Where implements [ledger.Marks].
 func (m *sharedMarks) Where(logID string) string {
-	return "highwater.json or " + m.store.String() + markName(logID)
+	return "the object " + markName(logID) + " of the storage " + m.store.String()
 }
 
 // All implements [ledger.Marks].
@@ -38,7 +40,14 @@ func (m *sharedMarks) All(ctx context.Context) (map[string]ledger.StoredMark, er
 	if err != nil {
 		return nil, err
 	}
-	for id := range out {
+	for id, s := range out {
+		if slices.Contains(ids, id) {
+			continue
+		}
+		// From now on every server finds it.
+		if _, err := m.Swap(ctx, id, "", s.Text); err != nil && errs.CodeOf(err) != errs.Conflict {
+			return nil, err
+		}
 		ids = append(ids, id)
 	}
 	for _, id := range ids {
@@ -49,26 +58,13 @@ func (m *sharedMarks) All(ctx context.Context) (map[string]ledger.StoredMark, er
 	return out, nil
 }
 
-// ofFile is put before versions of marks that are in the file only.
-const ofFile = "file "
-
 // Load implements [ledger.Marks].
 func (m *sharedMarks) Load(ctx context.Context, logID string) (ledger.StoredMark, error) {
 	text, tag, err := m.store.Fetch(ctx, markName(logID))
-	if err != nil || tag != "" {
-		return ledger.StoredMark{Text: text, Version: tag}, err
-	}
-	s, err := m.own.Load(ctx, logID)
-	if err == nil && s.Version != "" {
-		s.Version = ofFile + s.Version
-	}
-	return s, err
+	return ledger.StoredMark{Text: text, Version: tag}, err
 }
 
 // Swap implements [ledger.Marks].
 func (m *sharedMarks) Swap(ctx context.Context, logID, version string, text []byte) (string, error) {
-	if strings.HasPrefix(version, ofFile) {
-		version = ""
-	}
 	return m.store.Swap(ctx, markName(logID), version, text)
 }

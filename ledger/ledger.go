@@ -70,6 +70,7 @@ type Ledger struct {
 
 	high    highWater
 	leads   leadership
+	listed  time.Time // when the publisher has looked last for tenants that others have made
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 	feed    feed
@@ -138,10 +139,8 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 
 // Close finishes what is under way, publishes what is committed and stops. It does not close the database or the engine.
 func (l *Ledger) Close() error {
-	if l.db.Shared() {
-		l.leads.close()
-	}
 	l.commit.stop()
+	l.leads.close()
 	l.stop()
 	l.workers.Wait()
 	l.feed.close()

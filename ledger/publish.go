@@ -26,7 +26,7 @@ type leadership struct {
 	mu     sync.Mutex
 	looked time.Time
 	held   bool
-	last   bool         // the server is closing: what it has not, it need not get any more
+	last   bool         // the committer has ended
 	term   atomic.Int64 // grows each time the lease is obtained: whoever had it before may have raised marks
 }
 
@@ -38,9 +38,6 @@ func (l *Ledger) lead(ctx context.Context) (bool, error) {
 	p := &l.leads
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.last {
-		return p.held && p.lease.Held(), nil
-	}
 	if time.Since(p.looked) < lookAfterLease && p.held == p.lease.Held() {
 		return p.held, nil
 	}
@@ -56,7 +53,7 @@ func (l *Ledger) lead(ctx context.Context) (bool, error) {
 	return held, nil
 }
 
-// close keeps the lease from being taken once more.
+// close says that the committer has ended.
 func (p *leadership) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,10 +122,11 @@ func (l *Ledger) publish(ctx context.Context, t *tenant) error {
 		return err
 	}
 	if term := l.leads.term.Load(); t.marked != term {
-		if l.leads.closing() {
-			return nil
+		prove := func() error { return l.commit.submit(&submission{ctx: ctx, t: t, refresh: true, prove: true}) }
+		if l.leads.closing() { // after the committer's end
+			prove = func() error { return l.lookAround(ctx, t, true) }
 		}
-		if err := l.commit.submit(&submission{ctx: ctx, t: t, refresh: true, prove: true}); err != nil || t.usable() != nil {
+		if err := prove(); err != nil || t.usable() != nil {
 			return err
 		}
 		t.marked = term

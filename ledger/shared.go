@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
@@ -79,10 +80,29 @@ func (l *Ledger) refreshAll(ctx context.Context) (err error) {
 	if !l.db.Shared() {
 		return nil
 	}
+	err = l.openNew(ctx)
 	for _, t := range l.opened() {
 		err = errors.Join(err, l.refresh(ctx, t))
 	}
 	return err
+}
+
+// openNew opens the tenants that other servers have made: one of all servers publishes and seals for all.
+func (l *Ledger) openNew(ctx context.Context) error {
+	if time.Since(l.listed) < lookAfterLease {
+		return nil
+	}
+	ids, err := l.tenantIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := l.tenant(ctx, id); err != nil {
+			return err
+		}
+	}
+	l.listed = time.Now()
+	return nil
 }
 
 // takeUp answers the submissions that only ask for what other processes have done, and returns the others.
@@ -93,24 +113,27 @@ func (c *committer) takeUp(group []*submission) []*submission {
 			rest = append(rest, s)
 			continue
 		}
-		if s.t.usable() != nil {
-			close(s.done)
-			continue
-		}
-		// The mark is looked at before the database: the other way round, a server that appends and publishes in between would make an older copy of this one.
-		proving := later
-		if s.prove || c.l.db.Generation() != s.t.proven.Load() {
-			s.t.proven.Store(-1)
-			if s.err = c.l.high.load(s.ctx, s.t.logID); s.err != nil {
-				close(s.done)
-				continue
-			}
-			proving = marked
-		}
-		s.err = c.l.db.Snapshot(s.ctx, func(tx *sql.Tx) error { return c.l.catchUp(s.ctx, tx, s.t, proving) })
+		s.err = c.l.lookAround(s.ctx, s.t, s.prove)
 		close(s.done)
 	}
 	return rest
+}
+
+// lookAround takes up what other processes have done to a log. Only the committer calls it, or whoever comes after its end.
+func (l *Ledger) lookAround(ctx context.Context, t *tenant, prove bool) error {
+	if t.usable() != nil {
+		return nil
+	}
+	// The mark is looked at before the database: the other way round, a server that appends and publishes in between would make an older copy of this one.
+	how := later
+	if prove || l.db.Generation() != t.proven.Load() {
+		t.proven.Store(-1)
+		if err := l.high.load(ctx, t.logID); err != nil {
+			return err
+		}
+		how = marked
+	}
+	return l.db.Snapshot(ctx, func(tx *sql.Tx) error { return l.catchUp(ctx, tx, t, how) })
 }
 
 // current brings the memory of a log to what the database says, in a transaction that writes.

@@ -105,6 +105,9 @@ func (d *Directory) Prepare(b *Batch) {
 		if hasAlias(&u.Identity) {
 			row.alias = d.lookup("email", fold(u.Email))
 			b.rows.entries = appendEntry(b.rows.entries, [8]byte{}, row.alias[:], row.number)
+		} else if d.db.Shared() { // it says nothing new but that there is something new
+			l := d.lookup("id", fold(u.ID))
+			b.rows.entries = appendEntry(b.rows.entries, [8]byte{}, l[:], row.number)
 		}
 		b.rows.displays = append(b.rows.displays, row)
 	}

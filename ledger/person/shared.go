@@ -43,19 +43,25 @@ func (d *Directory) CatchUp(ctx context.Context, q *sql.Tx) error {
 	return d.addNames(ctx, numbers)
 }
 
-// addNames has the index of names know persons whom others have added, or who have another e-mail address.
+// addNames has the index of names, and whoever looks for a change of name, know persons whom others have added or renamed.
 func (d *Directory) addNames(ctx context.Context, numbers []int64) error {
 	s := d.sealer()
 	defer d.sealers.Put(s)
-	return d.records(ctx, numbers, func(_ int64, r *record) error {
+	return d.records(ctx, numbers, func(number int64, r *record) error {
 		who, err := s.openIdentity(r)
 		if errs.CodeOf(err) == errs.NotFound {
 			return nil // erased meanwhile
 		}
-		if err == nil {
-			d.names.put(r.handle, &who, true)
+		if err != nil {
+			return err
 		}
-		return err
+		d.names.put(r.handle, &who, true)
+		shown := d.displayDigest(who.Name, who.Email)
+		d.resident.display(number, shown)
+		if e, ok := d.byKey.Get(d.digest(&who)); ok && e.is(&who) {
+			e.display.Store(shown)
+		}
+		return nil
 	})
 }
 

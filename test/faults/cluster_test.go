@@ -31,13 +31,13 @@ type cluster struct {
 	dirs              []string
 	book              *instance.Book
 
-	t       *testing.T
+	t       testing.TB
 	mu      sync.Mutex
 	servers []*instance.Server // nil while one is down
 }
 
 // joined makes an installation of n servers, none of which runs yet.
-func joined(t *testing.T, n int, flags ...string) *cluster {
+func joined(t testing.TB, n int, flags ...string) *cluster {
 	t.Helper()
 	c := &cluster{Server: blobtest.Start(t), t: t, servers: make([]*instance.Server, n)}
 	c.evidence, c.working = c.Bucket(true, 0), c.Bucket(false, 0)

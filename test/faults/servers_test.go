@@ -2,10 +2,15 @@ package faults
 
 import (
 	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"probity.dev/internal/blob/blobtest"
 	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/test/instance"
 )
@@ -119,5 +124,128 @@ func (c *cluster) taken(e *instance.Export) {
 		if a := c.at(i).Do("GET", e.URL, nil); a.Status != 200 || int64(len(a.Body)) != e.Bytes || digest(a.Body) != e.SHA256 {
 			c.t.Errorf("server %d: the file of %s is not the one described: %d, %d bytes of %d", i, e.Format, a.Status, len(a.Body), e.Bytes)
 		}
+	}
+}
+
+// TestServersThatDoNotFit starts servers that would miss what the others have.
+func TestServersThatDoNotFit(t *testing.T) {
+	sqldbtest.Only(t, sqldbtest.Postgres, testServersThatDoNotFit)
+}
+
+func testServersThatDoNotFit(t *testing.T) {
+	c := joined(t, 2)
+	refused := func(what string, i int, key string, flags ...string) {
+		t.Helper()
+		s, says := instance.TryStart(t, c.dirs[i], key, flags...)
+		if s != nil {
+			t.Errorf("a server started: %q", what)
+			s.Kill()
+		} else if !strings.Contains(says, what) {
+			t.Errorf("a server was refused with %q, not %q", says, what)
+		}
+	}
+	alone, _ := instance.TryStart(t, c.dirs[0], c.founded.APIKey)
+	if alone == nil {
+		t.Fatal("a server with a data directory did not start, though nothing is sealed")
+	}
+	refused("another probity works on this database", 1, c.founded.APIKey)
+	refused("set storage for all of them", 1, c.founded.APIKey, c.flags...)
+	alone.Stop()
+
+	c.start(0)
+	refused("needs the same object store", 1, c.founded.APIKey)
+	other := c.Bucket(true, 0)
+	refused("must be the same on all of them", 1, c.founded.APIKey, append([]string{"--storage", blobtest.URL(other)}, c.flags[2:]...)...)
+	key := filepath.Join(c.dirs[1], "keys", "master.key")
+	right, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := filepath.Join(t.TempDir(), "other")
+	instance.Init(t, wrong)
+	strange, err := os.ReadFile(filepath.Join(wrong, "keys", "master.key"))
+	if err == nil {
+		err = os.WriteFile(key, strange, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused("does not open with this master key", 1, c.founded.APIKey, c.flags...)
+	if err := os.WriteFile(key, right, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errOut, code := instance.Run(t, append([]string{"log", "new-epoch", "--data", c.dirs[1], "--reason", "no", "--yes"}, c.flags[:4]...)...)
+	if code == 0 || !strings.Contains(errOut, "other servers work on this database") {
+		t.Errorf("an epoch was opened beside a server: %d %s %s", code, out, errOut)
+	}
+	c.start(1)
+	c.agree()
+}
+
+// TestDecisionsReachAllServers makes decisions on one server and looks at once, or a second later where that is the promise, whether another goes by them.
+func TestDecisionsReachAllServers(t *testing.T) {
+	sqldbtest.Only(t, sqldbtest.Postgres, testDecisionsReachAllServers)
+}
+
+func testDecisionsReachAllServers(t *testing.T) {
+	c := joined(t, 2)
+	c.startAll()
+	a, b := c.at(0), c.at(1)
+	var user struct{ ID string }
+	a.Post("/api/users", 201, map[string]any{"email": "ada@example.org", "name": "Ada", "role": "auditor", "password": "a long enough password"}, &user)
+	login := b.Do("POST", "/api/session", []byte(`{"email":"ada@example.org","password":"a long enough password"}`), "Content-Type", "application/json", "Authorization", "")
+	cookie, _, _ := strings.Cut(login.Header.Get("Set-Cookie"), ";")
+	signedIn := func(s *instance.Server) int { return s.As("").Do("GET", "/api/session", nil, "Cookie", cookie).Status }
+	if login.Status != 200 || signedIn(a) != 200 || signedIn(b) != 200 {
+		t.Fatalf("signed in on one server: %d %s; on the other %d", login.Status, login.Body, signedIn(a))
+	}
+	if s := a.Do("PATCH", "/api/users/"+user.ID, []byte(`{"locked":true}`), "Content-Type", "application/json").Status; s != 200 {
+		t.Fatalf("locking: %d", s)
+	}
+	if s := signedIn(b); s != 401 {
+		t.Errorf("the session of a locked account works on another server: %d", s)
+	}
+	var key struct{ ID, Secret string }
+	a.Post("/api/keys", 201, map[string]any{"name": "writer", "scopes": []string{"ledger.append"}}, &key)
+	writes := func(s *instance.Server, i int) int {
+		return s.As(key.Secret).Do("POST", "/api/events", batch("keyed", i, 1), "Content-Type", "application/json").Status
+	}
+	if s := writes(b, 0); s != 201 {
+		t.Errorf("a new key on another server: %d", s)
+	}
+	if s := a.Do("DELETE", "/api/keys/"+key.ID, nil).Status; s >= 300 {
+		t.Errorf("revoking: %d", s)
+	}
+	time.Sleep(time.Second)
+	if s := writes(b, 1); s != 401 {
+		t.Errorf("a second after it was revoked, a key on another server: %d", s)
+	}
+	// The same request under the same key has one answer, wherever it is repeated.
+	header := []string{"Content-Type", "application/json", "Idempotency-Key", "k"}
+	body := []byte(`{"source":"s","action":"a.read"}`)
+	first, again := a.Do("POST", "/api/events", body, header...), b.Do("POST", "/api/events", body, header...)
+	if first.Status != 201 || string(first.Body) != string(again.Body) || again.Header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("%d %s, repeated elsewhere %d %s", first.Status, first.Body, again.Status, again.Body)
+	}
+	// A person has one name, the newest that a server knows of; what others have done it knows when it has read.
+	person := func(s *instance.Server, id, name string) {
+		s.Count("source=hr")
+		s.Append([]byte(`{"source":"hr","action":"staff.update","id":"` + id + `","actor":{"type":"user","id":"u1","name":"` + name + `"}}`))
+	}
+	person(a, "1", "Grace Hopper")
+	person(b, "2", "Grace Murray")
+	person(a, "3", "Grace Hopper")
+	for i, s := range []*instance.Server{a, b} {
+		for name, want := range map[string]int{"Grace Hopper": 3, "Grace Murray": 0} {
+			if n := s.Count("actor=" + url.QueryEscape(name)); n != want {
+				t.Errorf("server %d finds %d events of %s, want %d", i, n, name, want)
+			}
+		}
+	}
+	e, _ := a.Export("csv", map[string]any{"source": []string{"keyed"}})
+	c.taken(e)
+	// Verifying on one server shows on the other.
+	if s := a.Do("POST", "/api/log/verify", nil).Status; s >= 300 {
+		t.Errorf("verifying: %d", s)
 	}
 }

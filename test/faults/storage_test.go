@@ -52,7 +52,7 @@ func (b *buckets) verify(t *testing.T, more ...string) (says string, code int) {
 }
 
 // objects lists what another program sees in a location.
-func (b *buckets) objects(t *testing.T, l blob.Location) (names []string) {
+func (b *buckets) objects(t testing.TB, l blob.Location) (names []string) {
 	t.Helper()
 	for o := range b.Client.ListObjects(context.Background(), l.Bucket, minio.ListObjectsOptions{Prefix: l.Prefix, Recursive: true}) {
 		if o.Err != nil {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"probity.dev/internal/sqldb/pgserver"
 )
@@ -51,15 +53,64 @@ func databaseName(address string) string {
 	return address[strings.LastIndexByte(address, '/')+1:]
 }
 
+// FailOver takes a copy of the PostgreSQL database of a directory as it is now. failOver puts it in the place of the database, which may be open: all connections are cut, and the next ones lead to the copy. back undoes that.
+func FailOver(t testing.TB, dir string) (failOver func() (back func())) {
+	t.Helper()
+	name := dumpPostgres(t, dir)
+	return func() func() {
+		swap(t, name, name+"_primary", name+"_copy")
+		return func() { swap(t, name, name+"_copy", name+"_primary") }
+	}
+}
+
+// swap renames the database name to aside, and next to name.
+func swap(t testing.TB, name, aside, next string) {
+	t.Helper()
+	s := server(t)
+	for _, statement := range []string{
+		`ALTER DATABASE ` + name + ` ALLOW_CONNECTIONS false`,
+		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + name + `'`,
+	} {
+		if err := s.run(context.Background(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A backend takes a moment to end.
+	err := errors.New("not tried")
+	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		err = s.run(context.Background(), `ALTER DATABASE `+name+` RENAME TO `+aside)
+	}
+	for _, statement := range []string{`ALTER DATABASE ` + next + ` RENAME TO ` + name, `ALTER DATABASE ` + name + ` ALLOW_CONNECTIONS true`} {
+		if err == nil {
+			err = s.run(context.Background(), statement)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func copyPostgres(t testing.TB, dir string) (restore func()) {
 	t.Helper()
+	name := dumpPostgres(t, dir)
+	return func() {
+		for _, statement := range []string{`DROP DATABASE ` + name, `ALTER DATABASE ` + name + `_copy RENAME TO ` + name} {
+			if err := server(t).run(context.Background(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// dumpPostgres makes a copy of the database of a directory and returns the name of the database; the copy's ends with _copy.
+func dumpPostgres(t testing.TB, dir string) (name string) {
 	bin, err := pgserver.FindBin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := server(t)
 	address := s.database(t, dir, templateName)
-	name := databaseName(address)
+	name = databaseName(address)
 	if err := s.run(context.Background(), `CREATE DATABASE `+name+`_copy TEMPLATE template0`); err != nil {
 		t.Fatal(err)
 	}
@@ -73,11 +124,5 @@ func copyPostgres(t testing.TB, dir string) (restore func()) {
 	if out, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return func() {
-		for _, statement := range []string{`DROP DATABASE ` + name, `ALTER DATABASE ` + name + `_copy RENAME TO ` + name} {
-			if err := s.run(context.Background(), statement); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	return name
 }
