@@ -90,12 +90,12 @@ func (c *committer) run() {
 	for {
 		select {
 		case s := <-c.queue:
-			c.commit(c.gather(s))
+			c.commit(c.gather([]*submission{s}))
 		case <-c.quit:
 			for {
 				select {
 				case s := <-c.queue:
-					c.commit(c.gather(s))
+					c.commit(c.gather([]*submission{s}))
 				default:
 					return
 				}
@@ -109,9 +109,13 @@ func (c *committer) stop() {
 	<-c.idle
 }
 
-func (c *committer) gather(s *submission) []*submission {
-	group := []*submission{s}
-	events, bytes := len(s.events), s.bytes
+// gather adds what has arrived to a group, up to its bounds.
+func (c *committer) gather(group []*submission) []*submission {
+	events, bytes := 0, 0
+	for _, s := range group {
+		events += len(s.events)
+		bytes += s.bytes
+	}
 	for events < groupEvents && bytes < groupBytes {
 		select {
 		case s := <-c.queue:
@@ -127,17 +131,22 @@ func (c *committer) gather(s *submission) []*submission {
 
 // commit makes a group durable in one transaction and answers every submission of it.
 func (c *committer) commit(group []*submission) {
-	if group = c.takeUp(group); len(group) == 0 {
+	group, questions := apart(group)
+	if c.takeUp(questions); len(group) == 0 {
 		return
 	}
 	start := time.Now()
 	ctx := context.Background() // whoever asked may be gone; what is under way is finished
 	logs := map[*tenant]*logAppend{}
-	events := 0
-	for _, s := range group {
-		events += len(s.events)
-	}
+	questions = nil
 	err := c.l.db.Write(ctx, func(tx *sql.Tx) error {
+		if c.l.db.Shared() { // while others had the lock, more has arrived
+			group, questions = apart(c.gather(group))
+		}
+		events := 0
+		for _, s := range group {
+			events += len(s.events)
+		}
 		for _, s := range group {
 			a := logs[s.t]
 			if a == nil {
@@ -183,6 +192,19 @@ func (c *committer) commit(group []*submission) {
 		close(s.done)
 	}
 	c.l.metrics.commit(group, time.Since(start))
+	c.takeUp(questions)
+}
+
+// apart separates those who only ask for what other processes have done.
+func apart(group []*submission) (rest, questions []*submission) {
+	for _, s := range group {
+		if s.refresh {
+			questions = append(questions, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return rest, questions
 }
 
 // one prepares a submission inside the transaction. An error of the submission stays with it (s.err); a returned error fails the whole group.

@@ -105,18 +105,12 @@ func (l *Ledger) openNew(ctx context.Context) error {
 	return nil
 }
 
-// takeUp answers the submissions that only ask for what other processes have done, and returns the others.
-func (c *committer) takeUp(group []*submission) []*submission {
-	rest := group[:0]
-	for _, s := range group {
-		if !s.refresh {
-			rest = append(rest, s)
-			continue
-		}
+// takeUp answers those who only ask for what other processes have done.
+func (c *committer) takeUp(questions []*submission) {
+	for _, s := range questions {
 		s.err = c.l.lookAround(s.ctx, s.t, s.prove)
 		close(s.done)
 	}
-	return rest
 }
 
 // lookAround takes up what other processes have done to a log. Only the committer calls it, or whoever comes after its end.
