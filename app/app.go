@@ -23,6 +23,8 @@ import (
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/query"
+	"probity.dev/notify/send"
+	"probity.dev/report/link"
 )
 
 // Version is the product's version, set when it is built for release.
@@ -44,6 +46,8 @@ type App struct {
 	reads     *reads
 	jobs      *jobs.Service
 	exports   exportsPart
+	links     *link.Service
+	sender    *send.Sender
 	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
@@ -113,6 +117,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
+	a.openLinks()
 	return a, a.openExports(ctx)
 }
 

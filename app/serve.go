@@ -42,6 +42,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
+	a.links.Register(h)
 	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
@@ -167,6 +168,9 @@ func (a *App) housekeeping(ctx context.Context) {
 		}
 		if err := replies.sweep(ctx); err != nil {
 			a.telemetry.Logger.Error("old replies", "error", err)
+		}
+		if err := a.links.Forget(ctx); err != nil {
+			a.telemetry.Logger.Error("old download links", "error", err)
 		}
 		if a.Config.ScrubAt != "off" {
 			a.scrub(ctx)

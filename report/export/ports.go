@@ -59,6 +59,10 @@ type Ended struct {
 	// Failed says that there is no file.
 	Failed      bool
 	Rows, Bytes int64
+	// User is the id of the user who asked; "" when an API key or the server did.
+	User string
+	// ExpiresAt is when the file goes.
+	ExpiresAt time.Time
 }
 
 // DB is the database (see package sqldb).
