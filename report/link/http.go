@@ -82,8 +82,8 @@ func (s *Service) Register(a huma.API) {
 			}
 			return nil, s.Revoke(ctx, by, "export", in.ID, in.Link)
 		})
-	huma.Register(a, api.Op("show-download", "POST /api/downloads/about", "Show what a download link leads to", api.Public(), api.MaxBody(4<<10), api.Errors(404, 429), api.Describe("Counts as no download.")), s.about)
-	redeem := api.Op("download", "POST /api/downloads", "Take the file of a download link", api.Public(), api.Streaming(), api.MaxBody(4<<10), api.Errors(404, 429),
+	huma.Register(a, api.Op("show-download", "POST /api/downloads/about", "Show what a download link leads to", api.Anonymous(), api.MaxBody(4<<10), api.Errors(404, 429), api.Describe("Counts as no download.")), s.about)
+	redeem := api.Op("download", "POST /api/downloads", "Take the file of a download link", api.Anonymous(), api.Streaming(), api.MaxBody(4<<10), api.Errors(404, 429),
 		api.Describe("The token is a field of a form, so that a page can start a download with it and it stands in no address. Each download is recorded as an event."))
 	redeem.Responses = map[string]*huma.Response{"200": {Description: "The file", Content: map[string]*huma.MediaType{
 		"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}}}

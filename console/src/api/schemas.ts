@@ -201,6 +201,14 @@ export const exportSchema = z.object({
 export type ExportJob = z.infer<typeof exportSchema>;
 export const exportsSchema = z.object({ items: list(exportSchema) });
 
+/** A download link of an export; url only when it has just been made. */
+export const linkSchema = z.object({
+  id: id, created_by: text, recipient: text, status: text, created_at: text, expires_at: text, revoked_at: text, downloads: count, last_used_at: text, url: text,
+});
+export type DownloadLink = z.infer<typeof linkSchema>;
+export const linksSchema = z.object({ items: list(linkSchema) });
+export const downloadSchema = z.object({ file_name: text, bytes: count, sha256: text, expires_at: text });
+
 /** A background job; done and total count units, such as rows. */
 export const jobSchema = z.object({
   id: count,
