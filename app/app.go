@@ -25,6 +25,7 @@ import (
 	"probity.dev/ledger/query"
 	"probity.dev/notify/send"
 	"probity.dev/report/link"
+	"probity.dev/report/schedule"
 )
 
 // Version is the product's version, set when it is built for release.
@@ -47,6 +48,7 @@ type App struct {
 	jobs      *jobs.Service
 	exports   exportsPart
 	links     *link.Service
+	schedules *schedule.Service
 	sender    *send.Sender
 	notify    notifyPart
 	lock      io.Closer
@@ -118,7 +120,11 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		return a, err
 	}
 	a.openLinks()
-	return a, a.openExports(ctx)
+	if err = a.openExports(ctx); err != nil {
+		return a, err
+	}
+	a.openSchedules()
+	return a, nil
 }
 
 // openLedger opens the storage, the search engine and the ledger on them.

@@ -113,7 +113,7 @@ func (n exportNotifier) ExportEnded(ctx context.Context, tx *sql.Tx, tenantID st
 		Params: map[string]string{"format": e.Format, "rows": strconv.FormatInt(e.Rows, 10), "bytes": strconv.FormatInt(e.Bytes, 10)}}
 	if e.Failed {
 		what.Kind = notify.KindExportFailed
-	} else if e.User != "" && e.Bytes >= n.a.Config.ExportMailFrom {
+	} else if e.User != "" && (e.Mail || e.Bytes >= n.a.Config.ExportMailFrom) {
 		if err := n.a.links.Mail(ctx, tx, tenantID, "export", e.ID, e.User, e.ExpiresAt); err != nil {
 			return err
 		}

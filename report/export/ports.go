@@ -61,6 +61,8 @@ type Ended struct {
 	Rows, Bytes int64
 	// User is the id of the user who asked; "" when an API key or the server did.
 	User string
+	// Mail says that a link was asked for by e-mail.
+	Mail bool
 	// ExpiresAt is when the file goes.
 	ExpiresAt time.Time
 }

@@ -152,7 +152,7 @@ func (s *Service) Create(ctx context.Context, by actor.Principal, targetType, ta
 	if err != nil {
 		return nil, err
 	}
-	err = s.o.Recorder.Record(ctx, by.TenantID, newEvent(ctx, "link_create", "create", by, l), func(ctx context.Context, tx *sql.Tx) error {
+	err = s.o.Recorder.Record(ctx, by.TenantID, newEvent(ctx, "link_create", "share", by, l), func(ctx context.Context, tx *sql.Tx) error {
 		if n, err := countOpen(ctx, tx, l, s.now().UnixMicro()); err != nil || n >= maxOpen {
 			return errors.Join(err, errs.New(errs.Conflict, "There are %d open links to this file already. Revoke one first.", maxOpen))
 		}
@@ -323,7 +323,7 @@ func (s *Service) Revoke(ctx context.Context, by actor.Principal, targetType, ta
 		if l.Status != "open" {
 			return nil
 		}
-		return s.o.Recorder.Record(ctx, by.TenantID, newEvent(ctx, "link_revoke", "stop", by, l), func(ctx context.Context, tx *sql.Tx) error {
+		return s.o.Recorder.Record(ctx, by.TenantID, newEvent(ctx, "link_revoke", "revoke", by, l), func(ctx context.Context, tx *sql.Tx) error {
 			return revoke(ctx, tx, l, by.ID(), s.now().UnixMicro())
 		})
 	}

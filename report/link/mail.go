@@ -67,7 +67,7 @@ func (s *Service) mail(ctx context.Context, run *jobs.Run, a mailArgs) error {
 		return err
 	}
 	by := actor.System(l.tenant)
-	err = s.o.Recorder.Record(ctx, l.tenant, newEvent(ctx, "link_mail", "other", by, l), func(context.Context, *sql.Tx) error { return nil })
+	err = s.o.Recorder.Record(ctx, l.tenant, newEvent(ctx, "link_mail", "send", by, l), func(context.Context, *sql.Tx) error { return nil })
 	if err != nil && !errors.Is(err, context.Canceled) {
 		s.o.Logger.LogAttrs(ctx, slog.LevelWarn, "that a link was e-mailed could not be recorded; it is sent once more", slog.String("link", l.ID))
 	}
