@@ -94,7 +94,9 @@ func (s *Service) Register(a huma.API) {
 	huma.Register(a, op("update-schedule", "PUT /api/schedules/{id}", "Change a schedule", api.Errors(400, 403, 404),
 		api.Describe("It then runs with your rights, and not with those of whoever set it up.")), s.update)
 	huma.Register(a, op("delete-schedule", "DELETE /api/schedules/{id}", "Delete a schedule", api.Status(http.StatusNoContent), api.Errors(404), api.Describe("Exports that it made stay.")),
-		on(func(ctx context.Context, by actor.Principal, id string) (*struct{}, error) { return nil, s.Delete(ctx, by, id) }))
+		on(func(ctx context.Context, by actor.Principal, id string) (*struct{}, error) {
+			return nil, s.Delete(ctx, by, id)
+		}))
 	huma.Register(a, op("pause-schedule", "POST /api/schedules/{id}/pause", "Pause a schedule", api.Errors(404)), shown(s.Pause))
 	huma.Register(a, op("resume-schedule", "POST /api/schedules/{id}/resume", "Let a schedule go on", api.Errors(404), api.Describe("With its next time; what was due meanwhile is not made up for.")), shown(s.Resume))
 	huma.Register(a, op("run-schedule", "POST /api/schedules/{id}/run", "Run a schedule now", api.Status(http.StatusAccepted), api.Errors(404)),

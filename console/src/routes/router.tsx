@@ -79,6 +79,12 @@ const exportsRoute = createRoute({
   component: lazyRouteComponent(() => import('../features/exports/ExportsPage'), 'ExportsPage'),
 });
 
+const schedules = createRoute({
+  getParentRoute: () => app,
+  path: '/schedules',
+  component: lazyRouteComponent(() => import('../features/schedules/SchedulesPage'), 'SchedulesPage'),
+});
+
 export const notificationTabs = ['channels', 'deliveries', 'dead-letters'] as const;
 export type NotificationTab = (typeof notificationTabs)[number];
 
@@ -121,7 +127,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
 });
 
-const tree = root.addChildren([signin, download, app.addChildren([index, events, event, resource, exportsRoute, jobs, notifications, log, settings])]);
+const tree = root.addChildren([signin, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, jobs, notifications, log, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

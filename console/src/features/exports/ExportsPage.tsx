@@ -22,9 +22,14 @@ export function ExportsPage() {
       <PageTitle
         title="Exports" lead="Files made from the audit log. Start one from the audit log, with the filters that you want."
         actions={
-          <Button component={Link} to="/events" variant="default" size="xs">
-            Go to the audit log
-          </Button>
+          <>
+            <Button component={Link} to="/schedules" variant="default" size="xs">
+              Schedules
+            </Button>
+            <Button component={Link} to="/events" variant="default" size="xs">
+              Go to the audit log
+            </Button>
+          </>
         }
       />
       {error && !data && <Failure error={error} onRetry={() => void refetch()} />}
