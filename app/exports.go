@@ -25,7 +25,7 @@ func (a *App) openExports(context.Context) error {
 	a.exports.Service, err = export.NewService(export.ServiceOptions{DB: a.db, Source: a.exports.source, Recorder: recorder{a.Ledger}, Sealer: exportSealer{a.Ledger},
 		Tenants: exportTenants{a.Ledger}, Notifier: exportNotifier{a}, Files: a.storage.working, Jobs: a.jobs, Queue: queueOfExports, Viewer: a.Access.Present, Logger: a.telemetry.Logger})
 	if err == nil {
-		a.links.Add("export", a.exports.Service)
+		a.links.Add("export", sharedExports{a.exports.Service})
 	}
 	return err
 }

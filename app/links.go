@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"io"
 
 	"probity.dev/access"
+	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/jobs"
 	"probity.dev/notify/send"
+	"probity.dev/report/export"
 	"probity.dev/report/link"
 )
 
@@ -19,6 +22,21 @@ func (a *App) openLinks() {
 		o.Mailer = userMailer{a.sender, a.Access, a.Config.InstanceName}
 	}
 	a.links = link.New(o)
+}
+
+// sharedExports lets links lead to exports.
+type sharedExports struct{ s *export.Service }
+
+// Shared implements link.Target.
+func (e sharedExports) Shared(ctx context.Context, by actor.Principal, id string) (link.File, error) {
+	f, err := e.s.Shared(ctx, by, id)
+	return link.File(f), err
+}
+
+// OpenShared implements link.Target.
+func (e sharedExports) OpenShared(ctx context.Context, tenantID, id string, read bool) (link.File, io.ReadCloser, error) {
+	f, body, err := e.s.OpenShared(ctx, tenantID, id, read)
+	return link.File(f), body, err
 }
 
 // userMailer sends letters to users at the address of their account.
