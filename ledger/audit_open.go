@@ -15,7 +15,7 @@ import (
 type auditRow struct {
 	copy   WorkingCopy
 	out    []evidence.KeyedGroup
-	fields []evidence.KeyedField
+	values []string
 	plain  []byte // opened and quoted values
 	aad    []byte
 }
@@ -75,28 +75,31 @@ func (c *auditChunk) open(w *WorkingCopy, audited *auditedRow, groups []auditGro
 		return damaged(row)
 	}
 	c.out, c.plain = c.out[:0], c.plain[:0]
-	if cap(c.fields) < s.fields {
-		c.fields = make([]evidence.KeyedField, s.fields)
+	if cap(c.values) < s.fields {
+		c.values = make([]string, s.fields)
 	}
-	free := c.fields[:0]
+	free := c.values[:0]
 	for k := range s.groups {
 		g := &s.groups[k]
+		if g.paths == nil {
+			return damaged(row)
+		}
 		from := len(free)
 		var err error
 		if free, err = c.openGroup(row, g, &groups[k], &v, free); err != nil {
 			return err
 		}
-		c.out = append(c.out, evidence.KeyedGroup{Slot: g.slot, G: c.ring.G(groups[k].keys), Fields: free[from:len(free):len(free)]})
+		c.out = append(c.out, evidence.KeyedGroup{Slot: g.slot, G: c.ring.G(groups[k].keys), Paths: g.paths, Values: free[from:len(free):len(free)]})
 	}
 	w.Groups = c.out
-	if row.Resource == 0 {
-		c.resource(w)
+	if row.Resource == 0 && s.resource >= 0 {
+		c.resource(w, c.out[s.resource].Values[s.resourceField])
 	}
 	return nil
 }
 
-// openGroup appends the fields of a group.
-func (c *auditChunk) openGroup(row *segment.Row, g *shapeGroup, x *auditGroup, v *values, fields []evidence.KeyedField) ([]evidence.KeyedField, error) {
+// openGroup appends the values of a group.
+func (c *auditChunk) openGroup(row *segment.Row, g *shapeGroup, x *auditGroup, v *values, values []string) ([]string, error) {
 	var sealed, body []byte
 	if g.sealed && !g.clear {
 		var ok bool
@@ -135,9 +138,9 @@ func (c *auditChunk) openGroup(row *segment.Row, g *shapeGroup, x *auditGroup, v
 		if !ok {
 			return nil, damaged(row)
 		}
-		fields = append(fields, evidence.KeyedField{Path: f.path, Value: unsafe.String(unsafe.SliceData(value), len(value))})
+		values = append(values, unsafe.String(unsafe.SliceData(value), len(value)))
 	}
-	return fields, nil
+	return values, nil
 }
 
 // unseal decrypts a group.
@@ -169,20 +172,13 @@ func (c *auditChunk) room(n int) {
 }
 
 // resource fills in what the tag of a resource that stands for nobody follows from.
-func (c *auditChunk) resource(w *WorkingCopy) {
-	for i := range w.Groups {
-		for k := range w.Groups[i].Fields {
-			if f := &w.Groups[i].Fields[k]; f.Path == "/resource/id" {
-				if n := len(f.Value); n > 2 && f.Value[0] == '"' && strings.IndexByte(f.Value, '\\') < 0 {
-					w.ResourceID = f.Value[1 : n-1]
-				} else {
-					w.ResourceID = event.Text([]byte(f.Value))
-				}
-				if w.ResourceID != "" {
-					w.ResourceTags = &c.resources
-				}
-				return
-			}
-		}
+func (c *auditChunk) resource(w *WorkingCopy, id string) {
+	if n := len(id); n > 2 && id[0] == '"' && strings.IndexByte(id, '\\') < 0 {
+		w.ResourceID = id[1 : n-1]
+	} else {
+		w.ResourceID = event.Text([]byte(id))
+	}
+	if w.ResourceID != "" {
+		w.ResourceTags = &c.resources
 	}
 }
