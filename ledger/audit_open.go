@@ -33,7 +33,7 @@ func (c *auditChunk) flush(ctx context.Context, yield func(*WorkingCopy) error) 
 	}
 	defer func() { c.rows = c.rows[:0] }() // an error ends the reading
 	month := c.months.of(c.rows[0].RecordedAt)
-	if month != c.month || len(c.people) > auditKept || c.ring.Len() > 2*auditKept {
+	if month != c.month || len(c.people) > auditKept {
 		c.month = month
 		if err := c.begin(ctx); err != nil {
 			return err
@@ -89,13 +89,21 @@ func (c *auditChunk) open(w *WorkingCopy, audited *auditedRow, groups []auditGro
 		if free, err = c.openGroup(row, g, &groups[k], &v, free); err != nil {
 			return err
 		}
-		c.out = append(c.out, evidence.KeyedGroup{Slot: g.slot, G: c.ring.G(groups[k].keys), Paths: g.paths, Values: free[from:len(free):len(free)]})
+		c.out = append(c.out, evidence.KeyedGroup{Slot: g.slot, G: c.ringOf(&groups[k]).G(groups[k].keys), Paths: g.paths, Values: free[from:len(free):len(free)]})
 	}
 	w.Groups = c.out
 	if row.Resource == 0 && s.resource >= 0 {
 		c.resource(w, c.out[s.resource].Values[s.resourceField])
 	}
 	return nil
+}
+
+// ringOf is the ring that holds the keys of a group.
+func (c *auditChunk) ringOf(x *auditGroup) *evidence.Keyring {
+	if x.joint {
+		return &c.joint
+	}
+	return &c.ring
 }
 
 // openGroup appends the values of a group.
@@ -148,7 +156,7 @@ func (c *auditChunk) unseal(row *segment.Row, g *shapeGroup, x *auditGroup, seal
 	c.room(len(sealed))
 	c.aad = evidence.AAD(c.aad, c.a.t.logID, row.Nonce, g.slot)
 	from := len(c.plain)
-	plain, err := c.gcm.Open(c.plain, (*[32]byte)(c.ring.Enc(x.keys)), (*[12]byte)(row.Nonce[:]), sealed, c.aad)
+	plain, err := c.gcm.Open(c.plain, (*[32]byte)(c.ringOf(x).Enc(x.keys)), (*[12]byte)(row.Nonce[:]), sealed, c.aad)
 	if err != nil {
 		return nil, damaged(row)
 	}

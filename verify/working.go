@@ -54,7 +54,11 @@ func (w *worker) compareWorking(b *block) {
 			leaf = w.arena[w.offsets[i]:w.offsets[i+1]]
 		}
 		b.working++
-		if w.view.Scan(leaf) != nil {
+		scan := w.view.Again
+		if w.malformed {
+			scan = w.view.Scan
+		}
+		if scan(leaf) != nil {
 			return nil // reported already
 		}
 		if w.check.add(index, &w.view, c); len(w.check.pending) == copiesAtOnce {
