@@ -17,7 +17,7 @@ type workingChecker struct {
 }
 
 // copiesAtOnce is how many working copies are compared together: enough for every kind of hash to make the most of the processor, and few enough for their messages to stay in its cache.
-const copiesAtOnce = 96
+const copiesAtOnce = 48
 
 // pendingCopy is a working copy whose hashes are not computed yet.
 type pendingCopy struct {
@@ -61,7 +61,7 @@ func (w *worker) compareWorking(b *block) {
 		if scan(leaf) != nil {
 			return nil // reported already
 		}
-		if w.check.add(index, &w.view, c); len(w.check.pending) == copiesAtOnce {
+		if w.check.add(index, &w.view, c); len(w.check.pending) == copiesAtOnce || w.check.tree.Full() {
 			w.tellWorking(b)
 		}
 		return nil

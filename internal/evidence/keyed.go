@@ -96,6 +96,12 @@ func (t *KeyedTree) Reset() {
 // Len is the number of events.
 func (t *KeyedTree) Len() int { return len(t.events) }
 
+// Full reports whether the values of the events take so much memory that they ought to be hashed.
+func (t *KeyedTree) Full() bool { return len(t.commits.Bytes()) > keyedBytes }
+
+// keyedBytes is far below what a [sha256n.Chain] can hold.
+const keyedBytes = 16 << 20
+
 // Add adds an event and returns its number. It refuses groups that are out of order, paths without a value, more than [MaxFields] fields, and a path that has two values.
 func (t *KeyedTree) Add(nonce *[16]byte, groups []KeyedGroup) (event int, err error) {
 	l, err := t.layouts.get(groups)
@@ -131,14 +137,25 @@ func (t *KeyedTree) Add(nonce *[16]byte, groups []KeyedGroup) (event int, err er
 		t.roots.Link(roots+like.root, like.rootBlocks, place)
 		place = roots + like.root + 4
 		for k, v := range g.Values {
-			path, s := g.Paths.paths[k], &like.salts[k]
-			at, m := t.commits.Message(33+len(path)+len(v), place+hashSize*k)
-			m[0] = domainField
-			copy(m[33+copy(m[33:], path):], v)
-			t.salts.Link(salts+s.at, s.blocks, at+1)
+			f := &like.fields[k]
+			at := t.commit(f, g.Paths.paths[k], v, place+hashSize*k)
+			t.salts.Link(salts+f.salt, f.saltBlocks, at+1)
 		}
 	}
 	return event, nil
+}
+
+// commit adds the message of a commitment, and returns where it is.
+func (t *KeyedTree) commit(f *layoutField, path, value string, to int) (at int) {
+	if f.begun > 0 {
+		at, m := t.commits.Begun(&f.head, f.begun+len(value), to)
+		copy(m[f.begun:], value)
+		return at
+	}
+	at, m := t.commits.Message(33+len(path)+len(value), to)
+	m[0] = domainField
+	copy(m[33+copy(m[33:], path):], value)
+	return at
 }
 
 // Tag asks for the search tag of a role, below 3, of the event added last, under K_tag.
@@ -170,8 +187,8 @@ func (t *KeyedTree) Hash() {
 	salts := t.salts.Bytes()
 	for i, g := range t.groups {
 		key := (*Hash)(t.eventKeys[hashSize*i:])
-		for k := range g.like.salts {
-			*(*Hash)(salts[g.at+g.like.salts[k].at+1:]) = *key
+		for k := range g.like.fields {
+			*(*Hash)(salts[g.at+g.like.fields[k].salt+1:]) = *key
 		}
 	}
 	t.salts.Hash(t.commits.Bytes())

@@ -16,10 +16,15 @@ type layoutGroup struct {
 	paths *Paths // nil for a closed group
 	// Where the group's messages are in those of the layout.
 	key, root, rootBlocks int
-	salts                 []layoutSalt
+	fields                []layoutField
 }
 
-type layoutSalt struct{ at, blocks int }
+type layoutField struct {
+	salt, saltBlocks int
+	// head is how the commitment's message begins, up to the value, if that is within a block; begun is how long it is then, else 0.
+	head  [sha256n.BlockSize]byte
+	begun int
+}
 
 // layouts are those met last, two for each value of a hash of their groups. A busy log has some hundreds.
 type layouts [1024][2]*layout
@@ -79,8 +84,12 @@ func newLayout(groups []KeyedGroup) *layout {
 				m := make([]byte, 33, 33+len(path))
 				m[0] = domainSalt
 				m = append(m, path...)
-				g.salts = append(g.salts, layoutSalt{len(l.salts), sha256n.Blocks(len(m))})
+				f := layoutField{salt: len(l.salts), saltBlocks: sha256n.Blocks(len(m))}
 				l.salts = sha256n.Padded(l.salts, m)
+				if m[0] = domainField; len(m) <= len(f.head) {
+					f.begun = copy(f.head[:], m)
+				}
+				g.fields = append(g.fields, f)
 			}
 			n := g.paths.Len()
 			m := make([]byte, 4+hashSize*n)

@@ -10,19 +10,26 @@ import (
 // Its zero value is empty and ready; it keeps its memory from one use to the next. It is not safe for concurrent use.
 type Chain struct {
 	buf   []byte
-	links [][]link // of the messages of so many blocks
+	links [longest + 1][]link // of the messages of so many blocks
 	lanes wideLanes
-	rest  Batch
-	sums  [][sha256.Size]byte
-	tos   []int
+	// The messages that are longer, and at last all those that do not fill the lanes, and where their hashes go.
+	rest Batch
+	tos  []uint32
+	sums [][sha256.Size]byte
 }
 
+// longest is how many blocks a message has at most that is hashed together with others of its length only.
+const longest = 15
+
 // link is where a message is, and where its hash goes.
-type link struct{ from, to int }
+type link struct{ from, to uint32 }
+
+// MaxChain is how large a chain may become, in bytes.
+const MaxChain = 1<<32 - 1
 
 // Reset empties the chain.
 func (c *Chain) Reset() {
-	c.buf = c.buf[:0]
+	c.buf, c.rest.msgs, c.tos = c.buf[:0], c.rest.msgs[:0], c.tos[:0]
 	for i := range c.links {
 		c.links[i] = c.links[i][:0]
 	}
@@ -38,6 +45,27 @@ func (c *Chain) Message(n, to int) (at int, place []byte) {
 	c.room(blocks * blockSize)
 	b := c.buf[at:]
 	pad(b, n)
+	c.Link(at, blocks, to)
+	return at, b[:n:n]
+}
+
+// Begun is [Chain.Message] for a message that begins with what is in head, which holds zeroes behind it.
+func (c *Chain) Begun(head *[blockSize]byte, n, to int) (at int, place []byte) {
+	at = len(c.buf)
+	blocks := Blocks(n)
+	c.room(blocks * blockSize)
+	b := c.buf[at:]
+	if blocks > 1 {
+		pad(b, n)
+		*(*[blockSize]byte)(b) = *head
+		if n < blockSize {
+			b[n] = 0x80
+		}
+	} else {
+		*(*[blockSize]byte)(b) = *head
+		b[n] = 0x80
+		binary.BigEndian.PutUint16(b[blockSize-2:], uint16(n)<<3)
+	}
 	c.Link(at, blocks, to)
 	return at, b[:n:n]
 }
@@ -80,11 +108,18 @@ func (c *Chain) Write(padded []byte) (at int) {
 
 // Link says where the hash of a message of so many blocks goes that [Chain.Write] has added.
 func (c *Chain) Link(at, blocks, to int) {
-	for len(c.links) <= blocks {
-		c.links = append(c.links, nil)
+	if blocks <= longest {
+		c.links[blocks] = append(c.links[blocks], link{uint32(at), uint32(to)})
+	} else {
+		c.alone(at, blocks, to)
 	}
-	l := &c.links[blocks]
-	*l = append(*l, link{at, to})
+}
+
+// alone adds a message to those that are not hashed with others of their length.
+func (c *Chain) alone(at, blocks, to int) {
+	length := binary.BigEndian.Uint64(c.buf[at+blocks*blockSize-8:]) >> 3
+	c.rest.msgs = append(c.rest.msgs, message{at, int(length), int32(blocks)})
+	c.tos = append(c.tos, uint32(to))
 }
 
 // Bytes are the messages, where they may be changed and the hashes of other chains put. They move when a message is added.
@@ -92,15 +127,12 @@ func (c *Chain) Bytes() []byte { return c.buf }
 
 // Hash puts the hashes into their places in dst.
 func (c *Chain) Hash(dst []byte) {
-	c.rest.msgs, c.tos = c.rest.msgs[:0], c.tos[:0]
 	for blocks, links := range c.links {
 		if hasWide {
 			links = c.wide(dst, blocks, links)
 		}
 		for _, l := range links {
-			end := c.buf[l.from+blocks*blockSize-8:]
-			c.rest.msgs = append(c.rest.msgs, message{l.from, int(binary.BigEndian.Uint64(end) >> 3), int32(blocks)})
-			c.tos = append(c.tos, l.to)
+			c.alone(int(l.from), blocks, int(l.to))
 		}
 	}
 	c.rest.buf = c.buf
@@ -115,7 +147,7 @@ func (c *Chain) wide(dst []byte, blocks int, links []link) []link {
 	w := &c.lanes
 	for len(links) >= lanes {
 		for i, l := range links[:lanes] {
-			w.at[i] = l.from
+			w.at[i] = int(l.from)
 		}
 		blocks16(&w.state, &w.sums, &c.buf[0], &w.at, blocks, 1<<lanes-1)
 		for i, l := range links[:lanes] {

@@ -6,8 +6,10 @@ import (
 	"slices"
 )
 
-// blockSize is that of SHA-256, in bytes.
-const blockSize = sha256.BlockSize
+// BlockSize is that of SHA-256, in bytes.
+const BlockSize = sha256.BlockSize
+
+const blockSize = BlockSize
 
 // state is the state of a hash as the processor keeps it: the words F E B A H G D C.
 type state [8]uint32
