@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -29,17 +31,20 @@ import (
 )
 
 // BenchmarkRead measures what reads a sealed log from its files: a masked CSV export of every event, a search for a word in every event, verification of the
-// evidence, and verification with the working copies. PROBITY_BENCH_EVENTS is the size of the log, 200,000 by default. events/s is of all processors
+// evidence, and verification with the working copies. PROBITY_BENCH_EVENTS is the size of the log, 200,000 by default; PROBITY_BENCH_LOG a folder in which it is kept for the next time. events/s is of all processors
 // together, -cpu 1 gives that of one.
 func BenchmarkRead(b *testing.B) {
 	engine := query.Open(query.Options{})
 	defer engine.Close()
-	box := ledgertest.New(b, func(o *ledger.Options) { o.Classifier, o.Engine = field.New(nil), engine })
+	dir := cmp.Or(os.Getenv("PROBITY_BENCH_LOG"), b.TempDir())
+	box := ledgertest.Open(b, dir, func(o *ledger.Options) { o.Classifier, o.Engine = field.New(nil), engine })
 	events := 200_000
 	if n, err := strconv.Atoi(os.Getenv("PROBITY_BENCH_EVENTS")); err == nil {
 		events = n / 1000 * 1000
 	}
-	fillLog(b, box, events)
+	if logs, err := os.ReadDir(filepath.Join(dir, "segments")); err != nil || len(logs) == 0 {
+		fillLog(b, box, events)
+	}
 	exports := exporter(b, box)
 	masks := masking.New(masking.Builtin(), [32]byte{1}, masking.WithFinder(find))
 	var least leastTime
@@ -70,11 +75,11 @@ func BenchmarkRead(b *testing.B) {
 		}
 		return events
 	})
-	dir, err := blob.OpenDir(box.Dir)
+	files, err := blob.OpenDir(box.Dir)
 	if err != nil {
 		b.Fatal(err)
 	}
-	logs, err := ledger.OpenStored(b.Context(), box.DB, dir)
+	logs, err := ledger.OpenStored(b.Context(), box.DB, files)
 	if err != nil {
 		b.Fatal(err)
 	}
