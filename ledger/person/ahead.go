@@ -19,7 +19,7 @@ type ahead struct {
 
 const (
 	aheadAsked = 2_000   // persons asked for, after which it is clear that the reading is a long one
-	aheadMost  = 1 << 18 // persons of a directory, more than which the caller is not expected to remember
+	aheadMost  = 1 << 19 // numbers of persons, not all of which are given, more than which the caller is not expected to remember
 )
 
 // Ahead opens the persons who are stored near those wanted, once in a reading, if that is a long one and the directory not too large for the caller to remember everybody. It yields each with the
@@ -50,7 +50,7 @@ func (o *Opener) Ahead(ctx context.Context, want []Wanted, yield func(handle int
 	return news, nil
 }
 
-// persons is how many the directory has at most.
+// persons is how many the directory has at most: on some pages there is room left.
 func (d *Directory) persons() int64 {
 	d.newPersons.mu.Lock()
 	defer d.newPersons.mu.Unlock()
