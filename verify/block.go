@@ -40,7 +40,7 @@ type worker struct {
 	working WorkingSource
 	// malformed says that a leaf of the block is not valid evidence.
 	malformed bool
-	check   workingChecker
+	check     workingChecker
 }
 
 func (w *worker) problem(b *block, kind Kind, index uint64, format string, args ...any) *Problem {
