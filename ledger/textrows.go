@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"probity.dev/internal/crypt"
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/person"
@@ -24,6 +24,7 @@ type textWorker struct {
 	ready  []sealedText // those whose key has been asked for
 	later  []sealedText // those whose owners must be read
 	keys   evidence.EncKeys
+	gcm    aesgcm.Sealer
 	plain  []byte
 	quoted []byte
 
@@ -180,7 +181,7 @@ func (w *textWorker) collect(row *segment.Row, r *textRow) bool {
 			return false
 		}
 		// Each value has its length in front, and those beside the one that matches have a byte at least.
-		if room := len(text) - crypt.TagSize - 2*len(g.sealed.fields) + 1; g.sealed.any && room >= w.s.needle.shortest {
+		if room := len(text) - aesgcm.Overhead - 2*len(g.sealed.fields) + 1; g.sealed.any && room >= w.s.needle.shortest {
 			w.sealed = append(w.sealed, sealedText{at: r.at, group: g, owners: rowHandles(row, g.owners), text: text})
 		}
 	}
@@ -210,7 +211,7 @@ func (w *textWorker) open(ctx context.Context, rows []segment.Row, keep []bool) 
 	for i := range w.ready {
 		x := &w.ready[i]
 		if row := &rows[x.at]; !keep[x.at] {
-			w.plain = crypt.Peek(w.plain[:0], (*[32]byte)(&keys[i]), row.Nonce[:12], x.text)
+			w.plain = w.gcm.Peek(w.plain[:0], (*[aesgcm.KeySize]byte)(&keys[i]), (*[aesgcm.NonceSize]byte)(row.Nonce[:]), x.text)
 			keep[x.at] = w.plainMatches(row, x.group)
 		}
 	}
@@ -264,8 +265,10 @@ func (w *textWorker) secrets(ctx context.Context, x *sealedText) error {
 }
 
 func (w *textWorker) plainMatches(row *segment.Row, g *textGroup) bool {
-	if g.sealed.whole {
-		return w.s.needle.in(w.plain)
+	if g.sealed.whole || !g.sealed.made {
+		if in := w.s.needle.in(w.plain); g.sealed.whole || !in {
+			return in
+		}
 	}
 	r := &w.masked.record
 	r.ActorHandle, r.SubjectHandle, r.ResourceHandle = row.Actor, row.Subject, row.Resource

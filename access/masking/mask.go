@@ -2,6 +2,9 @@ package masking
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"probity.dev/internal/errs"
 )
@@ -51,6 +54,44 @@ func stronger(a, b Mask) Mask {
 		return b
 	}
 	return a
+}
+
+// made bounds what a mask writes beside punctuation: the length of a run of letters and digits, and which of these a run of two and more consists of.
+var made = [maskCount]struct {
+	longest int
+	of      string
+}{
+	Year: {4, digits}, IPPrefix: {4, hexadecimal}, Phone: {4, digits}, Email: {6, letters}, CardLast4: {4, digits}, Initials: {1, ""},
+	Pseudonym: {12, hexadecimal}, Hash: {12, hexadecimal},
+}
+
+const (
+	digits      = "0123456789"
+	hexadecimal = digits + "abcdef"
+	letters     = "abcdefghijklmnopqrstuvwxyz"
+)
+
+// makes reports whether the rendering of a value under a mask may hold a text in lower case that the value does not hold. It may say so of a text that no rendering holds.
+func (m Mask) makes(folded string) bool {
+	switch m {
+	case Show, Withhold, Drop:
+		return false
+	case Text:
+		return true // what is replaced brings together what stood apart
+	}
+	if m >= maskCount {
+		return true
+	}
+	for run := range strings.FieldsFuncSeq(folded, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		n := utf8.RuneCountInString(run)
+		if strings.Contains("null", run) || n == 1 && made[m].longest > 0 {
+			continue
+		}
+		if n > made[m].longest || strings.Trim(run, made[m].of) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // String returns the mask's name in policy files.

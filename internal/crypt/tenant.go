@@ -38,7 +38,6 @@ type Tenant struct {
 
 type tenantKey struct {
 	prefix [prefixSize]byte
-	block  cipher.Block
 	aead   cipher.AEAD
 }
 
@@ -91,7 +90,7 @@ func newTenant(id string, h *keyset.Handle) (*Tenant, error) {
 		if err != nil {
 			return nil, err
 		}
-		tk := &tenantKey{prefix: [prefixSize]byte(k.OutputPrefix()), block: block}
+		tk := &tenantKey{prefix: [prefixSize]byte(k.OutputPrefix())}
 		if tk.aead, err = cipher.NewGCM(block); err != nil {
 			return nil, err
 		}

@@ -26,13 +26,28 @@ const siftPerWord = 32
 
 // Sift returns a sieve for the profiles that are stored now. may must be safe for concurrent use. It is asked about others' profiles too, with
 // other fields perhaps than it expects.
-func (d *Directory) Sift(may func(handle int64, body []byte) bool) *Sift {
+//
+// texts, when not nil, says in which first profiles the text occurs for whose sake others are worth opening: profiles where it does not occur are not looked at, and with all those where it
+// does are worth opening without a look.
+func (d *Directory) Sift(may func(handle int64, body []byte) bool, texts *Texts, all bool) *Sift {
 	words := func(s *sequence) []atomic.Uint64 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return make([]atomic.Uint64, s.next/siftPerWord+1)
 	}
-	return &Sift{d: d, may: may, persons: words(&d.newPersons), profiles: words(&d.newProfiles)}
+	s := &Sift{d: d, may: may, persons: words(&d.newPersons), profiles: words(&d.newProfiles)}
+	if texts == nil {
+		return s
+	}
+	for i, b := range texts.bits[:min(len(texts.bits), len(s.persons))] {
+		if !all {
+			const first = 0x5555555555555555
+			may := b >> 1 & first
+			b &^= may | may<<1
+		}
+		s.persons[i].Store(b)
+	}
+	return s
 }
 
 // May reports whether a profile is worth opening, as far as that is known.
