@@ -13,20 +13,21 @@ import (
 
 // textWorker is the memory of one goroutine of a textScan.
 type textWorker struct {
-	s      *textScan
-	plans  map[string][2]*textPlan // by the text of the shape; the second for rows whose resource is a person
-	masked maskedText
-	months months
-	rows   []textRow
-	want   []person.Wanted
-	lacks  []profileLack
-	sealed []sealedText
-	ready  []sealedText // those whose key has been asked for
-	later  []sealedText // those whose owners must be read
-	keys   evidence.EncKeys
-	gcm    aesgcm.Sealer
-	plain  []byte
-	quoted []byte
+	s       *textScan
+	plans   map[string][2]*textPlan // by the text of the shape; the second for rows whose resource is a person
+	masked  maskedText
+	months  months
+	rows    []textRow
+	want    []person.Wanted
+	lacks   []profileLack
+	sealed  []sealedText
+	ready   []sealedText // those whose key has been asked for
+	later   []sealedText // those whose owners must be read
+	keys    evidence.EncKeys
+	gcm     aesgcm.Sealer
+	numbers *person.Numbers
+	plain   []byte
+	quoted  []byte
 
 	month   int // whose secret is ofMonth
 	ofMonth evidence.Hash
@@ -132,7 +133,7 @@ func (w *textWorker) profiles(row *segment.Row, r *textRow) bool {
 		if g.profiles == nil {
 			continue
 		}
-		switch may, known := g.profiles.May(k.Handle, k.Profile); {
+		switch may, known := g.profiles.May(w.numbers, k.Handle, k.Profile); {
 		case may && known:
 			return true
 		case !known:
@@ -160,7 +161,7 @@ func (w *textWorker) lookUp(ctx context.Context, keep []bool) error {
 		}
 		for k := i; k < len(w.lacks); k++ {
 			if x := &w.lacks[k]; x.sift == sift {
-				may, known := sift.May(x.which.Handle, x.which.Profile)
+				may, known := sift.May(w.numbers, x.which.Handle, x.which.Profile)
 				keep[x.at] = keep[x.at] || may || !known
 				x.sift = nil
 			}
@@ -234,7 +235,7 @@ func (w *textWorker) key(ctx context.Context, row *segment.Row, x *sealedText) (
 	n, missing := 0, len(w.want)
 	for ; n < len(x.owners) && x.owners[n] != 0; n++ {
 		var ok bool
-		if secrets[n], ok = w.s.t.people.KnownSecret(x.owners[n]); !ok {
+		if secrets[n], ok = w.s.t.people.KnownSecret(w.numbers, x.owners[n]); !ok {
 			w.want = append(w.want, person.Wanted{Handle: x.owners[n]})
 		}
 	}
@@ -265,10 +266,11 @@ func (w *textWorker) secrets(ctx context.Context, x *sealedText) error {
 }
 
 func (w *textWorker) plainMatches(row *segment.Row, g *textGroup) bool {
-	if g.sealed.whole || !g.sealed.made {
-		if in := w.s.needle.in(w.plain); g.sealed.whole || !in {
-			return in
-		}
+	if g.sealed.whole {
+		return w.s.needle.in(w.plain)
+	}
+	if !g.sealed.made && !w.s.inOrEscaped(w.plain) {
+		return false
 	}
 	r := &w.masked.record
 	r.ActorHandle, r.SubjectHandle, r.ResourceHandle = row.Actor, row.Subject, row.Resource

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"sync"
 
@@ -44,7 +45,7 @@ func (l *Ledger) sieve(t *tenant, mask event.Masker, post *postFilter) query.Sie
 
 func (l *Ledger) newTextScan(t *tenant, mask event.Foreseer, text string) *textScan {
 	s := &textScan{l: l, t: t, mask: mask, needle: newNeedle(text), plans: map[planKey]*textPlan{}, sifts: map[string]*person.Sift{}}
-	s.free.New = func() any { return &textWorker{s: s, plans: map[string][2]*textPlan{}} }
+	s.free.New = func() any { return &textWorker{s: s, numbers: t.people.Numbers(), plans: map[string][2]*textPlan{}} }
 	return s
 }
 
@@ -199,7 +200,7 @@ func (s *textScan) siftOf(g *shapeGroup, part *textPart, resource bool) *person.
 		sift = s.t.people.Sift(func(handle int64, body []byte) bool {
 			m := masks.Get().(*maskedText)
 			defer masks.Put(m)
-			if !part.made && !s.needle.in(body) {
+			if !part.made && !s.inOrEscaped(body) {
 				return false
 			}
 			// Every path of the profile stands for its owner.
@@ -214,12 +215,17 @@ func (s *textScan) siftOf(g *shapeGroup, part *textPart, resource bool) *person.
 	return sift
 }
 
-// textsOf asks once in which profiles the text occurs as they are. The caller holds the lock.
+// textsOf asks once in which profiles the text occurs, or might if it were not for escapes. The caller holds the lock.
 func (s *textScan) textsOf() *person.Texts {
 	if !s.asked {
-		s.asked, s.texts = true, s.t.people.Texts(s.needle.text, s.needle.in)
+		s.asked, s.texts = true, s.t.people.Texts(s.needle.text, s.inOrEscaped)
 	}
 	return s.texts
+}
+
+// inOrEscaped reports whether the text occurs in packed values, or what is made of them is not foreseen (see [event.Foreseer.Makes]).
+func (s *textScan) inOrEscaped(packed []byte) bool {
+	return s.needle.in(packed) || s.mask != nil && bytes.IndexByte(packed, '\\') >= 0
 }
 
 // maskedText looks for the text in what the reader sees of values. It is not safe for concurrent use.

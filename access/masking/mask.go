@@ -56,38 +56,34 @@ func stronger(a, b Mask) Mask {
 	return a
 }
 
-// made bounds what a mask writes beside punctuation: the length of a run of letters and digits, and which of these a run of two and more consists of.
+// made bounds what a mask writes that need not be in the value, beside punctuation: the length of a run of letters and digits, and which of these a run of two and more consists of. Year
+// and Email show stretches of the value, with punctuation between them.
 var made = [maskCount]struct {
 	longest int
 	of      string
 }{
-	Year: {4, digits}, IPPrefix: {4, hexadecimal}, Phone: {4, digits}, Email: {6, letters}, CardLast4: {4, digits}, Initials: {1, ""},
-	Pseudonym: {12, hexadecimal}, Hash: {12, hexadecimal},
+	IPPrefix: {4, hexadecimal}, Phone: {4, digits}, CardLast4: {4, digits}, Initials: {1, ""}, Pseudonym: {12, hexadecimal}, Hash: {12, hexadecimal},
 }
 
 const (
 	digits      = "0123456789"
 	hexadecimal = digits + "abcdef"
-	letters     = "abcdefghijklmnopqrstuvwxyz"
 )
 
-// makes reports whether the rendering of a value under a mask may hold a text in lower case that the value does not hold. It may say so of a text that no rendering holds.
+// makes reports whether the rendering of a JSON value without escapes may hold a text in lower case that the value does not hold. It may say so of a text that no rendering holds.
 func (m Mask) makes(folded string) bool {
-	switch m {
-	case Show, Withhold, Drop:
+	switch {
+	case m == Show, m == Withhold, m == Drop:
 		return false
-	case Text:
-		return true // what is replaced brings together what stood apart
-	}
-	if m >= maskCount {
+	case m >= maskCount, m == Text: // what is left out of a text brings together what stood apart
 		return true
+	case strings.ContainsAny(folded, `"[],`+dots):
+		return true
+	case m == Year, m == Email:
+		return false
 	}
 	for run := range strings.FieldsFuncSeq(folded, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-		n := utf8.RuneCountInString(run)
-		if strings.Contains("null", run) || n == 1 && made[m].longest > 0 {
-			continue
-		}
-		if n > made[m].longest || strings.Trim(run, made[m].of) != "" {
+		if n := utf8.RuneCountInString(run); n > made[m].longest || n > 1 && strings.Trim(run, made[m].of) != "" {
 			return false
 		}
 	}

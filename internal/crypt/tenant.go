@@ -38,6 +38,7 @@ type Tenant struct {
 
 type tenantKey struct {
 	prefix [prefixSize]byte
+	block  cipher.Block
 	aead   cipher.AEAD
 }
 
@@ -90,7 +91,7 @@ func newTenant(id string, h *keyset.Handle) (*Tenant, error) {
 		if err != nil {
 			return nil, err
 		}
-		tk := &tenantKey{prefix: [prefixSize]byte(k.OutputPrefix())}
+		tk := &tenantKey{prefix: [prefixSize]byte(k.OutputPrefix()), block: block}
 		if tk.aead, err = cipher.NewGCM(block); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -65,18 +67,14 @@ func addName[T string | []byte](x *nameBlock, handle, number int64, rest uint32,
 
 // appendFolded appends s in lower case, with spaces for what separates lines and their parts.
 func appendFolded[T string | []byte](dst []byte, s T) []byte {
-	from := len(dst)
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c >= 0x80:
-			dst = append(dst[:from], strings.ToLower(string(s))...)
-			for k, c := range dst[from:] {
-				if c == '\n' || c == 1 {
-					dst[from+k] = ' '
-				}
-			}
-			return dst
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+			dst = utf8.AppendRune(dst, unicode.ToLower(r))
+			i += n - 1
+			continue
 		case c >= 'A' && c <= 'Z':
 			c += 'a' - 'A'
 		case c == '\n' || c == 1:
@@ -301,8 +299,8 @@ func (d *Directory) nameStored(ctx context.Context) error {
 	return err
 }
 
-// namePages adds the persons of pages to a block, and keeps their secrets at hand, which nearly all that is asked next will need. The texts that it decrypts it does not check, because
-// whoever is found is opened properly; whose secret does not open is left out, so a damaged record does not keep others from being found.
+// namePages adds the persons of pages to a block. What it decrypts it does not check, because whoever is found is opened properly; so a damaged record does not keep
+// others from being found.
 func (d *Directory) namePages(p *peeker, w *nameWork, b *nameBlock) {
 	var rest []byte
 	size := personsPerPage * len(w.pages)
@@ -312,7 +310,7 @@ func (d *Directory) namePages(p *peeker, w *nameWork, b *nameBlock) {
 		p.reset()
 		_ = d.personTable.items(page.page, w.bodies[page.from:page.to], func(n numbered) error {
 			if r, err := parseRecord(n.body); err == nil {
-				if secret, err := d.secretOf(p.sealer, n.number, &r); err == nil {
+				if secret, ok := p.peekSecret(&r); ok {
 					p.add(n.number, &r, &secret)
 				}
 			}

@@ -50,3 +50,16 @@ func (p *peeker) peek(key *evidence.Hash, sealed []byte) ([]byte, bool) {
 	p.plain = p.texts.Peek(p.plain[:0], (*[aesgcm.KeySize]byte)(key), (*[ivSize]byte)(sealed), sealed[ivSize:])
 	return p.plain, true
 }
+
+// peekSecret returns the secret of a record, unchecked. It returns false when there is none.
+func (p *peeker) peekSecret(r *record) (secret evidence.Hash, ok bool) {
+	if len(r.secret) == 0 {
+		return secret, false
+	}
+	b, err := p.sealer.keys.Peek(p.sealer.secret[:0], r.secret)
+	if err != nil || len(b) != len(secret) {
+		return secret, false
+	}
+	p.sealer.secret = b
+	return evidence.Hash(b), true
+}

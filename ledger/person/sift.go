@@ -51,12 +51,12 @@ func (d *Directory) Sift(may func(handle int64, body []byte) bool, texts *Texts,
 }
 
 // May reports whether a profile is worth opening, as far as that is known.
-func (s *Sift) May(handle, profile int64) (may, known bool) {
+func (s *Sift) May(numbers *Numbers, handle, profile int64) (may, known bool) {
 	bits, n := s.profiles, profile
 	if profile == FirstProfile {
 		var ok bool
 		bits = s.persons
-		if n, ok = s.d.handles.number(handle); !ok {
+		if n, ok = numbers.of(handle); !ok {
 			return false, true // nobody has this handle
 		}
 	}
@@ -231,8 +231,8 @@ func (d *Directory) secretOf(s *sealer, number int64, r *record) (evidence.Hash,
 }
 
 // KnownSecret returns the secret of a person if it is in memory.
-func (d *Directory) KnownSecret(handle int64) (secret evidence.Hash, ok bool) {
-	n, ok := d.handles.number(handle)
+func (d *Directory) KnownSecret(numbers *Numbers, handle int64) (secret evidence.Hash, ok bool) {
+	n, ok := numbers.of(handle)
 	if !ok {
 		return secret, false
 	}
