@@ -52,7 +52,7 @@ func (s *exportSource) Count(ctx context.Context, tenantID string, f export.Filt
 		return 0, err
 	}
 	q.Text, q.Fields = "", nil
-	stats, err := s.ledger.Stats(ctx, tenantID, q, query.StatsSpec{TopN: 1})
+	stats, err := s.ledger.Stats(ctx, tenantID, q, query.StatsSpec{TotalOnly: true})
 	if err != nil {
 		return 0, err
 	}

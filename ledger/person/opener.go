@@ -15,6 +15,7 @@ import (
 type Opener struct {
 	r      *Reading
 	d      *Directory
+	keeps  bool   // secrets stay in memory, and are taken from there
 	block  []byte // for handles
 	macs   evidence.HMACs
 	keys   []evidence.Hash
@@ -44,6 +45,13 @@ func (r *Reading) Opener() *Opener {
 	return &Opener{r: r, d: r.d, block: make([]byte, aes.BlockSize)}
 }
 
+// Keeper returns an opener for somebody who reads for people: the secrets of those whom it opens stay at hand, and those at hand are not opened again.
+func (r *Reading) Keeper() *Opener {
+	o := r.Opener()
+	o.keeps = true
+	return o
+}
+
 // Opened is what an [Opener] found: the secret of a person, or the body of one of their profiles. Neither may be changed nor kept.
 type Opened struct {
 	// At is the place of what was wanted.
@@ -68,7 +76,7 @@ func (o *Opener) Read(ctx context.Context, want []Wanted, yield func(Opened) err
 	}
 	o.sort(personsPerPage)
 	err := o.r.persons.get(ctx, o.d, o.pages, o.each(&o.d.personTable, func(n numbered, at int) error {
-		return o.addPerson(s, n.body, at, &want[at])
+		return o.addPerson(s, n.number, n.body, at, &want[at])
 	}))
 	if err != nil {
 		return err
@@ -121,7 +129,7 @@ func (o *Opener) each(t *pageTable, fn func(n numbered, at int) error) func(page
 }
 
 // addPerson opens the secret of a record.
-func (o *Opener) addPerson(s *sealer, body []byte, at int, w *Wanted) error {
+func (o *Opener) addPerson(s *sealer, number int64, body []byte, at int, w *Wanted) error {
 	r, err := parseRecord(body)
 	if err != nil {
 		return err
@@ -129,7 +137,12 @@ func (o *Opener) addPerson(s *sealer, body []byte, at int, w *Wanted) error {
 	if r.handle != w.Handle || len(r.secret) == 0 { // another person, or erased
 		return nil
 	}
-	secret, err := s.openSecret(&r)
+	var secret evidence.Hash
+	if o.keeps {
+		secret, err = o.d.secretOf(s, number, &r)
+	} else {
+		secret, err = s.openSecret(&r)
+	}
 	if err != nil {
 		return err
 	}
