@@ -28,7 +28,7 @@ func (a *App) enter(ctx context.Context) error {
 		return errs.New(errs.Conflict, "another probity works on this database and keeps sealed files in its data directory; several servers need a common object store: set storage for all of them")
 	}
 	if !entered {
-		return errs.New(errs.Conflict, "another probity works on this database; a second server needs the same object store as the first: set storage, which is a data directory now. Or use --server to reach the other")
+		return errs.New(errs.Conflict, "another probity works on this database, with another data directory; several servers need a common object store: set storage for all of them, or use --server to reach the other")
 	}
 	if !shared {
 		return nil

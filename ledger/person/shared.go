@@ -55,7 +55,7 @@ func (d *Directory) addNames(ctx context.Context, numbers []int64) error {
 		if err != nil {
 			return err
 		}
-		d.names.put(r.handle, &who, true)
+		d.names.put(r.handle, number, &who, restUnknown, true)
 		shown := d.displayDigest(who.Name, who.Email)
 		d.resident.display(number, shown)
 		if e, ok := d.byKey.Get(d.digest(&who)); ok && e.is(&who) {

@@ -153,7 +153,7 @@ func testServersThatDoNotFit(t *testing.T) {
 	alone.Stop()
 
 	c.start(0)
-	refused("needs the same object store", 1, c.founded.APIKey)
+	refused("several servers need a common object store", 1, c.founded.APIKey)
 	other := c.Bucket(true, 0)
 	refused("must be the same on all of them", 1, c.founded.APIKey, append([]string{"--storage", blobtest.URL(other)}, c.flags[2:]...)...)
 	key := filepath.Join(c.dirs[1], "keys", "master.key")
