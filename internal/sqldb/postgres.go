@@ -5,12 +5,13 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 
 	"probity.dev/internal/errs"
 )
@@ -38,6 +39,8 @@ type postgres struct {
 	txs sync.Map // *sql.Tx → *sql.Conn
 	// held are the connections that hold names. Only opening and closing touch it.
 	held []*sql.DB
+	// ready says that the schema has been found fit, so that every transaction that writes sees whether it still is.
+	ready atomic.Bool
 }
 
 // OpenPostgres opens the PostgreSQL database at address, a URL (postgres://user@host/database?sslmode=verify-full) or a list of keywords and values, version 15 or later. It waits some seconds for a server that is
@@ -166,7 +169,7 @@ func (db *DB) beginPostgres(ctx context.Context) (conn *sql.Conn, tx *sql.Tx, er
 			return nil, nil, err
 		}
 		if tx, err = conn.BeginTx(ctx, nil); err == nil {
-			if _, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, writeLock); err == nil {
+			if err = db.pg.lock(ctx, conn); err == nil {
 				return conn, tx, nil
 			}
 			_ = tx.Rollback() // what matters is why the lock was not had
@@ -179,19 +182,24 @@ func (db *DB) beginPostgres(ctx context.Context) (conn *sql.Conn, tx *sql.Tx, er
 	return nil, nil, err
 }
 
-// migrate has connections of its own, because a migration may take longer than any other statement.
-func (p *postgres) migrate(ctx context.Context) (from, to int64, err error) {
-	config := p.config.Copy()
-	config.RuntimeParams["statement_timeout"], config.RuntimeParams["lock_timeout"] = "0", "0"
-	db := stdlib.OpenDB(*config)
-	defer db.Close()
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return 0, 0, Translate(err)
+// lock takes the lock of those who write, and looks whether this program may still write to the schema, which somebody may have changed meanwhile. Both take one round trip; the second statement
+// sees what was committed before the lock was had.
+func (p *postgres) lock(ctx context.Context, conn *sql.Conn) error {
+	var compatible, version int64
+	err := conn.Raw(func(c any) error {
+		own, ok := c.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("a connection to PostgreSQL is a %T", c)
+		}
+		var batch pgx.Batch
+		batch.Queue(`SELECT pg_advisory_xact_lock($1)`, writeLock)
+		if p.ready.Load() {
+			batch.Queue(`SELECT compatible, version FROM schema_window`).QueryRow(func(row pgx.Row) error { return row.Scan(&compatible, &version) })
+		}
+		return own.Conn().SendBatch(ctx, &batch).Close()
+	})
+	if err == nil && compatible > ownSchema() {
+		return tooOld(ownSchema(), version, compatible)
 	}
-	defer conn.Close() //nolint:errcheck // closing the pool ends it, and with it the lock
-	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, migrateLock); err != nil {
-		return 0, 0, Translate(err)
-	}
-	return migrate(ctx, db, goose.DialectPostgres, "migrations/postgres")
+	return err
 }
