@@ -24,6 +24,14 @@ func hasData(cfg *config.Config) bool {
 	return !errors.Is(err, os.ErrNotExist)
 }
 
+// Connect opens the database of an installation as it is, whatever its schema. The caller closes it.
+func Connect(ctx context.Context, cfg *config.Config) (*sqldb.DB, error) {
+	if cfg.Database == "" && !hasData(cfg) {
+		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
+	}
+	return connect(ctx, cfg)
+}
+
 // connect opens the database of cfg as it is.
 func connect(ctx context.Context, cfg *config.Config) (*sqldb.DB, error) {
 	if cfg.Database != "" {

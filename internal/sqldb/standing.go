@@ -140,6 +140,24 @@ func (db *DB) Prepare(ctx context.Context) (*Standing, error) {
 	return s, nil
 }
 
+// CheckRole refuses, on PostgreSQL, a role that does not exist or that no grant keeps from anything: a superuser, and whoever is or may become the owner.
+func (db *DB) CheckRole(ctx context.Context, role string) error {
+	if db.pg == nil {
+		return errs.New(errs.Invalid, "SQLite has no roles: whoever may write the file may do everything")
+	}
+	c, err := readCatalogue(ctx, db.read)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		c = &catalogue{}
+		if err := db.read.QueryRowContext(ctx, `SELECT current_user`).Scan(&c.owner); err != nil {
+			return Translate(err)
+		}
+	}
+	return c.checkRole(ctx, db.read, role)
+}
+
 // Grants returns the statements that give a role the rights of the application role, on the tables that there are now.
 func (db *DB) Grants(ctx context.Context, role string) ([]string, error) {
 	c, err := db.roleFor(ctx, role)
@@ -159,15 +177,12 @@ func (db *DB) Grant(ctx context.Context, role string) error {
 }
 
 func (db *DB) roleFor(ctx context.Context, role string) (*catalogue, error) {
-	if db.pg == nil {
-		return nil, errs.New(errs.Invalid, "SQLite has no roles: whoever may write the file may do everything")
-	}
-	c, err := readCatalogue(ctx, db.read)
-	if err != nil {
+	if err := db.CheckRole(ctx, role); err != nil {
 		return nil, err
 	}
-	if c == nil {
-		return nil, errs.New(errs.Conflict, "the database has no schema yet: run probity migrate apply first")
+	c, err := readCatalogue(ctx, db.read)
+	if err == nil && c == nil {
+		err = errs.New(errs.Conflict, "the database has no schema yet: run probity migrate apply first")
 	}
-	return c, c.checkRole(ctx, db.read, role)
+	return c, err
 }
