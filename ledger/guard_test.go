@@ -202,6 +202,7 @@ type attack struct {
 	a, b, c    string
 	before     map[string]string
 	tried      int
+	said       string // in the last refusal
 }
 
 func newAttack(t *testing.T) *attack {
@@ -277,6 +278,7 @@ func (x *attack) refused(t *testing.T, statements ...string) {
 		}
 	}
 	last := statements[len(statements)-1]
+	x.said = fmt.Sprint(err)
 	if err == nil {
 		t.Errorf("the application role could do this: %s", last)
 	} else if state := stateOf(err); state != "42501" && state != "PB001" && state != "0A000" {
@@ -406,37 +408,46 @@ func sealOf(log string, first int) string {
 	return fmt.Sprintf(`SELECT seal_hot('%s', %d)`, log, first)
 }
 
+// unsealed demands that the sealing function refuses for a reason.
+func (x *attack) unsealed(t *testing.T, why string, statements ...string) {
+	t.Helper()
+	x.refused(t, statements...)
+	if !strings.Contains(x.said, why) {
+		t.Errorf("%s: %s, not because %s", statements[len(statements)-1], x.said, why)
+	}
+}
+
 // sealing tries to have rows removed that are not sealed.
 func (x *attack) sealing(t *testing.T) {
 	right := rootOf(x.a, 0, 300)
-	x.refused(t, sealOf(x.a, 0))                                                      // no segment
-	x.refused(t, sealOf("nosuch", 0))                                                 // no log
-	x.refused(t, segmentOf(x.a, 0, 300, `sha256('x')`), sealOf(x.a, 0))               // wrong root
-	x.refused(t, segmentOf(x.a, 0, 300, `''`), sealOf(x.a, 0))                        // no root
-	x.refused(t, segmentOf(x.a, 0, 300, rootOf(x.a, 0, 299)), sealOf(x.a, 0))         // of another range
-	x.refused(t, segmentOf(x.a, 0, 300, rootOf(x.b, 0, 300)), sealOf(x.a, 0))         // of another log
-	x.refused(t, segmentOf(x.b, 0, 300, right), sealOf(x.a, 0))                       // stored for another log
-	x.refused(t, segmentOf(x.b, 0, 300, right), sealOf(x.b, 0))                       // the same, for that log
-	x.refused(t, segmentOf(x.a, 0, 350, rootOf(x.a, 0, 350)), sealOf(x.a, 0))         // beyond the checkpoint
-	x.refused(t, segmentOf(x.c, 0, 100, rootOf(x.c, 0, 100)), sealOf(x.c, 0))         // no checkpoint
-	x.refused(t, segmentOf(x.a, 100, 200, rootOf(x.a, 100, 200)), sealOf(x.a, 100))   // not the next one
-	x.refused(t, segmentOf(x.a, 0, 150, rootOf(x.a, 0, 150)), sealOf(x.a, 0))         // the end lies within a row
-	x.refused(t, segmentOf(x.a, 0, 0, right), sealOf(x.a, 0))                         // nothing
-	x.refused(t, segmentOf(x.a, 0, -1, right), sealOf(x.a, 0))                        //
-	x.refused(t, segmentOf(x.a, 0, 1000, right), sealOf(x.a, 0))                      // beyond the log
-	x.refused(t, segmentOf(x.a, 0, 65536, right), sealOf(x.a, 0))                     //
-	x.refused(t, segmentOf(x.a, 0, 9_223_372_036_854_775_807, right), sealOf(x.a, 0)) //
-	x.refused(t, segmentOf(x.a, -1, 301, right), sealOf(x.a, -1))                     //
-	x.refused(t, `UPDATE log SET published = 100, checkpoint = (SELECT replace(replace(l.checkpoint, l.log_id, '`+x.c+`'), E'\n300\n', E'\n100\n') FROM log AS l WHERE l.log_id = '`+x.a+`') WHERE log_id = '`+x.c+`'`,
-		segmentOf(x.c, 0, 100, rootOf(x.c, 0, 100)), sealOf(x.c, 0)) // a checkpoint that a key of another log has signed
-	x.refused(t, `UPDATE log SET published = 100, checkpoint = instance || '/' || log_id || '/' || epoch || E'\n100\n' || encode(root, 'base64') || E'\n' WHERE log_id = '`+x.c+`'`,
-		segmentOf(x.c, 0, 100, rootOf(x.c, 0, 100)), sealOf(x.c, 0)) // one that nobody has signed
-
+	const root, cover, none = "does not have the root", "no signed checkpoint", "no segment"
+	x.unsealed(t, none, sealOf(x.a, 0))
+	x.unsealed(t, "there is no log", sealOf("nosuch", 0))
+	x.unsealed(t, root, segmentOf(x.a, 0, 300, `sha256('x')`), sealOf(x.a, 0))
+	x.unsealed(t, root, segmentOf(x.a, 0, 300, `''`), sealOf(x.a, 0))
+	x.unsealed(t, root, segmentOf(x.a, 0, 300, rootOf(x.a, 0, 299)), sealOf(x.a, 0))
+	x.unsealed(t, root, segmentOf(x.a, 0, 300, rootOf(x.b, 0, 300)), sealOf(x.a, 0))
+	x.unsealed(t, none, segmentOf(x.b, 0, 300, right), sealOf(x.a, 0))
+	x.unsealed(t, root, segmentOf(x.b, 0, 300, right), sealOf(x.b, 0))
+	x.unsealed(t, cover, segmentOf(x.a, 0, 350, rootOf(x.a, 0, 350)), sealOf(x.a, 0))
+	x.unsealed(t, cover, segmentOf(x.c, 0, 100, rootOf(x.c, 0, 100)), sealOf(x.c, 0))
+	x.unsealed(t, "sealed up to seq 0", segmentOf(x.a, 100, 200, rootOf(x.a, 100, 200)), sealOf(x.a, 100))
+	x.unsealed(t, "hold 100 events", segmentOf(x.a, 0, 150, rootOf(x.a, 0, 150)), sealOf(x.a, 0)) // the end lies within a row
+	x.unsealed(t, cover, segmentOf(x.a, 0, 0, right), sealOf(x.a, 0))
+	x.unsealed(t, cover, segmentOf(x.a, 0, -1, right), sealOf(x.a, 0))
+	x.unsealed(t, cover, segmentOf(x.a, 0, 1000, right), sealOf(x.a, 0))
+	x.unsealed(t, cover, segmentOf(x.a, 0, 65_536, right), sealOf(x.a, 0))
+	x.unsealed(t, cover, segmentOf(x.a, 0, 9_223_372_036_854_775_807, right), sealOf(x.a, 0))
+	x.unsealed(t, "sealed up to seq 0", segmentOf(x.a, -1, 301, right), sealOf(x.a, -1))
+	// A checkpoint that a key of another log has signed, and one that nobody has.
+	claim := `UPDATE log SET published = 100, checkpoint = %s WHERE log_id = '` + x.c + `'`
+	x.unsealed(t, cover, fmt.Sprintf(claim, `(SELECT replace(replace(l.checkpoint, l.log_id, '`+x.c+`'), E'\n300\n', E'\n100\n') FROM log AS l WHERE l.log_id = '`+x.a+`')`),
+		segmentOf(x.c, 0, 100, rootOf(x.c, 0, 100)), sealOf(x.c, 0))
+	x.unsealed(t, cover, fmt.Sprintf(claim, `instance || '/' || log_id || '/' || epoch || E'\n100\n' || encode(root, 'base64') || E'\n'`), segmentOf(x.c, 0, 100, rootOf(x.c, 0, 100)), sealOf(x.c, 0))
 	// Tables and functions of one's own under the names that the function uses.
-	mine := []string{`SET LOCAL search_path = pg_temp, public`, `CREATE TEMP TABLE segment ON COMMIT DROP AS SELECT * FROM public.segment`, `CREATE TEMP TABLE log ON COMMIT DROP AS SELECT * FROM public.log`,
+	x.unsealed(t, none, `SET LOCAL search_path = pg_temp, public`, `CREATE TEMP TABLE segment ON COMMIT DROP AS SELECT * FROM public.segment`, `CREATE TEMP TABLE log ON COMMIT DROP AS SELECT * FROM public.log`,
 		`CREATE FUNCTION pg_temp.signed_size(l public.log) RETURNS BIGINT LANGUAGE sql AS 'SELECT 1000::bigint'`, `CREATE FUNCTION pg_temp.tree_root(BYTEA) RETURNS BYTEA LANGUAGE sql AS 'SELECT sha256(''x'')'`,
-		segmentOf(x.c, 0, 100, `sha256('x')`), `SELECT public.seal_hot('` + x.c + `', 0)`}
-	x.refused(t, mine...)
+		segmentOf(x.c, 0, 100, `sha256('x')`), `SELECT public.seal_hot('`+x.c+`', 0)`)
 	x.refused(t, segmentOf(x.a, 0, 300, right), sealOf(x.a, 0), `DELETE FROM hot_evidence`) // what is possible stays undone with the rest
 }
 
