@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,7 @@ const (
 const (
 	readConnections  = 16
 	writeConnections = 2
+	leastConnections = 6
 	oldestPostgres   = 150_000
 	connectTimeout   = 5 * time.Second
 	// patience is how long a new connection is tried for while a server restarts, or another takes over.
@@ -50,6 +53,10 @@ func OpenPostgres(ctx context.Context, address string) (*DB, error) {
 	if err != nil {
 		return nil, errs.New(errs.Invalid, "the address of the database cannot be read: it must be like postgres://user@host:5432/database?sslmode=verify-full")
 	}
+	readers, err := readLimit(config)
+	if err != nil {
+		return nil, err
+	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
@@ -61,11 +68,26 @@ func OpenPostgres(ctx context.Context, address string) (*DB, error) {
 	setDefault(config, "tcp_keepalives_interval", "10")
 	setDefault(config, "tcp_keepalives_count", "3")
 	db := &DB{pg: &postgres{config: config}}
-	db.read, db.write = openPostgresPool(config, readConnections, "10min"), openPostgresPool(config, writeConnections, "60s")
+	db.read, db.write = openPostgresPool(config, readers, "10min"), openPostgresPool(config, writeConnections, "60s")
 	if err := checkServer(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// readLimit is how many connections may read, so that the process keeps to what pool_max_conns in the address says. It takes that from the parameters, which the server would not know.
+func readLimit(config *pgx.ConnConfig) (int, error) {
+	const name, others = "pool_max_conns", writeConnections + 1 // and one that holds a name
+	v, ok := config.RuntimeParams[name]
+	if !ok {
+		return readConnections, nil
+	}
+	delete(config.RuntimeParams, name)
+	n, err := strconv.Atoi(v)
+	if err != nil || n < leastConnections || n > 10_000 {
+		return 0, errs.New(errs.Invalid, "%s in the address of the database must be a number from %d to 10000", name, leastConnections)
+	}
+	return n - others, nil
 }
 
 func setDefault(config *pgx.ConnConfig, name, value string) {
@@ -126,7 +148,7 @@ func (p *patientConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(ctx.Err(), err)
-		case <-time.After(wait):
+		case <-time.After(wait/2 + rand.N(wait/2)): // so that many do not come back at once
 		}
 	}
 }

@@ -223,7 +223,7 @@ func (c *catalogue) checkRole(ctx context.Context, q querier, role string) error
 	err := q.QueryRowContext(ctx, `SELECT rolsuper, pg_has_role(oid, $2::text::regrole, 'MEMBER') FROM pg_roles WHERE rolname = $1`, role, quoted(c.owner)).Scan(&super, &member)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return errs.New(errs.NotFound, "there is no role %s in the database: make it first, for example with CREATE ROLE %s LOGIN PASSWORD '…'", role, quoted(role))
+		return errs.New(errs.NotFound, "there is no role %s in the database: make it first, for example with CREATE ROLE %s LOGIN", role, quoted(role))
 	case err != nil:
 		return Translate(err)
 	case super:

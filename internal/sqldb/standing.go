@@ -173,6 +173,13 @@ func (db *DB) Grant(ctx context.Context, role string) error {
 	if err != nil {
 		return err
 	}
+	var owner bool
+	if err := db.read.QueryRowContext(ctx, `SELECT pg_has_role($1::text::regrole, 'USAGE')`, quoted(c.owner)).Scan(&owner); err != nil {
+		return Translate(err)
+	}
+	if !owner { // PostgreSQL would only warn
+		return errs.New(errs.Unavailable, "the tables belong to %s, who alone can give rights on them: run the command with the address of the database's owner", c.owner)
+	}
 	return c.grant(ctx, db.write, role)
 }
 
