@@ -162,7 +162,7 @@ func (p *postgres) migrate(ctx context.Context) (from, to int64, err error) {
 			return 0, 0, Translate(err)
 		}
 		from, to, err = migrate(ctx, work, goose.DialectPostgres, dirPostgres)
-		if err == nil && from < to {
+		if err == nil {
 			err = regrant(ctx, work)
 		}
 		if _, uerr := conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, writeLock); uerr != nil {

@@ -234,7 +234,7 @@ func (c *catalogue) checkRole(ctx context.Context, q querier, role string) error
 	return nil
 }
 
-// regrant gives the application roles that there are the rights that go with the present schema.
+// regrant gives the application roles that there are the rights that they lack on the present schema, also those that a migration has not come to give.
 func regrant(ctx context.Context, db *sql.DB) error {
 	c, err := readCatalogue(ctx, db)
 	if err != nil || c == nil {
@@ -245,7 +245,11 @@ func regrant(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	for _, role := range roles {
-		if err := c.grant(ctx, db, role); err != nil {
+		r, err := c.rightsOf(ctx, db, role)
+		if err == nil && len(r.Missing) > 0 {
+			err = c.grant(ctx, db, role)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -76,6 +76,13 @@ func TestApplicationRoleIsToldWhatIsMissing(t *testing.T) {
 	}
 	run(t, s.Owner, `REVOKE INSERT ON tile FROM `+role, `REVOKE EXECUTE ON FUNCTION seal_hot(text, bigint) FROM `+role, `REVOKE UPDATE (published) ON log FROM `+role)
 	says(t, app, "INSERT on tile", "EXECUTE on function seal_hot", "UPDATE (published) on log")
+	run(t, s.Owner, `GRANT EXECUTE ON FUNCTION seal_hot(text, bigint) TO `+role, `CREATE TABLE made_later (id BIGINT)`)
+	if _, _, err := owner.Migrate(t.Context()); err != nil { // gives known roles what they lack
+		t.Fatal(err)
+	}
+	if _, err := app.Prepare(t.Context()); err != nil {
+		t.Error(err)
+	}
 	run(t, s.Owner, `GRANT DELETE, UPDATE (body) ON hot_evidence TO `+role, `GRANT CREATE ON SCHEMA public TO PUBLIC`)
 	if err := owner.Grant(t.Context(), s.AppRole); err != nil {
 		t.Fatal(err)
