@@ -88,7 +88,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders}); err != nil {
 		return a, err
 	}
-	if a.db, err = openSchema(ctx, cfg); err != nil {
+	if err = a.openDatabase(ctx); err != nil {
 		return a, err
 	}
 	// What is sealed lies in the data directory, where a server with another one would miss it.
