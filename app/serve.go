@@ -44,6 +44,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.exports.Service.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
+	a.notify.Alerts.Register(h)
 	a.policies.Register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
@@ -102,6 +103,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.housekeeping(background)
 	a.notify.Service.Start(ctx)
 	a.notify.Streams.Start(ctx)
+	a.notify.Alerts.Start(ctx)
 	go a.watchLogs(background)
 	if err := a.serveMetrics(background); err != nil {
 		return errors.Join(err, l.Close())
@@ -117,6 +119,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey}
 	err = server.Serve(ctx, l)
 	a.exports.Service.Close()
+	a.notify.Alerts.Close()
 	a.notify.Streams.Close()
 	a.notify.Service.Close()
 	a.verifier.close()

@@ -13,24 +13,10 @@ import (
 )
 
 // Start begins to follow. It returns at once; [Service.Close] stops the work.
-func (s *Service) Start(ctx context.Context) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.mu.Lock()
-	s.stop = stop
-	s.mu.Unlock()
-	s.done.Go(func() { s.follow(ctx) })
-}
+func (s *Service) Start(ctx context.Context) { s.work.Start(ctx, s.follow) }
 
 // Close stops the work and waits for it. A batch under way is sent again later.
-func (s *Service) Close() {
-	s.mu.Lock()
-	stop := s.stop
-	s.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
-	s.done.Wait()
-}
+func (s *Service) Close() { s.work.Close() }
 
 func (s *Service) follow(ctx context.Context) {
 	slots := make(chan struct{}, atOnce)
@@ -64,7 +50,7 @@ func (s *Service) round(ctx context.Context, slots chan struct{}) error {
 		default:
 			return nil // the next round begins with whoever has waited longest
 		}
-		s.done.Go(func() {
+		s.work.Go(func() {
 			defer func() { <-slots }()
 			if err := s.run(ctx, r); err != nil && ctx.Err() == nil {
 				s.o.Logger.LogAttrs(ctx, slog.LevelError, "a stream was interrupted; it goes on when its lease has ended", slog.String("stream", r.id), slog.Any("error", err))

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,6 +14,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/worker"
 	"probity.dev/ledger/event"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
@@ -36,11 +36,8 @@ type Options struct {
 
 // Service keeps streams and follows the logs for them. It is safe for concurrent use.
 type Service struct {
-	o Options
-
-	mu   sync.Mutex
-	stop context.CancelFunc
-	done sync.WaitGroup
+	o    Options
+	work worker.Group
 }
 
 // New returns a service; [Service.Start] begins to send. The database must be migrated.
