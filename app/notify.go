@@ -44,7 +44,9 @@ func (a *App) openNotify() error {
 		Explain: func(ctx context.Context, tenantID, alertID string) (map[string]string, error) {
 			return a.notify.Alerts.Explain(ctx, tenantID, alertID)
 		}}),
-		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
+		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Notify: func(ctx context.Context, tx *sql.Tx, tenantID string, n notify.Notification) error {
+			return a.notify.Service.Notify(ctx, tx, tenantID, n)
+		}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
 	a.notify.Alerts = alert.New(alert.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Source: alertSource{a}, Notifier: a.notify.Service, Logger: a.telemetry.Logger})
 	return nil
 }

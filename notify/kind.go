@@ -69,7 +69,7 @@ var kindList = []Kind{
 	{Name: KindAlertRuleStopped, Label: "Alert rule stopped", About: "An alert rule selects so much that the server does not follow it any more.", Severity: send.Warning, Path: "/alerts?tab=rules",
 		Title: "An alert rule was stopped", Text: "An alert rule selects so many events that it is not followed any more. The console says which and why."},
 	{Name: KindStreamPaused, Label: "Stream paused", About: "A stream's receiver failed for so long that the stream was paused.", Severity: send.Warning, Path: "/streams",
-		Title: "A stream of events was paused", Text: "The receiver of a stream has taken nothing for three days, or wants no more. The log keeps what it has not had; a resumed stream catches up."},
+		Title: "A stream of events was paused", Text: "The receiver of a stream has taken nothing for four days, or wants no more. The log keeps what it has not had; a resumed stream catches up."},
 	{Name: KindChannelPaused, Label: "Channel paused", About: "Another channel failed for so long that it was paused.", Severity: send.Warning, Path: "/notifications",
 		Title: "A notification channel was paused", Text: "Another channel of your organisation could not deliver and was paused. What it should have delivered waits among the dead letters."},
 	{Name: KindTest, Label: "Test", About: "What the test button sends.", Severity: send.Info, Path: "/notifications",

@@ -9,6 +9,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/notify"
 	"probity.dev/notify/send"
 )
 
@@ -42,7 +43,7 @@ func (s *Service) round(ctx context.Context, slots chan struct{}) error {
 		if err != nil {
 			return err
 		}
-		if uint64(r.next) >= head {
+		if !ripe(r, head, s.now()) {
 			continue
 		}
 		select {
@@ -89,11 +90,12 @@ func (s *Service) run(ctx context.Context, r *row) error {
 
 // batch sends one batch and moves the position. It reports whether to go on.
 func (s *Service) batch(ctx context.Context, r *row, v *sealed) (bool, error) {
-	lines, next, err := s.o.Source.Read(ctx, r.tenant, uint64(r.next), v.Filter, r.unmasked, r.format, batchEvents)
+	events, size := limits(r.kind)
+	lines, next, err := s.o.Source.Read(ctx, r.tenant, uint64(r.next), v.Filter, r.unmasked, r.format, events)
 	if err != nil {
 		return false, err
 	}
-	lines, next = trim(lines, next)
+	lines, next = trim(lines, next, size)
 	if len(lines) > 0 {
 		if o := deliver(ctx, s.o.Sender, r, &v.Settings, s.o.Instance, lines); !o.OK {
 			if ctx.Err() != nil {
@@ -110,14 +112,20 @@ func (s *Service) batch(ctx context.Context, r *row, v *sealed) (bool, error) {
 		if err != nil {
 			return err
 		}
+		moved := row{kind: r.kind, next: int64(next), lastOKAt: r.lastOKAt}
+		if len(lines) > 0 {
+			moved.lastOKAt = now
+		}
 		head, err := s.o.Source.Head(ctx, r.tenant)
-		if err != nil || !more || next >= head {
+		if err != nil || !more || !ripe(&moved, head, now) {
 			more = false
 			return release(ctx, tx, r)
 		}
 		return nil
 	})
-	r.next = int64(next)
+	if r.next = int64(next); len(lines) > 0 {
+		r.lastOKAt = s.now()
+	}
 	return more, err
 }
 
@@ -135,7 +143,10 @@ func (s *Service) failed(ctx context.Context, r *row, v *sealed, o send.Outcome)
 	e := newEvent(ctx, "event_stream.pause", "disable", actor.System(r.tenant), r, v)
 	e.Actor, e.Severity, e.Reason = event.Actor{Type: "system", ID: "probity"}, "warning", "it has stopped working: "+o.Problem
 	err := s.o.Recorder.Record(ctx, r.tenant, e, func(ctx context.Context, tx *sql.Tx) error {
-		return pause(ctx, tx, r, "it stopped working: "+o.Problem)
+		if err := pause(ctx, tx, r, "it stopped working: "+o.Problem); err != nil || s.o.Notify == nil {
+			return err
+		}
+		return s.o.Notify(ctx, tx, r.tenant, notify.Notification{Kind: notify.KindStreamPaused, Cause: notify.Cause{Type: "event_stream", ID: r.id}})
 	})
 	if errs.CodeOf(err) == errs.NotFound {
 		return nil
