@@ -2,6 +2,8 @@ import type { QueryClient } from '@tanstack/react-query';
 import { Outlet, createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { sessionQuery } from '../features/auth/session';
 import { parseEventSearch } from '../features/events/filter';
+import { jobStates } from '../features/jobs/api';
+import type { JobState } from '../features/jobs/api';
 import { Shell } from '../features/shell/Shell';
 import { Failure, Loading } from '../ui/states';
 import { NotFound } from './NotFound';
@@ -109,6 +111,16 @@ const log = createRoute({
   component: lazyRouteComponent(() => import('../features/log/LogPage'), 'LogPage'),
 });
 
+const jobs = createRoute({
+  getParentRoute: () => app,
+  path: '/jobs',
+  validateSearch: (raw: Record<string, unknown>): { state?: JobState } => {
+    const state = jobStates.find((s) => s === one(raw['state']));
+    return state ? { state } : {};
+  },
+  component: lazyRouteComponent(() => import('../features/jobs/JobsPage'), 'JobsPage'),
+});
+
 export const settingsTabs = ['keys', 'users', 'events', 'fields', 'exports'] as const;
 export type SettingsTab = (typeof settingsTabs)[number];
 
@@ -122,7 +134,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
 });
 
-const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, alerts, notifications, streams, log, settings])]);
+const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, alerts, jobs, notifications, streams, log, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({
