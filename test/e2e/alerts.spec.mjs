@@ -55,7 +55,7 @@ describe('alerts and streams', { skip }, () => {
     await dialog.getByRole('button', { name: 'Watch for it' }).click();
     await dialog.getByText('Say what the rule is for').waitFor();
     await dialog.getByRole('textbox', { name: 'Name' }).fill(name);
-    await dialog.getByRole('textbox', { name: 'Action' }).fill(`gate${stamp}.*`);
+    await dialog.getByLabel('Action', { exact: true }).first().fill(`gate${stamp}.*`);
     await page.keyboard.press('Enter');
     await dialog.getByLabel('More than').fill('2');
     await dialog.getByRole('button', { name: 'Preview' }).click();
@@ -73,7 +73,7 @@ describe('alerts and streams', { skip }, () => {
     const dialog = page.getByRole('dialog', { name: 'New stream' });
     await dialog.getByLabel('Name').fill(name);
     await dialog.getByLabel('Webhook address').fill(address);
-    await dialog.getByRole('textbox', { name: 'Actions' }).fill(`gate${stamp}.*`);
+    await dialog.getByLabel('Actions', { exact: true }).first().fill(`gate${stamp}.*`);
     await page.keyboard.press('Enter');
     await dialog.getByRole('button', { name: 'Set up' }).click();
     await page.getByRole('dialog', { name: 'Keep this secret' }).waitFor();
