@@ -9,6 +9,7 @@ import (
 
 	"probity.dev/internal/outbound"
 	"probity.dev/notify"
+	"probity.dev/notify/alert"
 	"probity.dev/notify/send"
 	"probity.dev/notify/stream"
 	"probity.dev/report/export"
@@ -21,6 +22,7 @@ const watchEvery = 5 * time.Second
 type notifyPart struct {
 	Service *notify.Service
 	Streams *stream.Service
+	Alerts  *alert.Service
 	client  *outbound.Client
 	log     *slog.Logger
 }
@@ -39,8 +41,14 @@ func (a *App) openNotify() error {
 		}
 	}
 	a.notify = notifyPart{client: client, log: a.telemetry.Logger, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
-		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger}),
-		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
+		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger,
+		Explain: func(ctx context.Context, tenantID, alertID string) (map[string]string, error) {
+			return a.notify.Alerts.Explain(ctx, tenantID, alertID)
+		}}),
+		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Notify: func(ctx context.Context, tx *sql.Tx, tenantID string, n notify.Notification) error {
+			return a.notify.Service.Notify(ctx, tx, tenantID, n)
+		}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
+	a.notify.Alerts = alert.New(alert.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Source: alertSource{a}, Notifier: a.notify.Service, Logger: a.telemetry.Logger})
 	return nil
 }
 

@@ -48,6 +48,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
+	a.notify.Alerts.Register(h)
 	a.policies.Register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
@@ -110,6 +111,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.schedules.Start(ctx)
 	a.notify.Service.Start(ctx)
 	a.notify.Streams.Start(ctx)
+	a.notify.Alerts.Start(ctx)
 	go a.watchLogs(background)
 	if err := a.serveMetrics(background); err != nil {
 		err = errors.Join(err, l.Close(), a.stopJobs())
@@ -129,6 +131,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	err = errors.Join(err, a.stopJobs())
 	a.schedules.Close()
 	a.exports.Service.Close()
+	a.notify.Alerts.Close()
 	a.notify.Streams.Close()
 	a.notify.Service.Close()
 	a.verifier.close()

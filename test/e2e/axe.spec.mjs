@@ -64,6 +64,22 @@ const stops = [
     await page.getByRole('dialog').getByLabel('Name').waitFor();
     await page.waitForTimeout(300);
   }],
+  ...['', '?tab=rules', '?tab=live'].map((tab) => [`alerts${tab}`, async (page) => {
+    await page.goto(`${url}/alerts${tab}`);
+    await page.getByRole('tabpanel').locator('.panel').first().waitFor();
+  }]),
+  ['new rule', async (page) => {
+    await page.goto(`${url}/alerts?tab=rules`);
+    await page.getByRole('button', { name: 'New rule' }).click();
+    await page.getByRole('dialog').getByRole('textbox', { name: 'Name' }).waitFor();
+    await page.waitForTimeout(300);
+  }],
+  ['new stream', async (page) => {
+    await page.goto(`${url}/streams`);
+    await page.getByRole('button', { name: 'New stream' }).click();
+    await page.getByRole('dialog').getByLabel('Name').waitFor();
+    await page.waitForTimeout(300);
+  }],
   ['log integrity', async (page) => {
     await page.goto(`${url}/log`);
     await page.getByText('Signed checkpoint').first().waitFor();
