@@ -202,7 +202,7 @@ func (l *Ledger) CreateTenant(ctx context.Context, id, name string) (TenantInfo,
 }
 
 func (t *tenant) info() TenantInfo {
-	return TenantInfo{ID: t.id, Name: t.name, LogID: t.logID, Origin: t.origin(t.committed.Load().epoch), VKey: t.vkeys[0]}
+	return TenantInfo{ID: t.id, Name: t.name, LogID: t.logID, Origin: t.origin(t.committed.Load().epoch), VKey: t.vkeysOf(t.committed.Load().epoch)[0]}
 }
 
 // Tenants lists the tenants in order of creation.
@@ -252,6 +252,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if t.keys, err = crypt.OpenTenant(ctx, l.opt.KMS, id, keyset); err != nil {
 		return nil, err
 	}
+	t.keys.OnMissing(func() (*crypt.Tenant, error) { return l.openKeyset(context.Background(), id) })
 	directory, err := t.loadSecret(ctx, l.db, "directory", periodID{})
 	if err != nil {
 		return nil, err

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"probity.dev/internal/cache"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
@@ -30,9 +28,8 @@ type tenant struct {
 	keys     *crypt.Tenant
 	people   *person.Directory
 	dedupe   *dedupeWindow
-	signers  []note.Signer // of every epoch, the newest key first
-	vkeys    []string      // every key that ever signed, current first
-	closed   []epoch       // the epochs before the present one, in order
+	logKeys  atomic.Pointer[logKeys]
+	closed   []epoch // the epochs before the present one, in order
 
 	secretsMu sync.Mutex
 	secrets   map[periodID]evidence.Hash

@@ -16,6 +16,9 @@ type Config struct {
 	StorageRetention   time.Duration
 	StorageCache       int64 // bytes
 	MaxUnsealed        int   // events
+	KMS                string // see kms.Parse; "" for the file in Data
+	KMSToken           string // secret
+	KMSSecretID        string // secret
 	Listen             string
 	PublicURL          string // without a trailing slash; "" when not set
 	InstanceName       string
