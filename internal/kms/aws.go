@@ -8,9 +8,11 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
@@ -38,10 +40,16 @@ const (
 )
 
 func openAWS(ctx context.Context, l Location) (*awsKMS, error) {
-	client, err := httpClient(l.CA)
+	pool, err := authorities(l.CA)
 	if err != nil {
 		return nil, err
 	}
+	// A client of the SDK's own, because only that honours AWS_CA_BUNDLE.
+	client := awshttp.NewBuildableClient().WithTimeout(requestTime).WithTransportOptions(func(t *http.Transport) {
+		if pool != nil {
+			t.TLSClientConfig.RootCAs = pool
+		}
+	})
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(l.Region), config.WithHTTPClient(client))
 	if err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "the configuration for AWS cannot be read")

@@ -80,16 +80,25 @@ func probe(ctx context.Context, k crypt.KMS) (string, error) {
 func httpClient(ca string) (*http.Client, error) {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}).DialContext, TLSHandshakeTimeout: dialTime,
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, errs.New(errs.Invalid, "the authorities of the key-management service: %v", err)
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, errs.New(errs.Invalid, "%s holds no certificate in PEM", ca)
-		}
-		t.TLSClientConfig.RootCAs = pool
+	var err error
+	if t.TLSClientConfig.RootCAs, err = authorities(ca); err != nil {
+		return nil, err
 	}
 	return &http.Client{Transport: t, Timeout: requestTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}
+
+// authorities reads the certificates of a PEM file; nil, for those of the system, when none is named.
+func authorities(ca string) (*x509.CertPool, error) {
+	if ca == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, errs.New(errs.Invalid, "the authorities of the key-management service: %v", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errs.New(errs.Invalid, "%s holds no certificate in PEM", ca)
+	}
+	return pool, nil
 }
