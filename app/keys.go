@@ -166,7 +166,9 @@ func (a *App) rewrap(ctx context.Context, to crypt.KMS, action string, c *Master
 type masterKeys struct{ a *App }
 
 // State implements httpapi.MasterKeys.
-func (m masterKeys) State(ctx context.Context) (*httpapi.MasterKeyState, error) { return m.a.MasterKeyState(ctx) }
+func (m masterKeys) State(ctx context.Context) (*httpapi.MasterKeyState, error) {
+	return m.a.MasterKeyState(ctx)
+}
 
 // Rotate implements httpapi.MasterKeys.
 func (m masterKeys) Rotate(ctx context.Context, p actor.Principal, reason string, dry bool) error {

@@ -86,7 +86,7 @@ func HasMasterKey(cfg *config.Config) bool {
 }
 
 // kmsPatience is how long a start waits for a service that does not answer: after a power cut, both start at once.
-const kmsPatience = 20 * time.Second
+var kmsPatience = 20 * time.Second
 
 // startKMS asks the service whether it will do its work.
 func (a *App) startKMS(ctx context.Context) error {

@@ -72,14 +72,15 @@ func (l *Ledger) Keys(ctx context.Context, tenantID string) (*KeyState, error) {
 	if err := l.db.Read(ctx).QueryRowContext(ctx, `SELECT keyset, keyset_at, created_at FROM tenant WHERE id = $1`, t.id).Scan(&wrapped, &at, &created); err != nil {
 		return nil, sqldb.Translate(err)
 	}
-	d, err := crypt.DescribeKeyset(wrapped)
+	inner, err := crypt.WrappedKeyset(wrapped)
 	if err != nil {
 		return nil, err
 	}
 	if at == 0 {
 		at = created
 	}
-	out := &KeyState{Keyset: KeysetState{Primary: d.Primary, Keys: d.Keys, Since: time.UnixMicro(at).UTC(), Version: l.opt.KMS.Version(d.Wrapped)}}
+	out := &KeyState{Keyset: KeysetState{Since: time.UnixMicro(at).UTC(), Version: l.opt.KMS.Version(inner)}}
+	out.Keyset.Primary, out.Keyset.Keys = t.keys.Describe()
 	rows, err := l.db.Read(ctx).QueryContext(ctx, `SELECT vkey, created_at, retired_at FROM log_key WHERE log_id = $1 ORDER BY created_at DESC`, t.logID)
 	if err != nil {
 		return nil, sqldb.Translate(err)
@@ -127,19 +128,13 @@ func (l *Ledger) RotateKeyset(ctx context.Context, tenantID string, by event.Act
 	if err != nil {
 		return err
 	}
-	before, err := crypt.DescribeKeyset(wrapped)
-	if err != nil {
-		return err
-	}
 	keys, next, err := crypt.RotateTenant(ctx, l.opt.KMS, t.id, wrapped)
 	if err != nil {
 		return err
 	}
-	after, err := crypt.DescribeKeyset(next)
-	if err != nil {
-		return err
-	}
-	e := keyEvent("key.tenant_rotated", t, by, reason, member("old_key", before.Primary), member("new_key", after.Primary))
+	before, _ := t.keys.Describe()
+	after, _ := keys.Describe()
+	e := keyEvent("key.tenant_rotated", t, by, reason, member("old_key", before), member("new_key", after))
 	err = l.Record(ctx, t.id, e, func(ctx context.Context, tx *sql.Tx) error {
 		return swapKeyset(ctx, tx, t.id, wrapped, next, sqldb.Now())
 	})
@@ -152,14 +147,18 @@ func (l *Ledger) RotateKeyset(ctx context.Context, tenantID string, by event.Act
 
 // swapKeyset replaces a stored keyset, unless somebody else has. at is when its newest key was made; 0 leaves that.
 func swapKeyset(ctx context.Context, tx *sql.Tx, tenantID string, old, next []byte, at int64) error {
-	res, err := tx.ExecContext(ctx, `UPDATE tenant SET keyset = $1, keyset_at = CASE WHEN $2 > 0 THEN $2 ELSE keyset_at END WHERE id = $3 AND keyset = $4`, next, at, tenantID, old)
+	res, err := tx.ExecContext(ctx, `UPDATE tenant SET keyset = $1 WHERE id = $2 AND keyset = $3`, next, tenantID, old)
 	if err != nil {
 		return sqldb.Translate(err)
 	}
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		return errors.Join(err, errs.New(errs.Conflict, "somebody else has changed the keyset meanwhile; try again"))
 	}
-	return nil
+	if at == 0 {
+		return nil
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE tenant SET keyset_at = $1 WHERE id = $2`, at, tenantID)
+	return sqldb.Translate(err)
 }
 
 // RotateSigningKey gives a tenant's log another signing key. The present one signs beside it for the time overlap ([MinOverlap] to [MaxOverlap]), so that verifiers who know only the

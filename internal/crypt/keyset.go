@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -119,22 +120,19 @@ func Rewrap(ctx context.Context, from, to KMS, wrapped, aad []byte) ([]byte, err
 	return out, nil
 }
 
-// Keyset is what can be told of a wrapped keyset without opening it.
-type Keyset struct {
-	// Keys counts the keys in it, Primary is the id of the one that seals, in hex.
-	Keys    int
-	Primary string
-	// Wrapped is the keyset as the KMS wrapped it, for [KMS.Version].
-	Wrapped []byte
+// WrappedKeyset returns the part of a stored keyset that the KMS wrapped, for [KMS.Version].
+func WrappedKeyset(stored []byte) ([]byte, error) {
+	e, err := keyset.NewBinaryReader(bytes.NewReader(stored)).ReadEncrypted()
+	if err != nil {
+		return nil, errs.Wrap(errs.Internal, err, "a stored keyset is damaged")
+	}
+	return e.GetEncryptedKeyset(), nil
 }
 
-// DescribeKeyset reads what a wrapped keyset says of itself.
-func DescribeKeyset(wrapped []byte) (Keyset, error) {
-	e, err := keyset.NewBinaryReader(bytes.NewReader(wrapped)).ReadEncrypted()
-	if err != nil {
-		return Keyset{}, errs.Wrap(errs.Internal, err, "a stored keyset is damaged")
-	}
-	return Keyset{Keys: len(e.GetKeysetInfo().GetKeyInfo()), Primary: fmt.Sprintf("%08x", e.GetKeysetInfo().GetPrimaryKeyId()), Wrapped: e.GetEncryptedKeyset()}, nil
+// Describe tells the id of the key that seals, in hex, and how many keys the keyset has.
+func (t *Tenant) Describe() (primary string, keys int) {
+	k := t.keys.Load()
+	return hex.EncodeToString(k.primary.prefix[1:]), len(k.byID)
 }
 
 func openHandle(ctx context.Context, kms KMS, tenantID string, wrapped []byte) (*keyset.Handle, error) {
