@@ -16,6 +16,7 @@ import (
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/jobs"
 	"probity.dev/internal/kms"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/telemetry"
@@ -41,6 +42,7 @@ type App struct {
 	masks     *masks
 	verifier  *verifier
 	reads     *reads
+	jobs      *jobs.Service
 	exports   exportsPart
 	notify    notifyPart
 	lock      io.Closer
@@ -111,6 +113,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err != nil {
 		return a, err
 	}
+	a.jobs = a.newJobs()
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}

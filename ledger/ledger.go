@@ -66,10 +66,11 @@ type Ledger struct {
 	tenants map[string]*tenant
 	byLog   map[string]*tenant
 
-	high    highWater
-	stop    context.CancelFunc
-	workers sync.WaitGroup
-	feed    feed
+	holdWake chan struct{}
+	high     highWater
+	stop     context.CancelFunc
+	workers  sync.WaitGroup
+	feed     feed
 }
 
 // Open opens the ledger and starts its committer, publisher and sealer. Before it returns, every log is checked against the high-water mark; one that does not
@@ -87,7 +88,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}}
+	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}, holdWake: make(chan struct{}, 1)}
 	if err := os.MkdirAll(filepath.Join(opt.Dir, "segments"), 0o700); err != nil {
 		return nil, err
 	}
@@ -118,6 +119,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	l.workers.Go(func() { l.sealLoop(work) })
 	l.workers.Go(func() { l.compactLoop(work) })
 	l.workers.Go(func() { l.laterLoop(work) })
+	l.workers.Go(func() { l.holdLoop(work) })
 	for _, t := range l.opened() {
 		if err := l.recordOpening(ctx, t); err != nil {
 			return nil, errors.Join(err, l.Close())

@@ -46,6 +46,7 @@ type tenant struct {
 	later  atomic.Bool // events wait to be recorded
 
 	hot    hotWindow
+	holdMu sync.Mutex // one at a time brings the object store to the legal holds
 	sealMu sync.Mutex // one sealing or compaction at a time
 	// moving is held while rows leave the database for a segment and the list of segments does not have it yet.
 	moving    sync.RWMutex

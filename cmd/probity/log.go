@@ -187,7 +187,7 @@ func newLog() *cobra.Command {
 			return nil
 		})
 	}
-	c.AddCommand(newLogNewEpoch(), newLogAccept())
+	c.AddCommand(newLogNewEpoch(), newLogAccept(), newLogHold())
 	return c
 }
 

@@ -82,6 +82,7 @@ func (h *Handlers) Register(a *api.API) {
 	h.registerLog(a)
 	h.registerSettings(a)
 	h.registerKeys(a)
+	h.registerHolds(a)
 }
 
 func (h *Handlers) mask(p actor.Principal) event.Masker {
