@@ -47,7 +47,7 @@ func testLegalHold(t *testing.T) {
 	store := &unheld{Files: blob.NewCached(s.Open(at), cache)}
 	dir, ctx := t.TempDir(), context.Background()
 	open := func() *ledgertest.Box {
-		return ledgertest.Open(t, dir, func(o *ledger.Options) { o.Evidence, o.Working = store, store.Files })
+		return ledgertest.Open(t, dir, func(o *ledger.Options) { o.Evidence = store })
 	}
 	b := open()
 	by := event.Actor{Type: "user", ID: "u1", Name: "Ana Ito"}
