@@ -20,9 +20,7 @@ func newLogHold() *cobra.Command {
 		Long: `A legal hold is the object store's own (S3 Object Lock): while it is on, the store deletes none of the evidence, whatever retention it has and whoever asks. It covers a range of the
 log or all of it, sealed now or later. Placing and releasing are recorded with their reasons.`,
 	}
-	list := newHoldList()
-	c.AddCommand(newHoldPlace(), list, newHoldRelease())
-	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.AddCommand(newHoldPlace(), newHoldList(), newHoldRelease())
 	return c
 }
 

@@ -16,7 +16,8 @@ import (
 	"probity.dev/ledger"
 )
 
-const keysHelp = `A key a level: the master key, in a file or a key-management service, wraps the keyset of each tenant; the keyset seals the tenant's secrets; the log's signing key signs checkpoints.`
+const keysHelp = `The master key, in a file or a key-management service, wraps the keyset of each tenant; the keyset seals the tenant's secrets; the log's signing key
+signs checkpoints.`
 
 func newKeysStatus() *cobra.Command {
 	c := &cobra.Command{
@@ -211,9 +212,11 @@ func newKeysRewrap() *cobra.Command {
 		Use: "rewrap", Short: "Move the master key to another file or key-management service", Args: cobra.NoArgs,
 		Example: `  probity keys rewrap --data ./data --to 'vault://vault.example.com:8200/transit/probity?role-id=…&secret-id-file=/run/secrets/vault' --reason 'SEC-219'
   probity keys rewrap --data ./data --kms vault://… --to file:/etc/probity/master.key --reason 'Vault is given up'`,
-		Long: `Wraps all keysets under another master key, in one transaction, after the new service has wrapped and unwrapped each of them. --kms (or the setting) names the service that is in use, --to the one
-that shall be. Interrupted, it leaves the one or the other in use; keep both until it has ended, and the old one as long as there are copies of the database that need it. A file that
---to names is made when it is not there. Afterwards the setting kms must name the new location: with another, the server refuses to start and says so.
+		Long: `Wraps all keysets under another master key, in one transaction, after the new service has wrapped and unwrapped each of them.
+--kms (or the setting) names the service that is in use, --to the one that shall be.
+
+Interrupted, it leaves the one or the other in use; keep both until it has ended, and the old one as long as there are copies of the database that need it.
+A file that --to names is made when it is not there. Afterwards the setting kms must name the new location: with another, the server refuses to start.
 
 It works on the data directory of a stopped server. Secrets for both services are taken from the settings, or from files that the locations name.`,
 	}
