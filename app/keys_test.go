@@ -60,13 +60,16 @@ type keyring struct {
 }
 
 // newKeyring makes an installation with its master key at kms.
-func newKeyring(t *testing.T, kms string) *keyring {
+func newKeyring(t *testing.T, kms string, change ...func(*config.Config)) *keyring {
 	t.Helper()
 	dir := t.TempDir()
 	k := &keyring{t: t, cfg: config.Defaults()}
 	k.cfg.Data, k.cfg.KMS, k.cfg.KMSToken, k.cfg.LogLevel = filepath.Join(dir, "data"), kms, kmstest.VaultToken, "debug"
 	if sqldbtest.Kind(t) == sqldbtest.Postgres {
 		k.cfg.Database = sqldbtest.Address(t, dir)
+	}
+	for _, c := range change {
+		c(k.cfg)
 	}
 	r, err := Init(t.Context(), k.cfg, InitOptions{Tenant: "T", Email: "admin@example.com", Name: "A", KeyName: "k"}, &k.logs)
 	if err != nil {

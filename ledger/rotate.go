@@ -235,7 +235,10 @@ func (l *Ledger) adoptSigner(ctx context.Context, t *tenant, signer tlog.Signer,
 		}
 	}
 	t.logKeys.Store(next)
-	return l.publish(ctx, t)
+	if err := l.publish(ctx, t); err != nil { // the key is rotated all the same, and the publisher tries again
+		l.log.Error("checkpoint not published", "error", err)
+	}
+	return nil
 }
 
 // keyEvent is the event of a change of keys. Its data are names and versions of keys, never keys.
