@@ -33,6 +33,7 @@ func (a *App) openNotify() error {
 		return err
 	}
 	sender := &send.Sender{HTTP: client}
+	a.sender = sender
 	if a.Config.SMTPServer != "" {
 		if sender.Mail, err = send.NewMail(send.MailOptions{Server: a.Config.SMTPServer, From: a.Config.SMTPFrom, Username: a.Config.SMTPUsername, Password: a.Config.SMTPPassword,
 			Protection: a.Config.SMTPTLS}); err != nil {
@@ -111,8 +112,8 @@ func (a *App) watchOnce(ctx context.Context, frozen map[string]bool) error {
 	return nil
 }
 
-// exportNotifier says when exports end.
-type exportNotifier struct{ s *notify.Service }
+// exportNotifier says when exports end, and e-mails the links of large ones.
+type exportNotifier struct{ a *App }
 
 // ExportEnded implements export.Notifier.
 func (n exportNotifier) ExportEnded(ctx context.Context, tx *sql.Tx, tenantID string, e export.Ended) error {
@@ -120,6 +121,10 @@ func (n exportNotifier) ExportEnded(ctx context.Context, tx *sql.Tx, tenantID st
 		Params: map[string]string{"format": e.Format, "rows": strconv.FormatInt(e.Rows, 10), "bytes": strconv.FormatInt(e.Bytes, 10)}}
 	if e.Failed {
 		what.Kind = notify.KindExportFailed
+	} else if e.User != "" && (e.Mail || e.Bytes >= n.a.Config.ExportMailFrom) {
+		if err := n.a.links.Mail(ctx, tx, tenantID, "export", e.ID, e.User, e.ExpiresAt); err != nil {
+			return err
+		}
 	}
-	return n.s.Notify(ctx, tx, tenantID, what)
+	return n.a.notify.Service.Notify(ctx, tx, tenantID, what)
 }

@@ -40,6 +40,16 @@ const stops = [
     await page.waitForTimeout(300);
   }],
   ['exports', async (page) => page.goto(`${url}/exports`)],
+  ['schedules', async (page) => {
+    await page.goto(`${url}/schedules`);
+    await page.getByRole('button', { name: 'New schedule' }).first().click();
+    await page.getByRole('dialog').getByText(/^Next, /).waitFor();
+    await page.waitForTimeout(300);
+  }],
+  ['a link that does not work', async (page) => {
+    await page.goto(`${url}/download#v1.nothing`);
+    await page.getByText('This link does not work').waitFor();
+  }],
   ['jobs', async (page) => {
     await page.goto(`${url}/jobs`);
     await page.getByRole('list', { name: 'Jobs' }).or(page.getByText('No jobs yet')).first().waitFor();

@@ -201,6 +201,25 @@ export const exportSchema = z.object({
 export type ExportJob = z.infer<typeof exportSchema>;
 export const exportsSchema = z.object({ items: list(exportSchema) });
 
+/** A download link of an export; url only when it has just been made. */
+export const linkSchema = z.object({
+  id: id, created_by: text, recipient: text, status: text, created_at: text, expires_at: text, revoked_at: text, downloads: count, last_used_at: text, url: text,
+});
+export type DownloadLink = z.infer<typeof linkSchema>;
+export const linksSchema = z.object({ items: list(linkSchema) });
+export const downloadSchema = z.object({ file_name: text, bytes: count, sha256: text, expires_at: text });
+
+export const timingSchema = z.object({ every: text, at: text, weekday: count, day: count, cron: text, event: text, time_zone: text });
+export type Timing = z.infer<typeof timingSchema>;
+export const scheduleSchema = z.object({
+  id: id, owner: text, paused: text, next_at: text, last_at: text, created_at: text,
+  definition: z.object({ name: text, format: text, filter: dict(z.unknown()), period: text, timing: timingSchema, missed: text, mail: flag }),
+});
+export type Schedule = z.infer<typeof scheduleSchema>;
+export const schedulesSchema = z.object({ items: list(scheduleSchema) });
+export const scheduleRunsSchema = z.object({ items: list(z.object({ id: id, due_at: text, cause: text, status: text, problem: text, export_id: text })) });
+export const schedulePreviewSchema = z.object({ times: list(z.string()) });
+
 /** A background job; done and total count units, such as rows. */
 export const jobSchema = z.object({
   id: count,

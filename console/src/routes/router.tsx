@@ -29,6 +29,13 @@ const signin = createRoute({
   component: lazyRouteComponent(() => import('../features/auth/SignInPage'), 'SignInPage'),
 });
 
+/** Where download links lead, signed in or not; the token is in the fragment, which no server sees. */
+const download = createRoute({
+  getParentRoute: () => root,
+  path: '/download',
+  component: lazyRouteComponent(() => import('../features/downloads/DownloadPage'), 'DownloadPage'),
+});
+
 const app = createRoute({
   getParentRoute: () => root,
   id: '_app',
@@ -70,6 +77,12 @@ const exportsRoute = createRoute({
   getParentRoute: () => app,
   path: '/exports',
   component: lazyRouteComponent(() => import('../features/exports/ExportsPage'), 'ExportsPage'),
+});
+
+const schedules = createRoute({
+  getParentRoute: () => app,
+  path: '/schedules',
+  component: lazyRouteComponent(() => import('../features/schedules/SchedulesPage'), 'SchedulesPage'),
 });
 
 export const notificationTabs = ['channels', 'deliveries', 'dead-letters'] as const;
@@ -134,7 +147,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
 });
 
-const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, alerts, jobs, notifications, streams, log, settings])]);
+const tree = root.addChildren([signin, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({
