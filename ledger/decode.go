@@ -169,6 +169,11 @@ func (v *values) profile(row *segment.Row, g *shapeGroup) int64 {
 
 // take cuts the next length-prefixed value off b.
 func take(b *[]byte) ([]byte, bool) {
+	if in := *b; len(in) > 0 && in[0] < 0x80 && int(in[0]) < len(in) { // nearly all of them
+		end := int(in[0]) + 1
+		*b = in[end:]
+		return in[1:end:end], true
+	}
 	n, k := binary.Uvarint(*b)
 	if k <= 0 || n > uint64(len(*b)-k) {
 		return nil, false

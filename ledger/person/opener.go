@@ -23,6 +23,7 @@ type Opener struct {
 	pages  []int64
 	people []openerPerson
 	bodies []byte // sealed
+	runs   int    // see Ahead
 }
 
 // openerWant is something wanted that is to be read.
@@ -33,7 +34,8 @@ type openerWant struct {
 
 // openerPerson is something wanted that was read.
 type openerPerson struct {
-	at       int
+	at       int // -1 for nobody wanted
+	handle   int64
 	secret   evidence.Hash
 	from, to int // sealed text, in bodies
 }
@@ -79,7 +81,14 @@ func (o *Opener) Read(ctx context.Context, want []Wanted, yield func(Opened) err
 	if err != nil {
 		return err
 	}
-	if err := o.openFirst(s, want, yield); err != nil || !later {
+	err = o.openFirst(s, func(p *openerPerson, profile []byte, err error) error {
+		told := yield(Opened{At: p.at, Secret: &p.secret})
+		if told == nil && err == nil && profile != nil {
+			told = yield(Opened{At: p.at, Body: profile})
+		}
+		return cmp.Or(told, err)
+	})
+	if err != nil || !later {
 		return err
 	}
 	return o.readLater(ctx, s, want, yield)
@@ -140,39 +149,34 @@ func (o *Opener) addPerson(s *sealer, number int64, body []byte, at int, w *Want
 	if w.Profile != FirstProfile {
 		r.base = nil
 	}
-	o.add(at, &secret, r.base)
+	o.add(at, r.handle, &secret, r.base)
 	return nil
 }
 
-func (o *Opener) add(at int, secret *evidence.Hash, sealed []byte) {
+func (o *Opener) add(at int, handle int64, secret *evidence.Hash, sealed []byte) {
 	from := len(o.bodies)
 	o.bodies = append(o.bodies, sealed...)
-	o.people = append(o.people, openerPerson{at: at, secret: *secret, from: from, to: len(o.bodies)})
+	o.people = append(o.people, openerPerson{at: at, handle: handle, secret: *secret, from: from, to: len(o.bodies)})
 	if len(sealed) > 0 {
 		o.macs.Add(secret, []byte(cipherInfo))
 	}
 }
 
-// openFirst yields secrets, and the profiles that lie in the records of persons.
-func (o *Opener) openFirst(s *sealer, want []Wanted, yield func(Opened) error) error {
+// openFirst yields the persons with the profiles that lie in their records, or with why that does not open; nil for none.
+func (o *Opener) openFirst(s *sealer, yield func(p *openerPerson, profile []byte, err error) error) error {
 	o.keys = o.macs.Sums(o.keys[:0])
 	keys := o.keys
 	for i := range o.people {
 		p := &o.people[i]
-		if err := yield(Opened{At: p.at, Secret: &p.secret}); err != nil {
+		var base shown
+		var err error
+		if p.from < p.to {
+			base, err = s.openBase(&record{handle: p.handle, base: o.bodies[p.from:p.to]}, &keys[0])
+			keys = keys[1:]
+		}
+		if err := yield(p, base.profile, err); err != nil {
 			return err
 		}
-		if p.from == p.to {
-			continue
-		}
-		base, err := s.openBase(&record{handle: want[p.at].Handle, base: o.bodies[p.from:p.to]}, &keys[0])
-		if err == nil && base.profile != nil {
-			err = yield(Opened{At: p.at, Body: base.profile})
-		}
-		if err != nil {
-			return err
-		}
-		keys = keys[1:]
 	}
 	return nil
 }
@@ -196,7 +200,7 @@ func (o *Opener) readLater(ctx context.Context, s *sealer, want []Wanted, yield 
 		case err != nil:
 			return err
 		}
-		o.add(at, &secret, n.body)
+		o.add(at, want[at].Handle, &secret, n.body)
 		return nil
 	}))
 	if err != nil {
