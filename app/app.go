@@ -55,6 +55,9 @@ func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err 
 	if !hasData(cfg) {
 		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
 	}
+	if err := checkComplete(cfg.Data); err != nil {
+		return nil, err
+	}
 	kms, err := crypt.OpenFileKMS(masterKeyPath(cfg.Data))
 	if err != nil {
 		return nil, err

@@ -87,12 +87,16 @@ func (db *DB) Migrate(ctx context.Context) (from, to int64, err error) {
 	return migrate(ctx, db.write, goose.DialectSQLite3, "migrations/sqlite")
 }
 
-func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, folder string) (from, to int64, err error) {
+func provider(db *sql.DB, dialect goose.Dialect, folder string) (*goose.Provider, error) {
 	dir, err := fs.Sub(migrations, folder)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	p, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true))
+	return goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true))
+}
+
+func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, folder string) (from, to int64, err error) {
+	p, err := provider(db, dialect, folder)
 	if err != nil {
 		return 0, 0, err
 	}
