@@ -42,6 +42,7 @@ type App struct {
 	verifier  *verifier
 	reads     *reads
 	exports   exportsPart
+	backups   *schedule
 	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
@@ -105,6 +106,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	a.verifier = newVerifier(a.Ledger, a.db, a.storage.evidence, a.telemetry)
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
+	a.backups = newSchedule(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {
