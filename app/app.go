@@ -17,6 +17,7 @@ import (
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/jobs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/telemetry"
 	"probity.dev/ledger"
@@ -41,6 +42,7 @@ type App struct {
 	masks     *masks
 	verifier  *verifier
 	reads     *reads
+	jobs      *jobs.Service
 	exports   exportsPart
 	backups   *schedule
 	notify    notifyPart
@@ -112,6 +114,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if err != nil {
 		return a, err
 	}
+	a.jobs = a.newJobs()
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
