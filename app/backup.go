@@ -284,7 +284,7 @@ func OpenBackups(ctx context.Context, cfg *config.Config, at string, create bool
 		return nil, errs.New(errs.Invalid, "say where the backups are: a folder, or s3://bucket/prefix")
 	}
 	if _, err := os.Stat(at); !create && !strings.HasPrefix(at, "s3://") && err != nil {
-		return nil, err
+		return nil, errs.Wrap(errs.NotFound, err, "there are no backups there")
 	}
 	store, err := openDestination(cfg, at)
 	if err != nil {

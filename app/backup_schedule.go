@@ -38,9 +38,7 @@ var (
 
 func newSchedule(a *App) *schedule {
 	s := &schedule{a: a, failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_backup_failures_total", Help: "Daily backups, or attempts at one, that failed."})}
-	if a.Config.BackupTo != "" {
-		a.telemetry.Registry.MustRegister(s, s.failed)
-	}
+	a.telemetry.Registry.MustRegister(s, s.failed)
 	return s
 }
 
@@ -53,6 +51,9 @@ func (s *schedule) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (s *schedule) Collect(to chan<- prometheus.Metric) {
+	if s.a.Config.BackupTo == "" {
+		return // somebody else makes them
+	}
 	to <- prometheus.MustNewConstMetric(backupAtGauge, prometheus.GaugeValue, float64(s.newest.Load())/1e6)
 	to <- prometheus.MustNewConstMetric(backupBytesGauge, prometheus.GaugeValue, float64(s.bytes.Load()))
 	to <- prometheus.MustNewConstMetric(backupTookGauge, prometheus.GaugeValue, float64(s.took.Load())/1e6)
@@ -67,10 +68,7 @@ func (s *schedule) run(ctx context.Context) {
 	if err := s.look(ctx); err != nil && ctx.Err() == nil {
 		s.a.telemetry.Logger.LogAttrs(ctx, slog.LevelWarn, "the backups cannot be listed", slog.Any("error", err))
 	}
-	due := nextScrub(cfg.BackupAt, time.Now().UTC())
-	if newest := time.UnixMicro(s.newest.Load()); time.Since(newest) > backupOld {
-		due = time.Now().Add(backupAfterStart)
-	}
+	due := firstBackup(time.UnixMicro(s.newest.Load()), cfg.BackupAt, time.Now().UTC())
 	for retries := 0; ; {
 		timer := time.NewTimer(time.Until(due))
 		select {
@@ -88,6 +86,14 @@ func (s *schedule) run(ctx context.Context) {
 			retries = 0
 		}
 	}
+}
+
+// firstBackup is when the first backup after a start is due.
+func firstBackup(newest time.Time, at string, now time.Time) time.Time {
+	if now.Sub(newest) > backupOld {
+		return now.Add(backupAfterStart)
+	}
+	return nextScrub(at, now)
 }
 
 // look finds out when the newest backup was made.

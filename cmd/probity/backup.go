@@ -26,8 +26,8 @@ func newBackup() *cobra.Command {
   probity backup --data ./data --to /backup/probity --recipient age1…
   probity backup --data ./data --to 's3://backups/probity?endpoint=https://minio.example.com:9000' --recipient age1…`,
 		Long: `Copies one consistent state of the installation into a folder or a bucket, encrypted (age) to a public key whose private key this machine need not have: the database, the sealed
-files, the high-water mark. The server goes on meanwhile. Sealed files never change, so each is stored once, for all backups; the first backup takes them all, a later one what is new. A backup
-that is interrupted counts as none; the next one goes on with what was stored.
+files, the high-water mark. The server goes on meanwhile. Sealed files never change, so each is stored once, for all backups; the first backup takes them all, a later
+one what is new. A backup that is interrupted counts as none; the next one goes on with what was stored.
 
 The master key is not in it unless --with-master-key says so: keep it elsewhere, since nobody can read the backup without it. --to, --recipient and what is kept can be configured
 (backup_to, backup_recipients); the server then makes a backup a day.
