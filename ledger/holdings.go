@@ -31,52 +31,59 @@ type Holding struct {
 
 // Holdings lists the logs of one state of a database in order of creation, with their sealed files.
 func Holdings(ctx context.Context, q Asker) ([]Holding, error) {
-	rows, err := q.QueryContext(ctx, `SELECT tenant_id, log_id, instance, epoch, base, size, checkpoint FROM log ORDER BY created_at, log_id`)
+	out, err := logsIn(ctx, q)
 	if err != nil {
-		return nil, sqldb.Translate(err)
+		return nil, err
 	}
-	var out []Holding
-	for rows.Next() {
-		var h Holding
-		t := &tenant{}
-		if err := rows.Scan(&h.TenantID, &h.LogID, &t.instance, &h.Epoch, &h.Base, &h.Size, &h.Checkpoint); err != nil {
-			rows.Close()
+	for i := range out {
+		h := &out[i]
+		if h.VKeys, err = keysIn(ctx, q, h.LogID); err != nil {
 			return nil, err
 		}
-		t.logID = h.LogID
-		h.Origin, h.Aside = t.origin(h.Epoch), segmentsPrefix+h.LogID+"/"
-		out = append(out, h)
-	}
-	if err := rows.Err(); err != nil {
-		rows.Close()
-		return nil, sqldb.Translate(err)
-	}
-	rows.Close()
-	for i := range out {
-		if err := out[i].load(ctx, q); err != nil {
+		if err := h.files(ctx, q); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (h *Holding) load(ctx context.Context, q Asker) error {
-	rows, err := q.QueryContext(ctx, `SELECT vkey FROM log_key WHERE log_id = $1 ORDER BY created_at DESC`, h.LogID)
+func logsIn(ctx context.Context, q Asker) ([]Holding, error) {
+	rows, err := q.QueryContext(ctx, `SELECT tenant_id, log_id, instance, epoch, base, size, checkpoint FROM log ORDER BY created_at, log_id`)
 	if err != nil {
-		return sqldb.Translate(err)
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	var out []Holding
+	for rows.Next() {
+		var h Holding
+		t := &tenant{}
+		if err := rows.Scan(&h.TenantID, &h.LogID, &t.instance, &h.Epoch, &h.Base, &h.Size, &h.Checkpoint); err != nil {
+			return nil, err
+		}
+		t.logID = h.LogID
+		h.Origin, h.Aside = t.origin(h.Epoch), segmentsPrefix+h.LogID+"/"
+		out = append(out, h)
+	}
+	return out, sqldb.Translate(rows.Err())
+}
+
+func keysIn(ctx context.Context, q Asker, logID string) (vkeys []string, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT vkey FROM log_key WHERE log_id = $1 ORDER BY created_at DESC`, logID)
+	if err != nil {
+		return nil, sqldb.Translate(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var vkey string
 		if err := rows.Scan(&vkey); err != nil {
-			return err
+			return nil, err
 		}
-		h.VKeys = append(h.VKeys, vkey)
+		vkeys = append(vkeys, vkey)
 	}
-	if err := rows.Err(); err != nil {
-		return sqldb.Translate(err)
-	}
-	rows.Close()
+	return vkeys, sqldb.Translate(rows.Err())
+}
+
+func (h *Holding) files(ctx context.Context, q Asker) error {
 	segments, err := (&Ledger{}).loadSegments(ctx, q, h.LogID)
 	if err != nil {
 		return err

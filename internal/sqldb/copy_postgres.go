@@ -137,27 +137,10 @@ func (l *containerLine) target() string {
 	return pgx.Identifier{l.Table}.Sanitize() + " (" + strings.Join(columns, ", ") + ")"
 }
 
-// tablesOf lists the tables of the schema with the columns that can be written, those that others refer to first. Unlogged tables, whose content is lost in a crash anyway, are left out.
+// tablesOf lists the tables of the schema with the columns that can be written, those that others refer to first.
 func tablesOf(ctx context.Context, tx *sql.Tx) ([]containerLine, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relname <> $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-		ORDER BY c.relname, a.attnum`, versionTable)
+	tables, err := columnsOf(ctx, tx)
 	if err != nil {
-		return nil, Translate(err)
-	}
-	var tables []containerLine
-	for rows.Next() {
-		var table, column string
-		if err := rows.Scan(&table, &column); err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		if n := len(tables); n == 0 || tables[n-1].Table != table {
-			tables = append(tables, containerLine{Table: table})
-		}
-		last := &tables[len(tables)-1]
-		last.Columns = append(last.Columns, column)
-	}
-	if err := errors.Join(Translate(rows.Err()), rows.Close()); err != nil {
 		return nil, err
 	}
 	refers, err := referencesOf(ctx, tx)
@@ -165,6 +148,30 @@ func tablesOf(ctx context.Context, tx *sql.Tx) ([]containerLine, error) {
 		return nil, err
 	}
 	return inOrder(tables, refers), nil
+}
+
+// columnsOf lists the tables by name. Unlogged tables, whose content is lost in a crash anyway, are left out.
+func columnsOf(ctx context.Context, tx *sql.Tx) ([]containerLine, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relname <> $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+		ORDER BY c.relname, a.attnum`, versionTable)
+	if err != nil {
+		return nil, Translate(err)
+	}
+	defer rows.Close()
+	var tables []containerLine
+	for rows.Next() {
+		var table, column string
+		if err := rows.Scan(&table, &column); err != nil {
+			return nil, err
+		}
+		if n := len(tables); n == 0 || tables[n-1].Table != table {
+			tables = append(tables, containerLine{Table: table})
+		}
+		last := &tables[len(tables)-1]
+		last.Columns = append(last.Columns, column)
+	}
+	return tables, Translate(rows.Err())
 }
 
 // referencesOf are the tables that each table refers to.
