@@ -23,6 +23,9 @@ import (
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/query"
+	"probity.dev/notify/send"
+	"probity.dev/report/link"
+	"probity.dev/report/schedule"
 )
 
 // Version is the product's version, set when it is built for release.
@@ -44,7 +47,10 @@ type App struct {
 	reads     *reads
 	jobs      *jobs.Service
 	exports   exportsPart
-	backups   *schedule
+	backups   *dailyBackup
+	links     *link.Service
+	schedules *schedule.Service
+	sender    *send.Sender
 	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
@@ -86,7 +92,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders}); err != nil {
 		return a, err
 	}
-	if a.db, err = openSchema(ctx, cfg); err != nil {
+	if err = a.openDatabase(ctx); err != nil {
 		return a, err
 	}
 	// What is sealed lies in the data directory, where a server with another one would miss it.
@@ -108,7 +114,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	a.verifier = newVerifier(a.Ledger, a.db, a.storage.evidence, a.telemetry)
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
-	a.backups = newSchedule(a)
+	a.backups = newDailyBackup(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {
@@ -118,7 +124,12 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
-	return a, a.openExports(ctx)
+	a.openLinks()
+	if err = a.openExports(ctx); err != nil {
+		return a, err
+	}
+	a.openSchedules()
+	return a, nil
 }
 
 // openLedger opens the storage, the search engine and the ledger on them.

@@ -20,8 +20,8 @@ const (
 	backupOld        = 25 * time.Hour
 )
 
-// schedule makes the daily backup.
-type schedule struct {
+// dailyBackup makes the daily backup.
+type dailyBackup struct {
 	a *App
 	// newest is when the newest complete backup was made, in microseconds since 1970 UTC; 0 while that is unknown or there is none.
 	newest atomic.Int64
@@ -36,21 +36,21 @@ var (
 	backupTookGauge  = gauge("backup_seconds", "How long the newest backup that this process made took.")
 )
 
-func newSchedule(a *App) *schedule {
-	s := &schedule{a: a, failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_backup_failures_total", Help: "Daily backups, or attempts at one, that failed."})}
+func newDailyBackup(a *App) *dailyBackup {
+	s := &dailyBackup{a: a, failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "probity_backup_failures_total", Help: "Daily backups, or attempts at one, that failed."})}
 	a.telemetry.Registry.MustRegister(s, s.failed)
 	return s
 }
 
 // Describe implements prometheus.Collector.
-func (s *schedule) Describe(to chan<- *prometheus.Desc) {
+func (s *dailyBackup) Describe(to chan<- *prometheus.Desc) {
 	to <- backupAtGauge
 	to <- backupBytesGauge
 	to <- backupTookGauge
 }
 
 // Collect implements prometheus.Collector.
-func (s *schedule) Collect(to chan<- prometheus.Metric) {
+func (s *dailyBackup) Collect(to chan<- prometheus.Metric) {
 	if s.a.Config.BackupTo == "" {
 		return // somebody else makes them
 	}
@@ -60,7 +60,7 @@ func (s *schedule) Collect(to chan<- prometheus.Metric) {
 }
 
 // run makes a backup at the configured time of each day until ctx ends; one more soon after the start when the newest is older than a day, as after an outage.
-func (s *schedule) run(ctx context.Context) {
+func (s *dailyBackup) run(ctx context.Context) {
 	cfg := s.a.Config
 	if cfg.BackupTo == "" || cfg.BackupAt == "off" {
 		return
@@ -97,7 +97,7 @@ func firstBackup(newest time.Time, at string, now time.Time) time.Time {
 }
 
 // look finds out when the newest backup was made.
-func (s *schedule) look(ctx context.Context) error {
+func (s *dailyBackup) look(ctx context.Context) error {
 	r, err := OpenBackups(ctx, s.a.Config, s.a.Config.BackupTo, false)
 	if errs.CodeOf(err) == errs.NotFound {
 		return nil // there are none yet
@@ -116,7 +116,7 @@ func (s *schedule) look(ctx context.Context) error {
 }
 
 // once makes a backup and prunes the old ones, unless another server of this database is at it. It reports whether there is nothing to try again.
-func (s *schedule) once(ctx context.Context) bool {
+func (s *dailyBackup) once(ctx context.Context) bool {
 	log := s.a.telemetry.Logger
 	_, err := s.a.db.Alone(ctx, "backup", func() error {
 		start := time.Now()
@@ -137,7 +137,7 @@ func (s *schedule) once(ctx context.Context) bool {
 	return err == nil
 }
 
-func (s *schedule) prune(ctx context.Context) error {
+func (s *dailyBackup) prune(ctx context.Context) error {
 	r, err := OpenBackups(ctx, s.a.Config, s.a.Config.BackupTo, false)
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func TestDailyBackup(t *testing.T) {
 	}
 	s.telemetry = logs
 	s.cfg.BackupTo, s.cfg.BackupRecipients, s.cfg.BackupKeepDaily = s.to, []string{s.recipient}, 1
-	sch := newSchedule(s.App)
+	sch := newDailyBackup(s.App)
 	s.record(t, 3)
 	if err := sch.look(ctx); err != nil {
 		t.Errorf("before the first: %v", err)
@@ -67,7 +67,7 @@ func TestDailyBackup(t *testing.T) {
 	if err != nil || len(all) != 1 || !lines.has("old backups pruned") {
 		t.Errorf("%d backups are kept of a day, %v", len(all), err)
 	}
-	again := &schedule{a: s.App}
+	again := &dailyBackup{a: s.App}
 	if err := again.look(ctx); err != nil || again.newest.Load() != all[0].CreatedAt.UnixMicro() {
 		t.Errorf("after a start: %d %v", again.newest.Load(), err)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -312,13 +313,16 @@ func RestorePostgres(ctx context.Context, address string, schema int64, write fu
 
 // migrateTo brings a blank database to a version of the schema.
 func migrateTo(ctx context.Context, db *sql.DB, version int64) error {
-	p, err := provider(db, goose.DialectPostgres, "migrations/postgres")
+	if own := ownSchema(); version > own {
+		return errs.New(errs.Unavailable, "the backup has schema version %d, newer than the %d this build knows; restore with a newer probity", version, own)
+	}
+	dir, err := fs.Sub(schemaFiles, dirPostgres)
 	if err != nil {
 		return err
 	}
-	sources := p.ListSources()
-	if newest := sources[len(sources)-1].Version; version > newest {
-		return errs.New(errs.Unavailable, "the backup has schema version %d, newer than the %d this build knows; restore with a newer probity", version, newest)
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
 	}
 	_, err = p.UpTo(ctx, version)
 	return Translate(err)
