@@ -111,6 +111,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.Access.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
+	go a.backups.run(background)
 	a.schedules.Start(ctx)
 	a.notify.Service.Start(ctx)
 	a.notify.Streams.Start(ctx)
