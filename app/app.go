@@ -14,6 +14,7 @@ import (
 
 	"probity.dev/access"
 	"probity.dev/catalog/field"
+	"probity.dev/internal/api"
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
@@ -45,6 +46,8 @@ type App struct {
 	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
+
+	certificates *api.Certificates // nil without TLS
 }
 
 // masterKeyPath is the file of the master key in a data directory.
@@ -77,7 +80,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		return a, err
 	}
 	if a.telemetry, err = telemetry.New(ctx, telemetry.Options{Version: Version, Instance: cfg.InstanceName, LogLevel: cfg.LogLevel, LogFormat: cfg.LogFormat, Output: logs,
-		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders}); err != nil {
+		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders, SentryDSN: cfg.SentryDSN, SentryEnvironment: cfg.SentryEnvironment}); err != nil {
 		return a, err
 	}
 	if a.db, err = openSchema(ctx, cfg); err != nil {

@@ -88,6 +88,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	if err != nil {
 		return err
 	}
+	if err := a.openCertificates(); err != nil {
+		return err
+	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Config.Listen)
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "cannot listen on %s; is another server there? Choose another address with --listen", a.Config.Listen)
@@ -103,18 +106,19 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.notify.Service.Start(ctx)
 	a.notify.Streams.Start(ctx)
 	go a.watchLogs(background)
+	go a.reload(background)
 	if err := a.serveMetrics(background); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	scheme := "http"
-	if a.Config.TLSCert != "" {
+	if a.certificates != nil {
 		scheme = "https"
 	}
 	if started != nil {
 		started(scheme + "://" + l.Addr().String())
 	}
 	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
-	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey}
+	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, Certificates: a.certificates}
 	err = server.Serve(ctx, l)
 	a.exports.Service.Close()
 	a.notify.Streams.Close()

@@ -27,6 +27,8 @@ type Config struct {
 	LogFormat          string   // json, text
 	OTLPEndpoint       string
 	OTLPHeaders        string // secret: name=value pairs separated by commas
+	SentryDSN          string // secret: it holds the key that allows sending
+	SentryEnvironment  string
 	SealAfter          time.Duration
 	CheckpointInterval time.Duration
 	QueryThreads       int
