@@ -38,7 +38,7 @@ type keyListResponse struct {
 type newKeyRequest struct {
 	Body struct {
 		Name      string     `json:"name" minLength:"1" maxLength:"100"`
-		Scopes    []string   `json:"scopes" minItems:"1" enum:"ledger.append,ledger.search,ledger.view_unmasked,ledger.verify,exports.create,settings.manage,access.manage,notify.view,notify.manage"`
+		Scopes    []string   `json:"scopes" minItems:"1" enum:"ledger.append,ledger.search,ledger.view_unmasked,ledger.verify,exports.create,jobs.view,jobs.manage,settings.manage,access.manage,notify.view,notify.manage"`
 		Sources   []string   `json:"sources,omitempty" maxItems:"50"`
 		ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	} `nameHint:"NewAPIKey"`

@@ -18,6 +18,7 @@ import (
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/jobs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/telemetry"
 	"probity.dev/ledger"
@@ -42,6 +43,7 @@ type App struct {
 	masks     *masks
 	verifier  *verifier
 	reads     *reads
+	jobs      *jobs.Service
 	exports   exportsPart
 	notify    notifyPart
 	lock      io.Closer
@@ -110,6 +112,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if err != nil {
 		return a, err
 	}
+	a.jobs = a.newJobs()
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}

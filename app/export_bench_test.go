@@ -18,6 +18,7 @@ import (
 	"probity.dev/catalog/field"
 	"probity.dev/internal/actor"
 	"probity.dev/internal/blob"
+	"probity.dev/internal/jobs"
 	"probity.dev/internal/tlog"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
@@ -150,7 +151,8 @@ func exporter(b testing.TB, box *ledgertest.Box) *export.Service {
 		b.Fatal(err)
 	}
 	s, err := export.NewService(export.ServiceOptions{DB: box.DB, Source: &exportSource{ledger: box.Ledger, masks: newMasks(box.Ledger, masking.Builtin())}, Recorder: silent{},
-		Sealer: exportSealer{box.Ledger}, Tenants: exportTenants{box.Ledger}, Files: files, Logger: slog.New(slog.DiscardHandler)})
+		Sealer: exportSealer{box.Ledger}, Tenants: exportTenants{box.Ledger}, Files: files, Queue: queueOfExports,
+		Jobs: jobs.New(jobs.Options{DB: box.DB, Owner: "bench", Queues: map[string]jobs.Queue{queueOfExports: {Workers: 1}}}), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

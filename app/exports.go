@@ -25,7 +25,7 @@ func (a *App) openExports(context.Context) error {
 	a.exports.source = &exportSource{ledger: a.Ledger, masks: a.masks, tracer: a.telemetry.Tracer}
 	var err error
 	a.exports.Service, err = export.NewService(export.ServiceOptions{DB: a.db, Source: a.exports.source, Recorder: recorder{a.Ledger}, Sealer: exportSealer{a.Ledger},
-		Tenants: exportTenants{a.Ledger}, Notifier: exportNotifier{a.notify.Service}, Files: a.storage.working, Logger: a.telemetry.Logger})
+		Tenants: exportTenants{a.Ledger}, Notifier: exportNotifier{a.notify.Service}, Files: a.storage.working, Jobs: a.jobs, Queue: queueOfExports, Logger: a.telemetry.Logger})
 	return err
 }
 
@@ -41,7 +41,7 @@ func Query(f export.Filter) (ledger.Query, error) {
 	p := httpapi.FilterParams{From: f.From, To: f.To, Time: f.Time, Actor: f.Actor, Subject: f.Subject, Person: f.Person, Action: f.Action, Resource: f.Resource, Outcome: f.Outcome,
 		Source: f.Source, IP: f.IP, Category: f.Category, Activity: f.Activity, Severity: f.Severity, CorrelationID: f.CorrelationID, Text: f.Text}
 	q, err := p.Query()
-	q.Fields = f.Fields
+	q.Fields, q.SeqFrom, q.SeqTo = f.Fields, f.SeqFrom, f.SeqTo
 	return q, err
 }
 
@@ -69,6 +69,12 @@ func (s *exportSource) Records(ctx context.Context, tenantID string, f export.Fi
 	defer span.End()
 	_, err = s.ledger.Runs(ctx, tenantID, q, s.masks.For(viewer), work)
 	return err
+}
+
+// Next implements export.Source.
+func (s *exportSource) Next(ctx context.Context, tenantID string) (uint64, error) {
+	h, err := s.ledger.Head(ctx, tenantID)
+	return h.Next, err
 }
 
 // LogInfo implements export.Source.

@@ -20,6 +20,10 @@ func TestNotifications(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.exports.Service.Close()
+	if err := a.jobs.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer a.stopJobs()
 	a.notify.Service.Start(context.Background())
 	defer a.notify.Service.Close()
 	// Nothing of this machine or the network around it can be reached.

@@ -42,6 +42,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
+	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
 	a.policies.Register(h)
@@ -98,6 +99,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	if err := a.exports.Service.Start(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	if err := a.jobs.Start(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.Access.Run(background)
@@ -108,7 +112,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.watchLogs(background)
 	go a.reload(background)
 	if err := a.serveMetrics(background); err != nil {
-		return errors.Join(err, l.Close())
+		err = errors.Join(err, l.Close(), a.stopJobs())
+		a.exports.Service.Close()
+		return err
 	}
 	scheme := "http"
 	if a.certificates != nil {
@@ -120,6 +126,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
 	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, Certificates: a.certificates}
 	err = server.Serve(ctx, l)
+	err = errors.Join(err, a.stopJobs())
 	a.exports.Service.Close()
 	a.notify.Streams.Close()
 	a.notify.Service.Close()

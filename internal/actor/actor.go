@@ -15,6 +15,8 @@ const (
 	LedgerViewUnmasked = "ledger.view_unmasked" // read personal fields as they are
 	LedgerVerify       = "ledger.verify"        // read tiles, proofs and checkpoints, start a verification
 	ExportsCreate      = "exports.create"       // make and download exports
+	JobsView           = "jobs.view"            // see background jobs
+	JobsManage         = "jobs.manage"          // cancel, replay and delete background jobs
 	SettingsManage     = "settings.manage"      // change the tenant's settings and custom fields
 	AccessManage       = "access.manage"        // manage users and API keys
 	NotifyView         = "notify.view"          // see channels, deliveries and dead letters
@@ -30,7 +32,7 @@ const (
 
 // Permissions returns every permission, in the order of the documentation.
 func Permissions() []string {
-	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, SettingsManage, AccessManage, NotifyView, NotifyManage}
+	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage, NotifyView, NotifyManage}
 }
 
 // Roles returns the names of the roles, in the order of the documentation.

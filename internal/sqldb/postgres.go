@@ -29,12 +29,16 @@ const (
 	connectTimeout   = 5 * time.Second
 	// patience is how long a new connection is tried for while a server restarts, or another takes over.
 	patience = 10 * time.Second
+	// maxIdle is after how long a connection that nobody uses is closed.
+	maxIdle = 5 * time.Minute
+	// writeTimeout is how long a statement of a writer may take.
+	writeTimeout = "60s"
 )
 
 // postgres is what is needed beside the pools.
 type postgres struct {
 	config *pgx.ConnConfig
-	// txs leads from the open transactions of Write to their connections.
+	// txs leads from the open transactions of Write and Snapshot to their connections.
 	txs sync.Map // *sql.Tx → *sql.Conn
 	// held are the connections that hold names. Only opening and closing touch it.
 	held []*sql.DB
@@ -58,7 +62,7 @@ func OpenPostgres(ctx context.Context, address string) (*DB, error) {
 	setDefault(config, "tcp_keepalives_interval", "10")
 	setDefault(config, "tcp_keepalives_count", "3")
 	db := &DB{pg: &postgres{config: config}}
-	db.read, db.write = openPostgresPool(config, readConnections, "10min"), openPostgresPool(config, writeConnections, "60s")
+	db.read, db.write = openPostgresPool(config, readConnections, "10min"), openPostgresPool(config, writeConnections, writeTimeout)
 	if err := checkServer(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -75,16 +79,18 @@ func setDefault(config *pgx.ConnConfig, name, value string) {
 func openPostgresPool(config *pgx.ConnConfig, conns int, limit string) *sql.DB {
 	own := config.Copy()
 	setDefault(own, "statement_timeout", limit)
-	c := stdlib.GetConnector(*own, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
-		// Acknowledged means durable, whatever the default of the server or of the role.
-		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
-		return err
-	}))
+	c := stdlib.GetConnector(*own, stdlib.OptionAfterConnect(durably))
 	db := sql.OpenDB(&patientConnector{Connector: c})
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
-	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxIdleTime(maxIdle)
 	return db
+}
+
+// durably makes what a new connection is told was committed durable, whatever the default of the server or of the role.
+func durably(ctx context.Context, c *pgx.Conn) error {
+	_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+	return err
 }
 
 func checkServer(ctx context.Context, db *sql.DB) error {
@@ -146,7 +152,17 @@ const beginAttempts = 3
 
 // writePostgres is Write on PostgreSQL. A lock that only writers take gives what SQLite gives: they follow one another, in all processes, so none fails because of another, and none of them works on what another is about to change.
 func (db *DB) writePostgres(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	conn, tx, err := db.beginPostgres(ctx)
+	return db.inPostgres(ctx, db.write, nil, func(tx *sql.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return Translate(tx.Commit())
+	})
+}
+
+// inPostgres runs fn in a transaction, which is undone unless fn commits it. One without options has the write lock.
+func (db *DB) inPostgres(ctx context.Context, pool *sql.DB, options *sql.TxOptions, fn func(tx *sql.Tx) error) error {
+	conn, tx, err := beginPostgres(ctx, pool, options)
 	if err != nil {
 		return Translate(err)
 	}
@@ -154,18 +170,18 @@ func (db *DB) writePostgres(ctx context.Context, fn func(tx *sql.Tx) error) erro
 	defer tx.Rollback() //nolint:errcheck // after Commit it is a no-op that says so
 	db.pg.txs.Store(tx, conn)
 	defer db.pg.txs.Delete(tx)
-	if err := fn(tx); err != nil {
-		return err
-	}
-	return Translate(tx.Commit())
+	return fn(tx)
 }
 
-func (db *DB) beginPostgres(ctx context.Context) (conn *sql.Conn, tx *sql.Tx, err error) {
+func beginPostgres(ctx context.Context, pool *sql.DB, options *sql.TxOptions) (conn *sql.Conn, tx *sql.Tx, err error) {
 	for range beginAttempts {
-		if conn, err = db.write.Conn(ctx); err != nil {
+		if conn, err = pool.Conn(ctx); err != nil {
 			return nil, nil, err
 		}
-		if tx, err = conn.BeginTx(ctx, nil); err == nil {
+		if tx, err = conn.BeginTx(ctx, options); err == nil {
+			if options != nil {
+				return conn, tx, nil
+			}
 			if _, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, writeLock); err == nil {
 				return conn, tx, nil
 			}

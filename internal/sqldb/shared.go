@@ -23,11 +23,10 @@ func (db *DB) Take(ctx context.Context, name string, least, n int64) (first int6
 
 // Snapshot runs fn in a transaction that only reads and sees one state of the database.
 func (db *DB) Snapshot(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	var options *sql.TxOptions // what SQLite reads in a transaction is one state in any case
 	if db.pg != nil {
-		options = &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+		return db.inPostgres(ctx, db.read, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, fn)
 	}
-	tx, err := db.read.BeginTx(ctx, options)
+	tx, err := db.read.BeginTx(ctx, nil) // what SQLite reads in a transaction is one state in any case
 	if err != nil {
 		return Translate(err)
 	}

@@ -46,9 +46,7 @@ func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	err = tx.Commit()
-	db.lite.dirty.Store(true)
-	return Translate(err)
+	return Translate(tx.Commit())
 }
 
 // Close closes every connection.

@@ -28,30 +28,39 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 		"_stmt_cache_size": {"48"}, // on each connection: preparing took a fifth of the time of a small commit
 	}
 	// Large blobs are written once and read once: a bigger page saves overflow chains. It must be chosen before the first page is written.
-	write := openPool(file+q.Encode(), 1, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA journal_size_limit=268435456")
-	if err := write.PingContext(ctx); err != nil {
-		write.Close()
+	db := &DB{lite: &checkpointing{quit: make(chan struct{})}}
+	db.write = openPool(file+q.Encode(), 1, db.committed, "PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA journal_size_limit=268435456")
+	if err := db.write.PingContext(ctx); err != nil {
+		db.write.Close()
 		return nil, fmt.Errorf("open %s: %w", path, Translate(err))
 	}
 	q.Set("_cache_size", "-1024")
-	carry := openPool(file+q.Encode(), 1, "PRAGMA wal_autocheckpoint=0")
+	carry := openPool(file+q.Encode(), 1, nil, "PRAGMA wal_autocheckpoint=0")
 	q.Set("mode", "ro")
 	q.Del("_txlock")
 	q.Set("_query_only", "true")
 	q.Set("_cache_size", "-4096")
-	read := openPool(file+q.Encode(), max(4, 2*runtime.NumCPU()))
-	db := &DB{read: read, write: write, lite: &checkpointing{carry: carry, quit: make(chan struct{})}}
+	db.read, db.lite.carry = openPool(file+q.Encode(), max(4, 2*runtime.NumCPU()), nil), carry
 	db.lite.background.Go(db.checkpointLoop)
 	return db, nil
 }
 
-// openPool opens at most conns connections, on each of which the pragmas are run.
-func openPool(dsn string, conns int, pragmas ...string) *sql.DB {
+// committed is called by the writer's connection at every commit, whoever began the transaction. A zero lets it go on.
+func (db *DB) committed() int {
+	db.lite.dirty.Store(true)
+	return 0
+}
+
+// openPool opens at most conns connections, on each of which the pragmas are run. committing, if not nil, is called before each commit.
+func openPool(dsn string, conns int, committing func() int, pragmas ...string) *sql.DB {
 	d := &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
 		for _, p := range pragmas {
 			if _, err := c.Exec(p, nil); err != nil {
 				return err
 			}
+		}
+		if committing != nil {
+			c.RegisterCommitHook(committing)
 		}
 		return nil
 	}}

@@ -128,7 +128,7 @@ func (s *Service) Compliance(ctx context.Context, by actor.Principal, c Complian
 	}
 	var out limitedBuffer
 	at := &running{}
-	err = guard(func() error { return s.produce(ctx, by.TenantID, &r, by, &out, at) })
+	err = guard(func() error { return s.produce(ctx, by.TenantID, &r, by, &out, at, nil) })
 	if errors.Is(err, errTooLong) {
 		e, err := s.Create(ctx, by, r)
 		return &ComplianceLog{Export: e}, err

@@ -2,15 +2,9 @@ package export
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"hash"
 	"io"
 	"io/fs"
-	"path"
-	"strings"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/tink-crypto/tink-go/v2/streamingaead/subtle"
@@ -33,37 +27,33 @@ func fileCipher(key []byte) (*subtle.AESGCMHKDF, error) {
 	return subtle.NewAESGCMHKDF(key, "SHA256", fileKeySize, segmentSize, 0)
 }
 
-// sealedFile encrypts a file on its way into the store, counting and hashing the plain bytes.
+// sealedFile encrypts a file on its way into the store.
 type sealedFile struct {
-	f     blob.Writer
-	w     io.WriteCloser
-	hash  hash.Hash
-	bytes atomic.Int64
+	f blob.Writer
+	w io.WriteCloser
 }
 
-// createFile begins the file of an export. The key must be fresh; aad binds the file to its export.
-func createFile(ctx context.Context, store blob.Store, id string, key []byte) (*sealedFile, error) {
+// createFile begins a file. The label binds it to its place; each file has a key of its own, derived from key with a random salt.
+func createFile(ctx context.Context, store blob.Store, name string, label, key []byte) (*sealedFile, error) {
 	c, err := fileCipher(key)
 	if err != nil {
 		return nil, err
 	}
-	f, err := store.Create(ctx, filesPrefix+id+fileSuffix, blob.PutOptions{})
+	f, err := store.Create(ctx, filesPrefix+name, blob.PutOptions{})
 	if err != nil {
 		return nil, fileError(err)
 	}
-	w, err := c.NewEncryptingWriter(f, []byte(id))
+	w, err := c.NewEncryptingWriter(f, label)
 	if err != nil {
 		f.Abort()
 		return nil, fileError(err)
 	}
-	return &sealedFile{f: f, w: w, hash: sha256.New()}, nil
+	return &sealedFile{f: f, w: w}, nil
 }
 
 // Write implements io.Writer.
 func (s *sealedFile) Write(b []byte) (int, error) {
-	s.hash.Write(b)
 	n, err := s.w.Write(b)
-	s.bytes.Add(int64(n))
 	return n, fileError(err)
 }
 
@@ -86,23 +76,17 @@ func fileError(err error) error {
 	return err
 }
 
-// openFile opens the plain content of an export's file. The caller closes it.
-func openFile(ctx context.Context, store blob.Store, name, id string, key []byte) (io.ReadCloser, error) {
-	if path.Base(name) != name || !strings.HasSuffix(name, fileSuffix) {
-		return nil, fmt.Errorf("export %s names a strange file", id)
-	}
+// openFile opens the plain content of a file. The caller closes it.
+func openFile(ctx context.Context, store blob.Store, name string, label, key []byte) (io.ReadCloser, error) {
 	f, err := store.Open(ctx, filesPrefix+name, 0, -1)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errs.New(errs.NotFound, "The file of this export is not in the storage any more. Ask for a new export.")
-	}
 	if err != nil {
-		return nil, err
+		return nil, missing(err)
 	}
 	c, err := fileCipher(key)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	r, err := c.NewDecryptingReader(f, []byte(id))
+	r, err := c.NewDecryptingReader(f, label)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -112,10 +96,10 @@ func openFile(ctx context.Context, store blob.Store, name, id string, key []byte
 	}{r, f}, nil
 }
 
-// removeFile deletes an export's file, which need not exist.
-func removeFile(ctx context.Context, store blob.Store, name string) error {
-	if name == "" {
-		return nil
+// missing says of a file that is not there what that means; other errors come back unchanged.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errs.New(errs.NotFound, "The file of this export is not in the storage any more. Ask for a new export.")
 	}
-	return store.Delete(ctx, filesPrefix+path.Base(name))
+	return err
 }

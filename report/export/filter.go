@@ -37,6 +37,8 @@ type Filter struct {
 	CorrelationID []string          `json:"correlation_id,omitempty"`
 	Text          string            `json:"text,omitempty"`
 	Fields        map[string]string `json:"field,omitempty"`
+	// SeqFrom and SeqTo bound the seq, half-open; 0 is open. They are not for people: an export that goes on sets them.
+	SeqFrom, SeqTo uint64 `json:"-"`
 }
 
 type filterList struct {

@@ -13,190 +13,175 @@ import (
 
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/jobs"
 )
 
-// running is an export that this node is writing.
+// writeArgs are the arguments of the job that writes an export.
+type writeArgs struct {
+	Export string `json:"export"`
+}
+
+// Kind implements jobs.Args.
+func (writeArgs) Kind() string { return "export.write" }
+
+// running is an export that is being written here.
 type running struct {
-	cancel context.CancelCauseFunc
-	rows   atomic.Int64
-	total  atomic.Int64 // -1 while unknown
-	file   atomic.Pointer[sealedFile]
+	rows  atomic.Int64
+	total atomic.Int64 // -1 while unknown
+	parts atomic.Pointer[parts]
+	// tell, if not nil, is told of progress.
+	tell func(done, total int64)
 }
 
 func (r *running) bytes() int64 {
-	if f := r.file.Load(); f != nil {
-		return f.bytes.Load()
+	if p := r.parts.Load(); p != nil {
+		return p.bytes.Load()
 	}
 	return 0
 }
 
-// progress puts what is newer than the row into a view.
-func (r *running) progress(v *Export) {
-	v.RowsDone, v.Bytes = r.rows.Load(), r.bytes()
-	if total := r.total.Load(); total >= 0 {
-		v.RowsTotal = &total
+// add counts rows that were written.
+func (r *running) add(n int) { r.set(r.rows.Load() + int64(n)) }
+
+func (r *running) set(rows int64) {
+	r.rows.Store(rows)
+	if r.tell != nil {
+		r.tell(rows, r.total.Load())
 	}
 }
 
-// Why the context of a running export ends.
-var (
-	errCancelled = errors.New("the export was cancelled")
-	errStopping  = errors.New("the server is stopping")
-)
-
-// Start puts back what a crash interrupted, removes what it left on the disk, and begins to work. It returns at once; [Service.Close] stops the work.
+// Start gives jobs to exports that have none, removes what a crash left in the store, and then from time to time what has expired. It MUST return before jobs run. [Service.Close] ends it.
 func (s *Service) Start(ctx context.Context) error {
-	if err := s.o.DB.Write(ctx, func(tx *sql.Tx) error { return requeueJobs(ctx, tx, s.o.Node) }); err != nil {
+	err := s.o.DB.Write(ctx, func(tx *sql.Tx) error {
+		list, err := orphans(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, j := range list {
+			id, err := s.enqueue(ctx, tx, j)
+			if err == nil {
+				err = adopt(ctx, tx, j, id)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if err := s.removeStrays(ctx); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.mu.Lock()
 	s.stop = stop
 	s.mu.Unlock()
-	for range s.o.Workers {
-		s.done.Go(func() { s.work(ctx) })
-	}
 	s.done.Go(func() { s.clean(ctx) })
 	return nil
 }
 
-// Close stops the work and waits for it. Exports that are being written go back to the queue.
+// Close stops what Start began and waits for it.
 func (s *Service) Close() {
 	s.mu.Lock()
 	stop := s.stop
 	s.mu.Unlock()
 	if stop != nil {
-		stop(errStopping)
+		stop()
 	}
 	s.done.Wait()
 }
 
-func (s *Service) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+func (s *Service) enqueue(ctx context.Context, tx *sql.Tx, j *job) (int64, error) {
+	return s.o.Jobs.Enqueue(ctx, tx, j.tenant, writeArgs{Export: j.id}, jobs.Enqueuing{RequestedBy: j.requestedBy})
 }
 
-// interrupt ends an export that runs here; one that runs elsewhere notices at its next progress.
-func (s *Service) interrupt(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.running[id]; r != nil {
-		r.cancel(errCancelled)
-	}
-}
-
-func (s *Service) work(ctx context.Context) {
-	for ctx.Err() == nil {
-		j, err := s.claim(ctx)
-		if err != nil && ctx.Err() == nil {
-			s.o.Logger.LogAttrs(ctx, slog.LevelError, "no export could be taken from the queue", slog.Any("error", err))
-		}
-		if j != nil {
-			s.nudge() // there may be more for the other worker
-			s.run(ctx, j)
-			continue
-		}
-		select {
-		case <-ctx.Done():
-		case <-s.wake:
-		case <-time.After(pollEvery):
-		}
-	}
-}
-
-func (s *Service) claim(ctx context.Context) (j *job, err error) {
-	err = s.o.DB.Write(ctx, func(tx *sql.Tx) error {
-		now := s.now()
-		j, err = claimJob(ctx, tx, s.o.Node, now, now+leaseTime.Microseconds())
+// work writes one export, or the rest of it. It is the Work of its kind of job.
+func (s *Service) work(ctx context.Context, run *jobs.Run, a writeArgs) error {
+	var j *job
+	err := s.o.DB.Write(ctx, func(tx *sql.Tx) (err error) {
+		j, err = beginJob(ctx, tx, run.TenantID, a.Export, s.now())
 		return err
 	})
-	return j, err
-}
-
-// run writes one export and records how it ended.
-func (s *Service) run(ctx context.Context, j *job) {
-	log := s.o.Logger.With(slog.String("export", j.id), slog.String("format", j.format))
+	if errs.CodeOf(err) == errs.NotFound {
+		return nil // cancelled, or finished just before the server was killed
+	}
+	if err != nil {
+		return err
+	}
 	p, err := s.open(j)
 	if err != nil {
-		s.fail(ctx, j, &params{}, result{}, errs.Wrap(errs.Internal, err, "The request of this export cannot be read any more."), log)
-		return
+		return jobs.Permanent(errs.Wrap(errs.Internal, err, "The request of this export cannot be read any more."))
 	}
-	if j.attempt > maxAttempts {
-		s.fail(ctx, j, p, result{}, errs.New(errs.Internal, "The export was interrupted %d times; it was given up.", maxAttempts), log)
-		return
-	}
-	jctx, cancel := context.WithCancelCause(ctx)
-	r := &running{cancel: cancel}
+	r := &running{tell: run.Progress}
 	r.total.Store(-1)
 	s.mu.Lock()
 	s.running[j.id] = r
 	s.mu.Unlock()
-	beat := make(chan struct{})
-	go func() {
-		defer close(beat)
-		s.beat(jctx, j, r)
+	defer func() {
+		s.mu.Lock()
+		delete(s.running, j.id)
+		s.mu.Unlock()
 	}()
-	res, err := s.write(jctx, j, p, r)
-	cause := context.Cause(jctx)
-	cancel(nil)
-	<-beat
+	res, err := s.write(ctx, j, p, r)
 	if err == nil {
 		err = s.finish(ctx, j, p, res)
 	}
-	s.mu.Lock()
-	delete(s.running, j.id)
-	s.mu.Unlock()
+	log := s.o.Logger.With(slog.String("export", j.id), slog.String("format", j.format))
 	switch {
 	case err == nil:
-		log.LogAttrs(ctx, slog.LevelInfo, "export written", slog.Int64("rows", res.rows), slog.Int64("bytes", res.bytes))
-	case errors.Is(cause, errCancelled) || errors.Is(err, errNotMine):
+		log.LogAttrs(ctx, slog.LevelInfo, "export written", slog.Int64("rows", res.rows), slog.Int64("bytes", res.bytes), slog.Int("parts", res.parts))
+	case errors.Is(context.Cause(ctx), jobs.ErrCancelled) || errors.Is(err, errNotMine):
 		log.LogAttrs(ctx, slog.LevelInfo, "export cancelled")
-	case errors.Is(cause, errStopping):
-		s.returnJob(ctx, j, log)
-	default:
-		s.fail(ctx, j, p, res, err, log)
+		s.tidy(context.WithoutCancel(ctx), j)
+		if errors.Is(err, errNotMine) {
+			return nil
+		}
 	}
+	return err
 }
 
-// finish records the completed file. When that fails, the file goes: a row that is not done must not have one.
+// finish records the completed file.
 func (s *Service) finish(ctx context.Context, j *job, p *params, res result) error {
 	ctx = context.WithoutCancel(ctx) // the file is written; a stopping server still says so
-	err := s.o.Recorder.Record(ctx, j.tenant, endEvent(ctx, j, p.Viewer, res, ""), func(ctx context.Context, tx *sql.Tx) error {
+	return s.o.Recorder.Record(ctx, j.tenant, endEvent(ctx, j, p.Viewer, res, ""), func(ctx context.Context, tx *sql.Tx) error {
 		if err := finishJob(ctx, tx, j, res, s.now(), s.o.Keep); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, j, Ended{Rows: res.rows, Bytes: res.bytes})
 	})
-	if err != nil {
-		return errors.Join(err, removeFile(ctx, s.o.Files, j.id+fileSuffix))
-	}
-	return nil
 }
 
-func (s *Service) fail(ctx context.Context, j *job, p *params, res result, err error, log *slog.Logger) {
-	ctx = context.WithoutCancel(ctx)
+// failed records that an export was given up. It is the Failed of its kind of job.
+func (s *Service) failed(ctx context.Context, run *jobs.Run, a writeArgs, cause error) {
+	log := s.o.Logger.With(slog.String("export", a.Export))
+	j, err := getJob(ctx, s.o.DB.Read(ctx), run.TenantID, a.Export)
+	if err != nil {
+		log.LogAttrs(ctx, slog.LevelError, "an export that failed cannot be read", slog.Any("error", err))
+		return
+	}
 	message := "The export failed because of an internal error; the server's log has the details under its id."
-	if errs.CodeOf(err) != errs.Internal {
-		message = errs.Message(err)
-	} else if e := new(errs.Error); errors.As(err, &e) {
+	if errs.CodeOf(cause) != errs.Internal {
+		message = errs.Message(cause)
+	} else if e := new(errs.Error); errors.As(cause, &e) {
 		message = e.Message
 	}
-	log.LogAttrs(ctx, slog.LevelWarn, "export failed", slog.String("code", string(errs.CodeOf(err))), slog.Any("error", err))
-	record := s.o.Recorder.Record(ctx, j.tenant, endEvent(ctx, j, p.Viewer, res, message), func(ctx context.Context, tx *sql.Tx) error {
+	log.LogAttrs(ctx, slog.LevelWarn, "export failed", slog.String("code", string(errs.CodeOf(cause))), slog.Any("error", cause))
+	p, err := s.open(j)
+	if err != nil {
+		p = &params{}
+	}
+	err = s.o.Recorder.Record(ctx, j.tenant, endEvent(ctx, j, p.Viewer, result{rows: j.rowsDone, bytes: j.bytes}, message), func(ctx context.Context, tx *sql.Tx) error {
 		if err := failJob(ctx, tx, j, message, s.now()); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, j, Ended{Failed: true})
 	})
-	if record != nil && !errors.Is(record, errNotMine) {
-		// The lease runs out, and the export is tried again up to maxAttempts times.
-		log.LogAttrs(ctx, slog.LevelError, "the failure of an export could not be recorded", slog.Any("error", record))
+	if err != nil && !errors.Is(err, errNotMine) {
+		log.LogAttrs(ctx, slog.LevelError, "the failure of an export could not be recorded", slog.Any("error", err))
 	}
+	s.tidy(ctx, j)
 }
 
 func (s *Service) tell(ctx context.Context, tx *sql.Tx, j *job, e Ended) error {
@@ -207,33 +192,22 @@ func (s *Service) tell(ctx context.Context, tx *sql.Tx, j *job, e Ended) error {
 	return s.o.Notifier.ExportEnded(ctx, tx, j.tenant, e)
 }
 
-func (s *Service) returnJob(ctx context.Context, j *job, log *slog.Logger) {
-	ctx = context.WithoutCancel(ctx)
-	if err := s.o.DB.Write(ctx, func(tx *sql.Tx) error { return giveBack(ctx, tx, j) }); err != nil {
-		log.LogAttrs(ctx, slog.LevelWarn, "an interrupted export could not be put back; it is when the server starts again", slog.Any("error", err))
+// cancelled takes part in the cancellation of an export by the id of its job.
+func (s *Service) cancelled(ctx context.Context, tx *sql.Tx, tenantID string, a writeArgs) error {
+	err := cancelJob(ctx, tx, tenantID, a.Export, s.now())
+	if errors.Is(err, errNotMine) {
+		return nil
 	}
+	return err
 }
 
-// beat stores progress and renews the lease until the export ends, and ends it when it is not ours any more.
-func (s *Service) beat(ctx context.Context, j *job, r *running) {
-	tick := time.NewTicker(progressEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		total := sql.NullInt64{Int64: r.total.Load()}
-		total.Valid = total.Int64 >= 0
-		err := s.o.DB.Write(ctx, func(tx *sql.Tx) error {
-			return saveProgress(ctx, tx, j, s.now()+leaseTime.Microseconds(), r.rows.Load(), total, r.bytes())
-		})
-		if errors.Is(err, errNotMine) {
-			r.cancel(errCancelled)
-			return
-		}
+// replayed puts an export that failed back into the queue, when somebody replays its job.
+func (s *Service) replayed(ctx context.Context, tx *sql.Tx, tenantID string, a writeArgs) error {
+	err := replayJob(ctx, tx, tenantID, a.Export)
+	if errors.Is(err, errNotMine) {
+		return errs.New(errs.Conflict, "The export of this job is not there any more, or did not fail. Ask for a new export.")
 	}
+	return err
 }
 
 // guard turns a panic of an encoder or source into an error, so that one bad export does not end the server.
@@ -263,20 +237,30 @@ func (s *Service) clean(ctx context.Context) {
 }
 
 func (s *Service) expire(ctx context.Context) error {
-	jobs, err := expiredJobs(ctx, s.o.DB.Read(ctx), s.now())
-	if err != nil {
+	list, err := expiredJobs(ctx, s.o.DB.Read(ctx), s.now())
+	for _, j := range list {
+		err = errors.Join(err, s.drop(ctx, j))
+	}
+	return errors.Join(err, s.o.DB.Write(ctx, func(tx *sql.Tx) error { return forgetJobs(ctx, tx, s.now()-rememberRows.Microseconds()) }))
+}
+
+// drop deletes the parts of an export that ended.
+func (s *Service) drop(ctx context.Context, j *job) error {
+	if err := removeParts(ctx, s.o.Files, j.id, int(j.parts)); err != nil {
 		return err
 	}
-	for _, j := range jobs {
-		if err := removeFile(ctx, s.o.Files, j.file); err != nil {
-			return err
-		}
-		err := s.o.DB.Write(ctx, func(tx *sql.Tx) error { return dropFile(ctx, tx, j.tenant, j.id, j.expiresAt.Int64) })
-		if err != nil && !errors.Is(err, errNotMine) {
-			return err
-		}
+	return s.o.DB.Write(ctx, func(tx *sql.Tx) error { return dropParts(ctx, tx, j) })
+}
+
+// tidy deletes the parts of an export that has ended just now. What it cannot delete goes with the expired ones.
+func (s *Service) tidy(ctx context.Context, j *job) {
+	now, err := getJob(ctx, s.o.DB.Read(ctx), j.tenant, j.id)
+	if err == nil && now.parts > 0 && (now.status == statusFailed || now.status == statusCancelled || now.status == statusDone && now.file == "") {
+		err = s.drop(ctx, now)
 	}
-	return s.o.DB.Write(ctx, func(tx *sql.Tx) error { return forgetJobs(ctx, tx, s.now()-rememberRows.Microseconds()) })
+	if err != nil {
+		s.o.Logger.LogAttrs(ctx, slog.LevelWarn, "the file of an export is deleted later", slog.String("export", j.id), slog.Any("error", err))
+	}
 }
 
 // removeStrays deletes half-written files, and whole ones that no row knows because the server died between the two.

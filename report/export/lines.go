@@ -79,6 +79,9 @@ func (e *lines) writeRows(rows []byte) error {
 	return err
 }
 
+// goOn says, after Begin, that the heading and some rows or none have been written before.
+func (e *lines) goOn(some bool) { e.buf, e.some = e.buf[:0], some }
+
 func (e *lines) flush() error {
 	_, err := e.w.Write(e.buf)
 	e.buf = e.buf[:0]

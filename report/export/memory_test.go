@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"os"
 	"runtime"
@@ -91,32 +92,29 @@ func TestLargeFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, key := t.Context(), make([]byte, fileKeySize)
-	f, err := createFile(ctx, store, "x", key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	part := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	p := newParts(ctx, store, "x", key)
+	piece := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	sum := sha256.New()
 	for i := range 96 {
-		part[0] = byte(i)
-		sum.Write(part)
-		if _, err := f.Write(part); err != nil {
+		piece[0] = byte(i)
+		sum.Write(piece)
+		if _, err := p.Write(piece); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := f.commit(ctx); err != nil {
+	if err := p.end(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := openFile(ctx, store, "x"+fileSuffix, "x", key)
+	r, err := openFile(ctx, store, partName("x", 1), partLabel("x", 1), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	again := sha256.New()
-	if n, err := io.Copy(again, r); err != nil || n != f.bytes.Load() {
+	if n, err := io.Copy(again, r); err != nil || n != p.bytes.Load() {
 		t.Fatal(n, err)
 	}
-	if !bytes.Equal(sum.Sum(nil), again.Sum(nil)) || !bytes.Equal(sum.Sum(nil), f.hash.Sum(nil)) {
+	if !bytes.Equal(sum.Sum(nil), again.Sum(nil)) || hex.EncodeToString(sum.Sum(nil)) != p.sum() {
 		t.Error("the file holds something else than was written")
 	}
 }

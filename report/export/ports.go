@@ -18,6 +18,8 @@ type Source interface {
 	// order of seq, one after the other, by the goroutine that called Records. The records of a run may be changed; they are valid until that second function
 	// returns. An error of either ends the call and comes back.
 	Records(ctx context.Context, tenantID string, f Filter, viewer actor.Principal, work func(run []*event.Record) (finish func() error, err error)) error
+	// Next returns the seq that the next event of a tenant will have.
+	Next(ctx context.Context, tenantID string) (uint64, error)
 	// LogInfo returns the tenant's newest checkpoint.
 	LogInfo(ctx context.Context, tenantID string) (LogInfo, error)
 	// Bundle writes a proof bundle of the matching events and calls progress as it goes (total is -1 while unknown).

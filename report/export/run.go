@@ -3,7 +3,6 @@ package export
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"io"
 	"slices"
@@ -18,6 +17,7 @@ import (
 // result is what came of an export.
 type result struct {
 	rows, bytes int64
+	parts       int
 	sha256      string
 }
 
@@ -32,33 +32,27 @@ func (s *Service) write(ctx context.Context, j *job, p *params, r *running) (res
 	if !viewer.Can(actor.ExportsCreate) || viewer.TenantID != j.tenant {
 		return res, errs.New(errs.Forbidden, "Whoever asked for this export may not make exports any more.")
 	}
-	f, err := createFile(ctx, s.o.Files, j.id, p.Key)
-	if err != nil {
-		return res, err
-	}
-	r.file.Store(f)
-	defer func() {
-		res.rows, res.bytes = r.rows.Load(), f.bytes.Load()
-		if err == nil {
-			err = f.commit(ctx)
-		}
-		if err != nil {
-			f.abandon()
-			return
-		}
-		res.sha256 = hex.EncodeToString(f.hash.Sum(nil))
-	}()
+	out := newParts(ctx, s.o.Files, j.id, p.Key)
+	r.parts.Store(out)
 	go func() {
 		if n, err := s.o.Source.Count(ctx, j.tenant, p.Request.Filter); err == nil {
 			r.total.CompareAndSwap(-1, n)
 		}
 	}()
-	err = guard(func() error { return s.produce(ctx, j.tenant, &p.Request, viewer, f, r) })
-	return res, err
+	err = guard(func() error {
+		return s.produce(ctx, j.tenant, &p.Request, viewer, out, r, &cutter{s: s, j: j, out: out, at: r})
+	})
+	if err == nil {
+		err = out.end()
+	}
+	if err != nil {
+		out.abandon()
+	}
+	return result{rows: r.rows.Load(), bytes: out.bytes.Load(), parts: out.n, sha256: out.sum()}, err
 }
 
-// produce writes the content of an export to w.
-func (s *Service) produce(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, w io.Writer, at *running) error {
+// produce writes the content of an export to w. With cut, which is nil for a caller that waits, it writes what earlier attempts have left to do, in parts.
+func (s *Service) produce(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, w io.Writer, at *running, cut *cutter) error {
 	settings, err := s.o.Tenants.ExportSettings(ctx, tenantID)
 	if err != nil {
 		return err
@@ -81,7 +75,14 @@ func (s *Service) produce(ctx context.Context, tenantID string, r *Request, view
 	if err := enc.Begin(s.meta(r, viewer, &settings, log, pseudonyms)); err != nil {
 		return err
 	}
-	sum, err := s.rows(ctx, tenantID, r, viewer, &settings, enc, at)
+	if out, ok := enc.(*lines); ok && cut != nil {
+		if r, err = cut.begin(ctx, r, viewer, &settings, out); err != nil {
+			return err
+		}
+	} else {
+		cut = nil
+	}
+	sum, err := s.rows(ctx, tenantID, r, viewer, &settings, enc, at, cut)
 	if err != nil {
 		return err
 	}
@@ -96,10 +97,10 @@ func (s *Service) produce(ctx context.Context, tenantID string, r *Request, view
 func (s *Service) bundle(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, w io.Writer, at *running) error {
 	o := BundleOptions{Proof: cmp.Or(r.Proof, "range"), Epoch: r.Epoch, Title: r.Title}
 	return s.o.Source.Bundle(ctx, tenantID, r.Filter, viewer, o, w, func(done, total int64) {
-		at.rows.Store(done)
 		if total >= 0 {
 			at.total.Store(total)
 		}
+		at.set(done)
 	})
 }
 
@@ -145,8 +146,8 @@ func moment(s string, loc *time.Location) time.Time {
 
 // rows reads, anonymises, counts and encodes the matching events.
 func (s *Service) rows(ctx context.Context, tenantID string, r *Request, viewer actor.Principal, settings *TenantSettings, enc Encoder,
-	at *running) (sum Summary, err error) {
-	e := runEncoder{enc: enc, key: settings.PseudonymKey, anonymise: settings.Anonymise, at: at}
+	at *running, cut *cutter) (sum Summary, err error) {
+	e := runEncoder{enc: enc, key: settings.PseudonymKey, anonymise: settings.Anonymise, at: at, cut: cut}
 	if r.Compliance {
 		e.anonymise = AnonymiseNone // its columns are pseudonymous by themselves
 	}
@@ -176,6 +177,7 @@ type runEncoder struct {
 	anonymise Anonymisation
 	tally     *Tally
 	at        *running
+	cut       *cutter // nil when the file is not written in parts
 }
 
 // inOrder encodes one run after the other, for formats whose rows depend on each other, while the next ones are being read.
@@ -192,7 +194,7 @@ func (e *runEncoder) inOrder() func([]*event.Record) (func() error, error) {
 					return err
 				}
 			}
-			e.at.rows.Add(int64(len(run)))
+			e.at.add(len(run))
 			return nil
 		}, nil
 	}
@@ -223,9 +225,12 @@ func (e *runEncoder) beside(out *lines) func([]*event.Record) (func() error, err
 		})
 		return func() error {
 			err := out.writeRows(s.text)
-			e.at.rows.Add(int64(len(run)))
+			e.at.add(len(run))
 			if cap(s.text) <= largestStretch {
 				free.Put(s)
+			}
+			if err == nil && e.cut != nil && len(run) > 0 {
+				err = e.cut.after(run[len(run)-1].Seq)
 			}
 			return err
 		}, err

@@ -18,6 +18,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/jobs"
 )
 
 // The states of an export.
@@ -42,16 +43,12 @@ const (
 	maxActive      = 20                  // exports that one requester may have waiting or running
 	maxTitle       = 200                 // characters
 	listLimit      = 200
-	leaseTime      = 30 * time.Second
-	progressEvery  = 2 * time.Second
-	pollEvery      = 5 * time.Second
 	cleanEvery     = 10 * time.Minute
-	maxAttempts    = 3
-	defaultWorkers = 1
-	maxWorkers     = 2
+	attempts       = 5
+	longestWriting = 24 * time.Hour
 )
 
-// ServiceOptions of [NewService]. DB, Source, Recorder, Sealer, Tenants and Files must be set.
+// ServiceOptions of [NewService]. DB, Source, Recorder, Sealer, Tenants, Files, Jobs and Queue must be set.
 type ServiceOptions struct {
 	DB       DB
 	Source   Source
@@ -62,10 +59,13 @@ type ServiceOptions struct {
 	Notifier Notifier
 	// Files keeps the files, below exports/. Nothing else may write there.
 	Files blob.Store
-	// Node names this server: the same after a restart on the same folder, different from any other server on the same database.
-	Node string
-	// Workers is how many exports run at once, 1 or 2; 1 when zero.
-	Workers int
+	// Jobs runs the exports, in one of its queues.
+	Jobs  *jobs.Service
+	Queue string
+	// PartBytes is the size from which a part of a file is complete, so that an interrupted export need not write it again; DefaultPartBytes when zero.
+	PartBytes int64
+	// BackOff is how long to wait after an export has failed for the first time; as package jobs has it when zero.
+	BackOff time.Duration
 	// Keep is how long files can be downloaded; DefaultKeep when zero.
 	Keep time.Duration
 	// Viewer returns the present rights of somebody who asked for an export earlier, so that a person who was locked meanwhile gets
@@ -78,33 +78,36 @@ type ServiceOptions struct {
 
 // Service runs exports. It is safe for concurrent use.
 type Service struct {
-	o    ServiceOptions
-	wake chan struct{}
+	o ServiceOptions
 	// direct bounds the compliance exports that answer at once.
 	direct chan struct{}
 
 	mu      sync.Mutex
 	running map[string]*running
-	stop    context.CancelCauseFunc
+	stop    context.CancelFunc
 	done    sync.WaitGroup
 }
 
-// NewService returns a service that accepts exports; [Service.Start] runs them. The database must be migrated.
+// NewService returns a service that accepts exports, and registers their kind of job; [Service.Start] and the jobs' own Start run them. The database must be migrated.
 func NewService(o ServiceOptions) (*Service, error) {
+	if o.Jobs == nil {
+		return nil, errors.New("export: there is nobody to run the jobs")
+	}
 	if o.Keep == 0 {
 		o.Keep = DefaultKeep
 	}
-	o.Workers = min(max(o.Workers, defaultWorkers), maxWorkers)
+	if o.PartBytes == 0 {
+		o.PartBytes = DefaultPartBytes
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Node == "" {
-		o.Node = "local"
-	}
-	return &Service{o: o, wake: make(chan struct{}, 1), direct: make(chan struct{}, 2), running: map[string]*running{}}, nil
+	s := &Service{o: o, direct: make(chan struct{}, 2), running: map[string]*running{}}
+	jobs.Register(o.Jobs, jobs.Kind[writeArgs]{Queue: o.Queue, Attempts: attempts, Timeout: longestWriting, BackOff: o.BackOff, Work: s.work, Failed: s.failed, Cancel: s.cancelled, Retry: s.replayed})
+	return s, nil
 }
 
 func (s *Service) now() int64 { return s.o.Now().UnixMicro() }
@@ -187,12 +190,16 @@ func (s *Service) Create(ctx context.Context, by actor.Principal, r Request) (*E
 	if j.params, err = s.o.Sealer.Seal(by.TenantID, b); err != nil {
 		return nil, err
 	}
-	err = s.o.Recorder.Record(ctx, by.TenantID, createEvent(ctx, by, j, &r), func(ctx context.Context, tx *sql.Tx) error { return insertJob(ctx, tx, j) })
+	err = s.o.Recorder.Record(ctx, by.TenantID, createEvent(ctx, by, j, &r), func(ctx context.Context, tx *sql.Tx) (err error) {
+		if j.jobID, err = s.enqueue(ctx, tx, j); err != nil {
+			return err
+		}
+		return insertJob(ctx, tx, j)
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.nudge()
-	return s.view(j), nil
+	return s.view(ctx, j), nil
 }
 
 // check validates a request and fills its defaults.
@@ -269,7 +276,7 @@ func (s *Service) Get(ctx context.Context, by actor.Principal, id string) (*Expo
 	if err != nil {
 		return nil, err
 	}
-	return s.view(j), nil
+	return s.view(ctx, j), nil
 }
 
 // List returns the exports that the caller may see, newest first, at most 200.
@@ -287,7 +294,7 @@ func (s *Service) List(ctx context.Context, by actor.Principal) ([]*Export, erro
 	}
 	list := make([]*Export, len(jobs))
 	for i, j := range jobs {
-		list[i] = s.view(j)
+		list[i] = s.view(ctx, j)
 	}
 	return list, nil
 }
@@ -301,10 +308,14 @@ func (s *Service) Cancel(ctx context.Context, by actor.Principal, id string) err
 	switch j.status {
 	case statusQueued, statusRunning:
 		err = s.o.Recorder.Record(ctx, j.tenant, newEvent(ctx, "export.cancel", "stop", by, j), func(ctx context.Context, tx *sql.Tx) error {
-			return cancelJob(ctx, tx, j.tenant, j.id, s.now())
+			if err := cancelJob(ctx, tx, j.tenant, j.id, s.now()); err != nil {
+				return err
+			}
+			return s.o.Jobs.CancelIn(ctx, tx, j.jobID)
 		})
 		if err == nil {
-			s.interrupt(j.id)
+			s.o.Jobs.Interrupt(j.jobID)
+			s.tidy(ctx, j)
 		}
 		return err
 	case statusDone:
@@ -315,7 +326,7 @@ func (s *Service) Cancel(ctx context.Context, by actor.Principal, id string) err
 			return dropFile(ctx, tx, j.tenant, j.id, s.now())
 		})
 		if err == nil {
-			err = removeFile(ctx, s.o.Files, j.file)
+			s.tidy(ctx, j)
 		}
 		return err
 	}
@@ -338,7 +349,7 @@ func (s *Service) Download(ctx context.Context, by actor.Principal, id string) (
 	if err != nil {
 		return nil, nil, err
 	}
-	body, err := openFile(ctx, s.o.Files, j.file, j.id, p.Key)
+	body, err := openParts(ctx, s.o.Files, j.id, int(j.parts), p.Key)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -348,7 +359,7 @@ func (s *Service) Download(ctx context.Context, by actor.Principal, id string) (
 	if err != nil {
 		return nil, nil, errors.Join(err, body.Close())
 	}
-	return s.view(j), body, nil
+	return s.view(ctx, j), body, nil
 }
 
 func (s *Service) open(j *job) (*params, error) {
@@ -360,8 +371,8 @@ func (s *Service) open(j *job) (*params, error) {
 	return &p, json.Unmarshal(b, &p)
 }
 
-// view renders a row, with the live progress of an export that runs here.
-func (s *Service) view(j *job) *Export {
+// view renders a row, with the progress of an export that runs.
+func (s *Service) view(ctx context.Context, j *job) *Export {
 	v := &Export{ID: j.id, Kind: j.kind, Status: j.status, Format: j.format, RequestedBy: j.requestedBy, RowsDone: j.rowsDone, Bytes: j.bytes,
 		Error: j.error, SHA256: j.sha256, CreatedAt: time.UnixMicro(j.createdAt).UTC(), StartedAt: timeOf(j.startedAt), FinishedAt: timeOf(j.finishedAt)}
 	if p, err := s.open(j); err == nil {
@@ -370,23 +381,10 @@ func (s *Service) view(j *job) *Export {
 	if j.rowsTotal.Valid {
 		v.RowsTotal = &j.rowsTotal.Int64
 	}
-	end := s.now()
-	if j.finishedAt.Valid {
-		end = j.finishedAt.Int64
-	}
 	if j.status == statusRunning {
-		s.mu.Lock()
-		if r := s.running[j.id]; r != nil {
-			r.progress(v)
-		}
-		s.mu.Unlock()
-	}
-	if took := float64(end-j.startedAt.Int64) / 1e6; j.startedAt.Valid && took > 0 {
+		s.progress(ctx, j, v)
+	} else if took := float64(j.finishedAt.Int64-j.startedAt.Int64) / 1e6; j.startedAt.Valid && j.finishedAt.Valid && took > 0 {
 		v.Rate = float64(int64(float64(v.RowsDone)/took*10)) / 10
-	}
-	if v.Status == statusRunning && v.RowsTotal != nil && v.Rate > 0 {
-		left := int64(float64(max(*v.RowsTotal-v.RowsDone, 0)) / v.Rate)
-		v.ETASeconds = &left
 	}
 	if j.status == statusDone && j.file != "" && j.expiresAt.Int64 > s.now() {
 		v.ExpiresAt = timeOf(j.expiresAt)
@@ -394,6 +392,27 @@ func (s *Service) view(j *job) *Export {
 		v.FileName = fileName(j)
 	}
 	return v
+}
+
+// progress puts what the job says into a view: how far it is, or that it waits for another attempt.
+func (s *Service) progress(ctx context.Context, j *job, v *Export) {
+	run, err := s.o.Jobs.Get(ctx, j.tenant, j.jobID)
+	if err != nil {
+		return // the row is what there is
+	}
+	if run.State != jobs.StateRunning {
+		v.Status = statusQueued
+		return
+	}
+	v.RowsDone, v.Rate, v.ETASeconds = max(run.Done, v.RowsDone), run.Rate, run.ETASeconds
+	if run.Total != nil {
+		v.RowsTotal = run.Total
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.running[j.id]; r != nil {
+		v.Bytes = r.bytes()
+	}
 }
 
 func timeOf(t sql.NullInt64) *time.Time {

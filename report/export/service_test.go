@@ -17,6 +17,7 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/jobs"
 	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
 )
@@ -59,20 +60,23 @@ func testExportLifecycle(t *testing.T) {
 // noCanaries checks that neither the database nor the files show what was typed or exported.
 func (w *world) noCanaries() {
 	w.t.Helper()
+	stored := sqldbtest.Stored(w.t, w.db)
 	err := filepath.WalkDir(filepath.Dir(w.dir), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path)
-		for _, canary := range []string{"canary", "Canary", "Bob Müller", "bob@example.com", "Haircut"} {
-			if bytes.Contains(b, []byte(canary)) {
-				w.t.Errorf("%s is in %s", canary, filepath.Base(path))
-			}
-		}
+		stored[path], err = os.ReadFile(path)
 		return err
 	})
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	for name, b := range stored {
+		for _, canary := range []string{"canary", "Canary", "Bob Müller", "bob@example.com", "Haircut"} {
+			if bytes.Contains(b, []byte(canary)) {
+				w.t.Errorf("%s is in %s", canary, filepath.Base(name))
+			}
+		}
 	}
 }
 
@@ -119,11 +123,8 @@ func testExportRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Close()
-	if err := s2.Start(ctx); err != nil {
-		t.Fatal(err)
-	}
-	defer s2.Close()
+	w.stop(s)
+	w.run(s2)
 	if got := waitAny(t, s2, e2.ID); got.Status == statusFailed && !strings.Contains(got.Error, "may not make exports") {
 		t.Errorf("%+v", got)
 	}
@@ -226,7 +227,7 @@ func testExportCancel(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s.Close()
+	w.stop(s)
 	if left, _ := os.ReadDir(w.dir); len(left) != 0 {
 		t.Errorf("%v is left", left)
 	}
@@ -261,80 +262,206 @@ func testExportFailure(t *testing.T) {
 	}
 }
 
-// TestExportRestart stops the server in the middle of an export, once in good order and once as a crash would, and expects the file
-// to be complete afterwards.
-func TestExportRestart(t *testing.T) { sqldbtest.Each(t, testExportRestart) }
-
-func testExportRestart(t *testing.T) {
-	for _, crash := range []bool{false, true} {
-		w := newWorld(t)
-		w.repeat, w.hold = 1000, make(chan struct{})
-		s := w.start()
-		ctx := context.Background()
-		e, err := s.Create(ctx, auditor, Request{Format: "ndjson"})
-		if err != nil {
-			t.Fatal(err)
+// crash makes the database look as if the server had been killed while it ran the exports, attempt times.
+func (w *world) crash(attempt int) {
+	w.t.Helper()
+	err := w.db.Write(context.Background(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE export SET status = 'running' WHERE status = 'queued'`)
+		if err == nil {
+			_, err = tx.Exec(`UPDATE river_job SET state = 'running', attempt = $1, attempted_at = CURRENT_TIMESTAMP, finalized_at = NULL WHERE state <> 'completed'`, attempt)
 		}
-		for range 500 {
-			if e, _ = s.Get(ctx, auditor, e.ID); e.RowsDone > 1000 {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		s.Close()
-		if crash { // as if nothing had been tidied up
-			err := w.db.Write(ctx, func(tx *sql.Tx) error {
-				_, err := tx.Exec(`UPDATE export SET status = 'running', owner = 'n-1', lease_until = $1`, time.Now().Add(time.Hour).UnixMicro())
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range []string{".tmp-123", "0" + e.ID + fileSuffix} {
-				if err := os.WriteFile(filepath.Join(w.dir, name), []byte("half"), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		close(w.hold)
-		s = w.start()
-		wait(t, s, e.ID, statusDone)
-		if lines := bytes.Count(download(t, s, auditor, e.ID), []byte("\n")); lines != 5000 {
-			t.Errorf("crash %v: %d lines", crash, lines)
-		}
-		if left, _ := os.ReadDir(w.dir); len(left) != 1 {
-			t.Errorf("crash %v: %v is there", crash, left)
-		}
-		s.Close()
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }
 
-// TestExportTakenOver lets the lease of a dead node run out, and gives up after three attempts.
+// TestExportGoesOn stops the server in the middle of an export, once in good order and once as a crash would, and expects the file to be what it is without. Formats of lines must not
+// read again what they have written.
+func TestExportGoesOn(t *testing.T) { sqldbtest.Each(t, testExportGoesOn) }
+
+func testExportGoesOn(t *testing.T) {
+	for _, format := range []string{"csv", "json", "ndjson", "ocsf", "parquet"} {
+		for _, crash := range []bool{false, true} {
+			w := newWorld(t)
+			w.repeat, w.partBytes = 1000, 50<<10
+			s := w.start()
+			ctx := context.Background()
+			want := w.export(s, format)
+			w.hold = make(chan struct{})
+			e, err := s.Create(ctx, auditor, Request{Format: format})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 500 {
+				if e, _ = s.Get(ctx, auditor, e.ID); e.RowsDone >= 2505 {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			w.stop(s)
+			if crash {
+				w.crash(1)
+				for _, name := range []string{".tmp-123", e.ID + "-999" + fileSuffix, "0" + e.ID + fileSuffix} {
+					if err := os.WriteFile(filepath.Join(w.dir, name), []byte("half"), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			w.hold = nil
+			s = w.start()
+			done := wait(t, s, e.ID, statusDone)
+			got := download(t, s, auditor, e.ID)
+			sum := sha256.Sum256(got)
+			if format != "parquet" && !bytes.Equal(got, want) { // a Parquet file says when it was made
+				t.Errorf("%s, crash %v: %d bytes instead of %d", format, crash, len(got), len(want))
+			}
+			if done.RowsDone != 5000 || done.Bytes != int64(len(got)) || done.SHA256 != hex.EncodeToString(sum[:]) {
+				t.Errorf("%s, crash %v: %+v for %d bytes", format, crash, done, len(got))
+			}
+			if again := w.filters[len(w.filters)-1].SeqFrom; (again < 400_000) != (format == "parquet") {
+				t.Errorf("%s, crash %v: it went on from seq %d", format, crash, again)
+			}
+			j, err := getJob(ctx, w.db.Read(ctx), tenant, e.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left, _ := filepath.Glob(filepath.Join(w.dir, e.ID+"*")); len(left) != int(j.parts) || (len(left) > 5) != (format != "parquet") {
+				t.Errorf("%s, crash %v: %d files, %d parts", format, crash, len(left), j.parts)
+			}
+			for _, name := range []string{".tmp-123", e.ID + "-999" + fileSuffix, "0" + e.ID + fileSuffix} {
+				if _, err := os.Stat(filepath.Join(w.dir, name)); err == nil {
+					t.Errorf("%s is left", name)
+				}
+			}
+			if err := s.Cancel(ctx, auditor, e.ID); err != nil {
+				t.Fatal(err)
+			}
+			if left, _ := filepath.Glob(filepath.Join(w.dir, e.ID+"*")); len(left) != 0 {
+				t.Errorf("%s: %v is left", format, left)
+			}
+			w.noCanaries()
+			w.stop(s)
+		}
+	}
+}
+
+func (w *world) export(s *Service, format string) []byte {
+	w.t.Helper()
+	e, err := s.Create(context.Background(), auditor, Request{Format: format})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	wait(w.t, s, e.ID, statusDone)
+	return download(w.t, s, auditor, e.ID)
+}
+
+// TestExportBeginsAnew changes what the reader may see while an export is interrupted: what was written by the old rules must not stay.
+func TestExportBeginsAnew(t *testing.T) { sqldbtest.Each(t, testExportBeginsAnew) }
+
+func testExportBeginsAnew(t *testing.T) {
+	w := newWorld(t)
+	w.ownActors()
+	w.repeat, w.partBytes, w.hold = 1000, 50<<10, make(chan struct{})
+	s := w.start()
+	ctx := context.Background()
+	e, err := s.Create(ctx, admin, Request{Format: "ndjson"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 500 {
+		if e, _ = s.Get(ctx, admin, e.ID); e.RowsDone >= 2505 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.stop(s)
+	w.settings.Anonymise = AnonymiseDrop
+	w.hold = nil
+	s = w.start()
+	if done := wait(t, s, e.ID, statusDone); done.RowsDone != 5000 {
+		t.Errorf("%+v", done)
+	}
+	if b := download(t, s, admin, e.ID); bytes.Contains(b, []byte("Bob")) || !bytes.Contains(b, []byte("withheld")) {
+		t.Errorf("what was written by the old rules is in the export: %.300s", b)
+	}
+	if from := w.filters[len(w.filters)-1].SeqFrom; from != 0 {
+		t.Errorf("it went on from seq %d", from)
+	}
+}
+
+// TestExportTakenOver starts a server after another was killed in the middle of exports, one of which has killed every server that tried it.
 func TestExportTakenOver(t *testing.T) { sqldbtest.Each(t, testExportTakenOver) }
 
 func testExportTakenOver(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
 	ctx := context.Background()
-	a, err := s.Create(ctx, auditor, Request{Format: "csv"})
+	doomed, err := s.Create(ctx, auditor, Request{Format: "csv"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _ := s.Create(ctx, auditor, Request{Format: "csv"})
-	err = w.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`UPDATE export SET status = 'running', owner = 'dead', lease_until = 1, attempt = CASE WHEN id = $1 THEN 1 ELSE 3 END`, a.ID)
+	w.crash(attempts)
+	old, err := s.Create(ctx, auditor, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.db.Write(ctx, func(tx *sql.Tx) error { // as an earlier version has left it
+		_, err := tx.Exec(`UPDATE export SET job_id = 0 WHERE id = $1`, old.ID)
+		if err == nil {
+			_, err = tx.Exec(`DELETE FROM river_job WHERE state = 'available'`)
+		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Start(ctx); err != nil {
+	w.run(s)
+	wait(t, s, old.ID, statusDone)
+	if got := waitAny(t, s, doomed.ID); got.Status != statusFailed || !strings.Contains(got.Error, "interrupted at every attempt") {
+		t.Errorf("%+v", got)
+	}
+	if got := w.actions(); !strings.Contains(got, "complete:failure") {
+		t.Error(got)
+	}
+	// Its job is a dead letter, which can be replayed.
+	var list []*jobs.Job
+	for range 500 {
+		if list, _, err = s.o.Jobs.List(ctx, tenant, jobs.Filter{State: jobs.StateDead, Limit: 10}); err != nil || len(list) > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if _, err := s.o.Jobs.Retry(ctx, admin, list[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	wait(t, s, a.ID, statusDone)
-	if got := waitAny(t, s, b.ID); got.Status != statusFailed || !strings.Contains(got.Error, "interrupted 3 times") {
-		t.Errorf("%+v", got)
+	wait(t, s, doomed.ID, statusDone)
+}
+
+// TestExportCancelledByItsJob cancels the job of an export that waits.
+func TestExportCancelledByItsJob(t *testing.T) { sqldbtest.Each(t, testExportCancelledByItsJob) }
+
+func testExportCancelledByItsJob(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	ctx := context.Background()
+	e, err := s.Create(ctx, auditor, Request{Format: "csv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, err := s.o.Jobs.List(ctx, tenant, jobs.Filter{Limit: 10})
+	if err != nil || len(list) != 1 || list[0].RequestedBy != auditor.UserID {
+		t.Fatal(list, err)
+	}
+	if _, err := s.o.Jobs.Cancel(ctx, admin, list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if e, err = s.Get(ctx, auditor, e.ID); err != nil || e.Status != statusCancelled {
+		t.Errorf("%+v %v", e, err)
 	}
 }
 
@@ -414,10 +541,8 @@ func testFileDamage(t *testing.T) {
 	}
 }
 
-func TestAnonymise(t *testing.T) { sqldbtest.Each(t, testAnonymise) }
-
-func testAnonymise(t *testing.T) {
-	w := newWorld(t)
+// ownActors makes what describes actors personal.
+func (w *world) ownActors() {
 	for _, r := range w.events {
 		for i := range r.Fields {
 			if strings.HasPrefix(r.Fields[i].Path, "/actor/") && r.Fields[i].Path != "/actor/type" || r.Fields[i].Path == "/context/ip" {
@@ -425,6 +550,13 @@ func testAnonymise(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAnonymise(t *testing.T) { sqldbtest.Each(t, testAnonymise) }
+
+func testAnonymise(t *testing.T) {
+	w := newWorld(t)
+	w.ownActors()
 	s := w.start()
 	export := func(mode Anonymisation) string {
 		w.mu.Lock()

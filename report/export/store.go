@@ -14,8 +14,8 @@ import (
 type job struct {
 	id, tenant, requestedBy, kind, format, status string
 	params                                        []byte // sealed
-	owner                                         string
-	leaseUntil, attempt                           int64
+	jobID, parts                                  int64
+	resume                                        []byte // sealed; nil when there is nothing to go on from
 	rowsDone                                      int64
 	rowsTotal                                     sql.NullInt64
 	bytes                                         int64
@@ -25,13 +25,13 @@ type job struct {
 	file                                          string
 }
 
-const jobColumns = `id, tenant_id, requested_by, kind, format, status, params, owner, lease_until, attempt, rows_done, rows_total, bytes, sha256, error, created_at, started_at, finished_at, expires_at, file`
+const jobColumns = `id, tenant_id, requested_by, kind, format, status, params, job_id, parts, resume, rows_done, rows_total, bytes, sha256, error, created_at, started_at, finished_at, expires_at, file`
 
 type scanner interface{ Scan(dest ...any) error }
 
 func scanJob(s scanner) (*job, error) {
 	var j job
-	err := s.Scan(&j.id, &j.tenant, &j.requestedBy, &j.kind, &j.format, &j.status, &j.params, &j.owner, &j.leaseUntil, &j.attempt, &j.rowsDone,
+	err := s.Scan(&j.id, &j.tenant, &j.requestedBy, &j.kind, &j.format, &j.status, &j.params, &j.jobID, &j.parts, &j.resume, &j.rowsDone,
 		&j.rowsTotal, &j.bytes, &j.sha256, &j.error, &j.createdAt, &j.startedAt, &j.finishedAt, &j.expiresAt, &j.file)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errs.New(errs.NotFound, "There is no such export.")
@@ -40,8 +40,8 @@ func scanJob(s scanner) (*job, error) {
 }
 
 func insertJob(ctx context.Context, tx *sql.Tx, j *job) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO export (`+jobColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, 0, 0, NULL, 0, '', '', $8, NULL, NULL, NULL, '')`,
-		j.id, j.tenant, j.requestedBy, j.kind, j.format, statusQueued, j.params, j.createdAt)
+	_, err := tx.ExecContext(ctx, `INSERT INTO export (`+jobColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, NULL, 0, NULL, 0, '', '', $9, NULL, NULL, NULL, '')`,
+		j.id, j.tenant, j.requestedBy, j.kind, j.format, statusQueued, j.params, j.jobID, j.createdAt)
 	return sqldb.Translate(err)
 }
 
@@ -53,19 +53,7 @@ func getJob(ctx context.Context, db *sql.DB, tenant, id string) (*job, error) {
 func listJobs(ctx context.Context, db *sql.DB, tenant, requestedBy string, limit int) ([]*job, error) {
 	rows, err := db.QueryContext(ctx, `SELECT `+jobColumns+` FROM export WHERE tenant_id = $1 AND ($2 = '' OR requested_by = $2)
 		ORDER BY created_at DESC, id DESC LIMIT $3`, tenant, requestedBy, limit)
-	if err != nil {
-		return nil, sqldb.Translate(err)
-	}
-	defer rows.Close()
-	var list []*job
-	for rows.Next() {
-		j, err := scanJob(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, j)
-	}
-	return list, sqldb.Translate(rows.Err())
+	return scanJobs(rows, err)
 }
 
 // countActive returns how many exports a requester has waiting or running.
@@ -75,34 +63,30 @@ func countActive(ctx context.Context, db *sql.DB, tenant, requestedBy string) (n
 	return n, sqldb.Translate(err)
 }
 
-// claimJob takes the oldest export that waits, or that a dead node left, in whatever tenant: workers serve all of them. It returns nil
-// when there is none.
-func claimJob(ctx context.Context, tx *sql.Tx, owner string, now, lease int64) (*job, error) {
-	j, err := scanJob(tx.QueryRowContext(ctx, `UPDATE export SET status = 'running', owner = $1, lease_until = $2, attempt = attempt + 1, started_at = $3,
-		rows_done = 0, bytes = 0
-		WHERE id = (SELECT id FROM export WHERE status = 'queued' OR (status = 'running' AND lease_until < $3) ORDER BY created_at, id LIMIT 1)
-		AND (status = 'queued' OR (status = 'running' AND lease_until < $3)) RETURNING `+jobColumns, owner, lease, now))
-	if errs.CodeOf(err) == errs.NotFound {
-		return nil, nil
-	}
-	return j, err
+// beginJob says that an export is being written, and returns it. It is NotFound when it has ended meanwhile.
+func beginJob(ctx context.Context, tx *sql.Tx, tenant, id string, now int64) (*job, error) {
+	return scanJob(tx.QueryRowContext(ctx, `UPDATE export SET status = 'running', started_at = COALESCE(started_at, $1) WHERE tenant_id = $2 AND id = $3 AND status IN ('queued', 'running')
+		RETURNING `+jobColumns, now, tenant, id))
 }
 
-// requeueJobs puts back what this node was working on when it stopped. It runs before any worker, across all tenants.
-func requeueJobs(ctx context.Context, tx *sql.Tx, owner string) error {
-	_, err := tx.ExecContext(ctx, `UPDATE export SET status = 'queued', owner = '', lease_until = 0 WHERE status = 'running' AND owner = $1`, owner)
+// orphans returns the exports of all tenants that wait without a job.
+func orphans(ctx context.Context, tx *sql.Tx) ([]*job, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT `+jobColumns+` FROM export WHERE status IN ('queued', 'running') AND job_id = 0`)
+	return scanJobs(rows, err)
+}
+
+func adopt(ctx context.Context, tx *sql.Tx, j *job, jobID int64) error {
+	_, err := tx.ExecContext(ctx, `UPDATE export SET job_id = $1 WHERE tenant_id = $2 AND id = $3`, jobID, j.tenant, j.id)
 	return sqldb.Translate(err)
 }
 
-// giveBack returns an export that a stopping node did not finish to the queue; the attempt does not count.
-func giveBack(ctx context.Context, tx *sql.Tx, j *job) error {
-	_, err := tx.ExecContext(ctx, `UPDATE export SET status = 'queued', owner = '', lease_until = 0, attempt = attempt - 1
-		WHERE tenant_id = $1 AND id = $2 AND status = 'running' AND owner = $3`, j.tenant, j.id, j.owner)
-	return sqldb.Translate(err)
+// replayJob puts a failed export back into the queue.
+func replayJob(ctx context.Context, tx *sql.Tx, tenant, id string) error {
+	return mine(tx.ExecContext(ctx, `UPDATE export SET status = 'queued', error = '', finished_at = NULL WHERE tenant_id = $1 AND id = $2 AND status = 'failed'`, tenant, id))
 }
 
-// errNotMine says that an export is not this node's to change any more: it was cancelled or taken over.
-var errNotMine = errs.New(errs.Conflict, "The export was cancelled or is not running here.")
+// errNotMine says that an export has ended, or was cancelled, in the meantime.
+var errNotMine = errs.New(errs.Conflict, "The export has ended or was cancelled.")
 
 func mine(r sql.Result, err error) error {
 	if err != nil {
@@ -114,26 +98,26 @@ func mine(r sql.Result, err error) error {
 	return nil
 }
 
-// saveProgress renews the lease and stores how far an export is.
-func saveProgress(ctx context.Context, tx *sql.Tx, j *job, lease, rows int64, total sql.NullInt64, bytes int64) error {
-	return mine(tx.ExecContext(ctx, `UPDATE export SET lease_until = $1, rows_done = $2, rows_total = $3, bytes = $4
-		WHERE tenant_id = $5 AND id = $6 AND status = 'running' AND owner = $7`, lease, rows, total, bytes, j.tenant, j.id, j.owner))
+// savePart stores that a part is complete, and where to go on after it.
+func savePart(ctx context.Context, tx *sql.Tx, j *job, parts int, sealed []byte, rows int64, total sql.NullInt64, bytes int64) error {
+	return mine(tx.ExecContext(ctx, `UPDATE export SET parts = $1, resume = $2, rows_done = $3, rows_total = $4, bytes = $5 WHERE tenant_id = $6 AND id = $7 AND status = 'running'`,
+		parts, sealed, rows, total, bytes, j.tenant, j.id))
 }
 
 func finishJob(ctx context.Context, tx *sql.Tx, j *job, r result, now int64, keep time.Duration) error {
-	return mine(tx.ExecContext(ctx, `UPDATE export SET status = 'done', rows_done = $1, rows_total = $1, bytes = $2, sha256 = $3, error = '',
-		finished_at = $4, expires_at = $5, file = $6, lease_until = 0 WHERE tenant_id = $7 AND id = $8 AND status = 'running' AND owner = $9`,
-		r.rows, r.bytes, r.sha256, now, now+keep.Microseconds(), j.id+fileSuffix, j.tenant, j.id, j.owner))
+	return mine(tx.ExecContext(ctx, `UPDATE export SET status = 'done', rows_done = $1, rows_total = $1, bytes = $2, sha256 = $3, error = '', parts = $4, resume = NULL,
+		finished_at = $5, expires_at = $6, file = $7 WHERE tenant_id = $8 AND id = $9 AND status = 'running'`,
+		r.rows, r.bytes, r.sha256, r.parts, now, now+keep.Microseconds(), j.id+fileSuffix, j.tenant, j.id))
 }
 
 func failJob(ctx context.Context, tx *sql.Tx, j *job, message string, now int64) error {
-	return mine(tx.ExecContext(ctx, `UPDATE export SET status = 'failed', error = $1, finished_at = $2, lease_until = 0
-		WHERE tenant_id = $3 AND id = $4 AND status = 'running' AND owner = $5`, message, now, j.tenant, j.id, j.owner))
+	return mine(tx.ExecContext(ctx, `UPDATE export SET status = 'failed', error = $1, finished_at = $2
+		WHERE tenant_id = $3 AND id = $4 AND status IN ('queued', 'running')`, message, now, j.tenant, j.id))
 }
 
 // cancelJob ends an export that waits or runs.
 func cancelJob(ctx context.Context, tx *sql.Tx, tenant, id string, now int64) error {
-	return mine(tx.ExecContext(ctx, `UPDATE export SET status = 'cancelled', finished_at = $1, lease_until = 0
+	return mine(tx.ExecContext(ctx, `UPDATE export SET status = 'cancelled', finished_at = $1
 		WHERE tenant_id = $2 AND id = $3 AND status IN ('queued', 'running')`, now, tenant, id))
 }
 
@@ -155,9 +139,47 @@ func stillThere(ctx context.Context, tx *sql.Tx, tenant, id string, now int64) e
 
 var errGone = errs.New(errs.NotFound, "The file of this export has expired or was deleted. Ask for a new export.")
 
-// expiredJobs returns exports of all tenants whose files are due for deletion.
+// expiredJobs returns exports of all tenants whose files are due for deletion: those that nobody may download any more, and the parts of those that ended without
+// being complete.
 func expiredJobs(ctx context.Context, db *sql.DB, now int64) ([]*job, error) {
-	rows, err := db.QueryContext(ctx, `SELECT `+jobColumns+` FROM export WHERE status = 'done' AND file <> '' AND expires_at <= $1`, now)
+	rows, err := db.QueryContext(ctx, `SELECT `+jobColumns+` FROM export WHERE parts > 0 AND (status = 'done' AND (expires_at <= $1 OR file = '') OR status IN ('failed', 'cancelled'))`, now)
+	return scanJobs(rows, err)
+}
+
+// dropParts forgets the parts of an export that were deleted.
+func dropParts(ctx context.Context, tx *sql.Tx, j *job) error {
+	_, err := tx.ExecContext(ctx, `UPDATE export SET file = '', parts = 0, resume = NULL WHERE tenant_id = $1 AND id = $2 AND parts = $3`, j.tenant, j.id, j.parts)
+	return sqldb.Translate(err)
+}
+
+// forgetJobs deletes the rows of exports that ended before a time, with the sealed filters in them.
+func forgetJobs(ctx context.Context, tx *sql.Tx, before int64) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM export WHERE created_at < $1 AND parts = 0 AND status IN ('done', 'failed', 'cancelled')`, before)
+	return sqldb.Translate(err)
+}
+
+// fileNames returns the names of all files that exports of all tenants have.
+func fileNames(ctx context.Context, db *sql.DB) (map[string]bool, error) {
+	rows, err := db.QueryContext(ctx, `SELECT id, parts FROM export WHERE parts > 0`)
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	names := map[string]bool{}
+	for rows.Next() {
+		var id string
+		var n int
+		if err := rows.Scan(&id, &n); err != nil {
+			return nil, err
+		}
+		for i := 1; i <= n; i++ {
+			names[partName(id, i)] = true
+		}
+	}
+	return names, sqldb.Translate(rows.Err())
+}
+
+func scanJobs(rows *sql.Rows, err error) ([]*job, error) {
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}
@@ -171,28 +193,4 @@ func expiredJobs(ctx context.Context, db *sql.DB, now int64) ([]*job, error) {
 		list = append(list, j)
 	}
 	return list, sqldb.Translate(rows.Err())
-}
-
-// forgetJobs deletes the rows of exports that ended before a time, with the sealed filters in them.
-func forgetJobs(ctx context.Context, tx *sql.Tx, before int64) error {
-	_, err := tx.ExecContext(ctx, `DELETE FROM export WHERE created_at < $1 AND file = '' AND status IN ('done', 'failed', 'cancelled')`, before)
-	return sqldb.Translate(err)
-}
-
-// fileNames returns the names of all files that exports of all tenants still have.
-func fileNames(ctx context.Context, db *sql.DB) (map[string]bool, error) {
-	rows, err := db.QueryContext(ctx, `SELECT file FROM export WHERE file <> ''`)
-	if err != nil {
-		return nil, sqldb.Translate(err)
-	}
-	defer rows.Close()
-	names := map[string]bool{}
-	for rows.Next() {
-		var n string
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		names[n] = true
-	}
-	return names, sqldb.Translate(rows.Err())
 }

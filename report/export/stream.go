@@ -36,7 +36,7 @@ func (s *Service) Stream(ctx context.Context, by actor.Principal, r Request, w i
 	out := &countingWriter{w: w}
 	hash := sha256.New()
 	stop := at.follow(ctx, s, by.TenantID, &r, progress)
-	err = guard(func() error { return s.produce(ctx, by.TenantID, &r, by, io.MultiWriter(out, hash), at) })
+	err = guard(func() error { return s.produce(ctx, by.TenantID, &r, by, io.MultiWriter(out, hash), at, nil) })
 	stop()
 	res, failure := result{rows: at.rows.Load(), bytes: out.n, sha256: hex.EncodeToString(hash.Sum(nil))}, ""
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/jobs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
@@ -40,6 +41,9 @@ type world struct {
 	clock    atomic.Int64 // added to the time, nanoseconds
 	filters  []Filter
 	sealer   cipher.AEAD
+	stopped  map[*Service]bool
+	// partBytes is ServiceOptions.PartBytes.
+	partBytes int64
 
 	mu       sync.Mutex
 	recorded []*event.Event
@@ -52,17 +56,20 @@ func newWorld(t testing.TB) *world {
 	block, _ := aes.NewCipher(testKey)
 	aead, _ := cipher.NewGCM(block)
 	return &world{t: t, db: db, dir: filepath.Join(dir, "exports"), settings: TenantSettings{Name: "Klinik", PseudonymKey: testKey},
-		events: specimens(t), repeat: 1, sealer: aead}
+		events: specimens(t), repeat: 1, sealer: aead, stopped: map[*Service]bool{}}
 }
 
+// service is a service that does not run yet, with the jobs that will.
 func (w *world) service() *Service {
 	w.t.Helper()
 	files, err := blob.OpenDir(filepath.Dir(w.dir))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s, err := NewService(ServiceOptions{DB: w.db, Source: w, Recorder: w, Sealer: w, Tenants: w, Files: files, Node: "n-1", Viewer: w.viewer,
-		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) }})
+	log := slog.New(slog.DiscardHandler)
+	run := jobs.New(jobs.Options{DB: w.db, Owner: rand.Text(), Alone: true, Queues: map[string]jobs.Queue{"exports": {Workers: 2, PerTenant: 1}}, Poll: 5 * time.Millisecond, Logger: log, Recorder: w})
+	s, err := NewService(ServiceOptions{DB: w.db, Source: w, Recorder: w, Sealer: w, Tenants: w, Files: files, Jobs: run, Queue: "exports", PartBytes: w.partBytes, BackOff: time.Millisecond, Viewer: w.viewer,
+		Logger: log, Now: func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -72,12 +79,39 @@ func (w *world) service() *Service {
 func (w *world) start() *Service {
 	w.t.Helper()
 	s := w.service()
-	if err := s.Start(context.Background()); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(s.Close)
+	w.run(s)
 	return s
 }
+
+// run starts a service and its jobs.
+func (w *world) run(s *Service) {
+	w.t.Helper()
+	if err := errors.Join(s.Start(context.Background()), s.o.Jobs.Start(context.Background())); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { w.stop(s) })
+}
+
+// stop stops both, once.
+func (w *world) stop(s *Service) {
+	w.t.Helper()
+	if w.stopped[s] {
+		return
+	}
+	w.stopped[s] = true
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.o.Jobs.Close(ctx); err != nil {
+		w.t.Error(err)
+	}
+	s.Close()
+}
+
+func (w *world) RecordJob(ctx context.Context, _ actor.Principal, _, _ string, _ *jobs.Job, effect func(context.Context, *sql.Tx) error) error {
+	return w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) })
+}
+
+func (w *world) Next(context.Context, string) (uint64, error) { return 1 << 40, nil }
 
 func (w *world) Count(context.Context, string, Filter) (int64, error) {
 	return int64(len(w.events) * w.repeat), nil
@@ -95,8 +129,9 @@ func (w *world) Records(ctx context.Context, tenantID string, f Filter, viewer a
 		for _, r := range w.events {
 			c := *r
 			c.Fields = append([]event.Field(nil), r.Fields...)
-			c.Seq += uint64(n)
-			run = append(run, &c)
+			if c.Seq += uint64(n) * 1000; c.Seq >= f.SeqFrom && c.Seq < f.SeqTo || f.SeqTo == 0 {
+				run = append(run, &c)
+			}
 		}
 		finish, err := work(run)
 		if err == nil {

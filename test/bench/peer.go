@@ -45,7 +45,7 @@ func (w *workload) postgres(ctx context.Context) (err error) {
 		return err
 	}
 	w.rep.add("sustained", postgresSide, float64(w.o.events)/time.Since(start).Seconds()) // nothing is left to be done later
-	w.rep.busy(postgresSide+" ingest", before.others())
+	w.rep.busy(postgresSide+" ingest", before)
 	if err := w.tableSize(ctx, s); err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (w *workload) postgres(ctx context.Context) (err error) {
 	if err := w.search(ctx, postgresSide, pgReader{r}); err != nil {
 		return err
 	}
-	w.rep.busy(postgresSide+" search", before.others())
+	w.rep.busy(postgresSide+" search", before)
 	rows, took, err := r.ExportCSV(ctx)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (w *workload) postgres(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	w.rep.busy(postgresSide+" single", before.others())
+	w.rep.busy(postgresSide+" single", before)
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (w *workload) probity(ctx context.Context, bin string) (err error) {
 	}); err != nil {
 		return err
 	}
-	w.rep.busy(probitySide+" single", before.others())
+	w.rep.busy(probitySide+" single", before)
 	w.rep.add("memory", probitySide, float64(peakMemory(s.cmd.Process.Pid))/(1<<20))
 	if n := pauses.Load(); n > 0 {
 		w.rep.note("the server answered 429 or 503 %d times; the waiting is part of the figures", n)
@@ -68,7 +68,7 @@ func (w *workload) ingestProbity(ctx context.Context, s *server) error {
 	took := time.Since(start)
 	w.rep.add("sustained", probitySide, float64(w.o.events)/took.Seconds())
 	w.rep.add("sealed share", probitySide, float64(sealed)/float64(w.o.events))
-	w.rep.busy(probitySide+" ingest", before.others())
+	w.rep.busy(probitySide+" ingest", before)
 	return nil
 }
 
@@ -155,7 +155,7 @@ func (w *workload) searchProbity(ctx context.Context, s *server) error {
 	defer c.close()
 	before := usageNow()
 	err = w.search(ctx, probitySide, httpReader{c})
-	w.rep.busy(probitySide+" search", before.others())
+	w.rep.busy(probitySide+" search", before)
 	return err
 }
 

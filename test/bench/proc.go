@@ -12,10 +12,10 @@ import (
 // The kernel counts processor time in hundredths of a second on every Linux platform that Go knows.
 const tick = time.Second / 100
 
-// usage is processor time so far: of the whole machine, and of this process with its descendants.
+// usage is processor time so far: of all programs of the machine, of this process with its descendants, and what the host gave to other machines.
 type usage struct {
-	at         time.Time
-	busy, ours time.Duration
+	at                    time.Time
+	busy, ours, elsewhere time.Duration
 }
 
 func usageNow() usage {
@@ -23,26 +23,34 @@ func usageNow() usage {
 	stat, _ := os.ReadFile("/proc/stat")
 	line, _, _ := strings.Cut(string(stat), "\n")
 	for i, f := range strings.Fields(line) {
-		if i == 0 || i == 4 || i == 5 || i > 8 { // the name, idle, waiting for disks, guests (counted already)
-			continue
-		}
 		n, _ := strconv.ParseInt(f, 10, 64)
-		u.busy += time.Duration(n) * tick
+		switch i {
+		case 1, 2, 3: // programs, and the kernel on their behalf
+			u.busy += time.Duration(n) * tick
+		case 8:
+			u.elsewhere += time.Duration(n) * tick
+		}
 	}
 	for _, p := range descendants(os.Getpid()) {
+		u.ours += p.cpu
+	}
+	for _, p := range descendants(kernelThreads)[1:] {
 		u.ours += p.cpu
 	}
 	return u
 }
 
-// others returns the share of the machine's processors (0 to 1) that other programs took since u.
-func (u usage) others() float64 {
+// kernelThreads is the process whose children write back the pages that programs made, and so work for what is measured.
+const kernelThreads = 2
+
+// others returns the shares of the machine's processors (0 to 1) that other programs took since u, and that its host gave to other machines.
+func (u usage) others() (programs, elsewhere float64) {
 	now := usageNow()
 	wall := now.at.Sub(u.at) * time.Duration(runtime.NumCPU())
 	if wall <= 0 {
-		return 0
+		return 0, 0
 	}
-	return max(0, float64((now.busy-u.busy)-(now.ours-u.ours))/float64(wall))
+	return max(0, float64((now.busy-u.busy)-(now.ours-u.ours))/float64(wall)), float64(now.elsewhere-u.elsewhere) / float64(wall)
 }
 
 type process struct {

@@ -19,11 +19,11 @@ type report struct {
 	notes  []string
 	// compared and disagree count the searches that both sides answered, and those that they answered differently.
 	compared, disagree int
-	crowd              map[string][]float64
+	crowd, stolen      map[string][]float64
 }
 
 func newReport(o options) *report {
-	return &report{o: o, started: time.Now(), values: make(map[string]map[string][]float64), crowd: make(map[string][]float64)}
+	return &report{o: o, started: time.Now(), values: make(map[string]map[string][]float64), crowd: make(map[string][]float64), stolen: make(map[string][]float64)}
 }
 
 func (r *report) add(metric, side string, v float64) {
@@ -38,8 +38,12 @@ func (r *report) get(metric, side string) (float64, bool) {
 	return median(v), len(v) > 0
 }
 
-// busy records which share of the machine other programs took during a phase.
-func (r *report) busy(phase string, share float64) { r.crowd[phase] = append(r.crowd[phase], share) }
+// busy records which share of the machine other programs and other machines of its host took during a phase that began at before.
+func (r *report) busy(phase string, before usage) {
+	programs, elsewhere := before.others()
+	r.crowd[phase] = append(r.crowd[phase], programs)
+	r.stolen[phase] = append(r.stolen[phase], elsewhere)
+}
 
 // note adds a line below the table, once.
 func (r *report) note(format string, args ...any) {
@@ -228,6 +232,11 @@ func (r *report) remarks() []string {
 			out = append(out, fmt.Sprintf("BUSY MACHINE: other programs took %.0f %% of the processors during %s", 100*m, phase))
 		}
 	}
+	for phase, shares := range r.stolen {
+		if m := median(shares); m > 0.02 {
+			out = append(out, fmt.Sprintf("BUSY HOST: it gave %.0f %% of the processors' time to other machines during %s", 100*m, phase))
+		}
+	}
 	return out
 }
 
@@ -242,7 +251,7 @@ func (r *report) write(path string) error {
 	b, err := json.MarshalIndent(map[string]any{
 		"started": r.started.UTC().Format(time.RFC3339), "seconds": time.Since(r.started).Seconds(), "machine": machine(), "events": r.o.events, "spread": r.o.spread,
 		"uuid_v7": r.o.v7, "rounds": r.o.repeat, "seed": r.o.seed, "connections": map[string]int{probitySide: r.o.conns, postgresSide: r.o.pgConns},
-		"rows": r.rows(), "measured": r.values, "other_programs": r.crowd, "notes": r.remarks(),
+		"rows": r.rows(), "measured": r.values, "other_programs": r.crowd, "other_machines": r.stolen, "notes": r.remarks(),
 	}, "", "  ")
 	if err != nil {
 		return err

@@ -40,6 +40,10 @@ const stops = [
     await page.waitForTimeout(300);
   }],
   ['exports', async (page) => page.goto(`${url}/exports`)],
+  ['jobs', async (page) => {
+    await page.goto(`${url}/jobs`);
+    await page.getByRole('list', { name: 'Jobs' }).or(page.getByText('No jobs yet')).first().waitFor();
+  }],
   ...['', '?tab=deliveries', '?tab=dead-letters'].map((tab) => [`notifications${tab}`, async (page) => {
     await page.goto(`${url}/notifications${tab}`);
     await page.getByRole('tabpanel').locator('.panel').first().waitFor();

@@ -178,6 +178,36 @@ describe('console', { skip }, () => {
     assert.match(download.suggestedFilename(), /\.csv$/);
   });
 
+  test('the job of an export is shown, and a dead letter is replayed', async () => {
+    await page.goto(`${url}/jobs`);
+    const done = page.getByRole('list', { name: 'Jobs' }).getByRole('listitem').first();
+    await done.getByText('Export', { exact: true }).waitFor();
+    await done.getByText('done', { exact: true }).waitFor();
+    await page.getByLabel('State').selectOption('dead');
+    await page.waitForURL(/\/jobs\?state=dead$/);
+    await page.getByText('No such jobs').waitFor();
+    const other = await open();
+    try {
+      let replayed = 0;
+      const job = { id: 7, kind: 'export.write', queue: 'exports', state: 'dead', args: { export: 'x' }, attempt: 5, max_attempts: 5, done: 0, rate: 0,
+        errors: [{ attempt: 5, at: '2026-01-01T00:00:00Z', message: 'The disk is full.' }], created_at: '2026-01-01T00:00:00Z', due_at: '2026-01-01T00:00:00Z' };
+      await other.page.route(/\/api\/jobs\?/, (route) => route.fulfill({ json: { items: [{ ...job, ...(replayed ? { state: 'running', done: 1, total: 4 } : {}) }] } }));
+      await other.page.route(/\/api\/jobs\/7\/retry/, (route) => {
+        replayed++;
+        return route.fulfill({ json: { ...job, state: 'queued' } });
+      });
+      await other.page.goto(`${url}/jobs`);
+      await other.page.getByText('The disk is full.').waitFor();
+      await other.page.getByRole('button', { name: 'Replay job 7' }).focus();
+      await other.page.keyboard.press('Enter');
+      await other.page.getByRole('progressbar', { name: 'Progress of job 7' }).waitFor();
+      assert.equal(replayed, 1);
+      assert.deepEqual(other.problems, []);
+    } finally {
+      await other.close();
+    }
+  });
+
   test('an API key is made, shown once and revoked', async () => {
     const name = `e2e ${Date.now()}`;
     await page.goto(`${url}/settings?tab=keys`);

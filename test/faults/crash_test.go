@@ -103,8 +103,10 @@ func testKillDuringCheckpoint(t *testing.T) {
 func TestKillDuringSealing(t *testing.T) { sqldbtest.Each(t, testKillDuringSealing) }
 
 func testKillDuringSealing(t *testing.T) {
+	first := true
 	f := crash(t, 3, 2*time.Millisecond, func(s *instance.Server) {
-		if rand.IntN(2) == 0 { // let one or two be finished first
+		if rand.IntN(2) == 0 || first { // let one or two be finished first
+			first = false
 			before := s.State().Segments
 			s.Until(20*time.Second, "something was sealed", func() bool { return s.State().Segments > before })
 		}

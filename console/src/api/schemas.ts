@@ -201,6 +201,29 @@ export const exportSchema = z.object({
 export type ExportJob = z.infer<typeof exportSchema>;
 export const exportsSchema = z.object({ items: list(exportSchema) });
 
+/** A background job; done and total count units, such as rows. */
+export const jobSchema = z.object({
+  id: count,
+  kind: text,
+  queue: text,
+  state: text,
+  cancelling: flag,
+  args: dict(z.unknown()),
+  requested_by: text,
+  attempt: count,
+  max_attempts: count,
+  errors: list(z.object({ attempt: count, at: text, message: text })),
+  done: count,
+  total: maybe,
+  rate: count,
+  eta_seconds: maybe,
+  created_at: text,
+  due_at: text,
+  started_at: text,
+  finished_at: text,
+});
+export type Job = z.infer<typeof jobSchema>;
+export const jobsSchema = z.object({ items: list(jobSchema), next_cursor: text });
 export const channelSchema = z.object({
   id: id, name: text, kind: text, target: text, topics: list(z.string()), paused: text, muted_until: text, failures: count, last_problem: text, last_ok_at: text,
   dead_letters: count, public_keys: list(z.string()), created_at: text, secret: text,

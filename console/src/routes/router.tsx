@@ -2,6 +2,8 @@ import type { QueryClient } from '@tanstack/react-query';
 import { Outlet, createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { sessionQuery } from '../features/auth/session';
 import { parseEventSearch } from '../features/events/filter';
+import { jobStates } from '../features/jobs/api';
+import type { JobState } from '../features/jobs/api';
 import { Shell } from '../features/shell/Shell';
 import { Failure, Loading } from '../ui/states';
 import { NotFound } from './NotFound';
@@ -89,6 +91,16 @@ const log = createRoute({
   component: lazyRouteComponent(() => import('../features/log/LogPage'), 'LogPage'),
 });
 
+const jobs = createRoute({
+  getParentRoute: () => app,
+  path: '/jobs',
+  validateSearch: (raw: Record<string, unknown>): { state?: JobState } => {
+    const state = jobStates.find((s) => s === one(raw['state']));
+    return state ? { state } : {};
+  },
+  component: lazyRouteComponent(() => import('../features/jobs/JobsPage'), 'JobsPage'),
+});
+
 export const settingsTabs = ['keys', 'users', 'events', 'fields', 'exports'] as const;
 export type SettingsTab = (typeof settingsTabs)[number];
 
@@ -102,7 +114,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
 });
 
-const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, notifications, log, settings])]);
+const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, jobs, notifications, log, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -116,6 +116,38 @@ describe('pages', () => {
     expect(screen.getAllByRole('link', { name: 'Download' }).map((a) => a.getAttribute('href'))).toEqual(['/api/exports/3/file', '/api/exports/4/file?x=1']);
   }, 15000);
 
+  it('show jobs with progress, failures and what may be done about them', async () => {
+    const job = (id: number, more: object) => ({ id, kind: 'export.write', queue: 'exports', args: { export: `e-${id}` }, attempt: 1, max_attempts: 5, errors: [], done: 0, rate: 0, created_at: '2026-01-01T00:00:00Z', due_at: '2026-01-01T00:00:00Z', ...more });
+    const { asked, router } = show('/jobs?state=dead', {
+      'GET /api/session': [200, session(['jobs.view', 'jobs.manage'])],
+      'GET /api/jobs': [200, { items: [
+        job(4, { state: 'running', done: 5, total: 10, rate: 2, eta_seconds: 3 }), job(3, { state: 'dead', attempt: 5, errors: [{ attempt: 5, at: '2026-01-01T00:00:00Z', message: 'The disk is full.' }] }),
+        job(2, { state: 'retrying', attempt: 2 }), job(1, { state: 'done' }),
+      ] }],
+      'POST /api/jobs/3/retry': [409, problem(409, 'Conflict', 'The export of this job is not there any more.')],
+    });
+    expect(await screen.findByText('The disk is full.', {}, { timeout: 8000 })).toBeTruthy();
+    expect(screen.getByText(/5 of 10 · 2\/s · 3 s left/)).toBeTruthy();
+    expect(screen.getAllByRole('progressbar').map((p) => p.getAttribute('aria-valuenow'))).toEqual(['50']);
+    expect(screen.getAllByRole('button', { name: / job \d$/ }).map((b) => b.getAttribute('aria-label'))).toEqual(['Cancel job 4', 'Replay job 3', 'Delete job 3', 'Run now job 2', 'Cancel job 2']);
+    await act(async () => fireEvent.click(screen.getByRole('button', { name: 'Replay job 3' })));
+    expect(await screen.findByText('The export of this job is not there any more.')).toBeTruthy();
+    expect(asked.some((a) => a.key === 'POST /api/jobs/3/retry')).toBe(true);
+    fireEvent.change(screen.getByLabelText('State'), { target: { value: '' } });
+    await waitFor(() => expect(router.state.location.search).toEqual({}));
+  }, 15000);
+
+  it('show jobs to who may see them, and offer no more than they may do', async () => {
+    show('/jobs', { 'GET /api/session': [200, session(['jobs.view'])], 'GET /api/jobs': [200, { items: [{ id: 1, kind: 'other.kind', state: 'queued', created_at: '2026-01-01T00:00:00Z' }] }] });
+    expect(await screen.findByText('other.kind', {}, { timeout: 8000 })).toBeTruthy();
+    expect(screen.queryByRole('button', { name: /Cancel/ })).toBeNull();
+    cleanup();
+    const { asked } = show('/jobs', { 'GET /api/session': [200, session(['exports.create'])] });
+    expect(await screen.findByText('Jobs are for administrators', {}, { timeout: 8000 })).toBeTruthy();
+    expect(asked.some((a) => a.key.startsWith('GET /api/jobs'))).toBe(false);
+    expect(screen.queryByRole('link', { name: 'Jobs' })).toBeNull();
+  }, 20000);
+
   it('hide settings from who may not change them', async () => {
     show('/settings', { 'GET /api/session': [200, session(['ledger.search'])] });
     expect(await screen.findByText('Settings are for administrators', {}, { timeout: 8000 })).toBeTruthy();

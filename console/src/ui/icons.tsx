@@ -32,6 +32,7 @@ export const IconWarn = icon(<><path d="M10 3.500 17 16H3z" /><path d="M10 8.500
 export const IconSun = icon(<><circle cx="10" cy="10" r="3.200" /><path d="M10 2.500v1.800M10 15.700v1.800M2.500 10h1.800M15.700 10h1.800M4.700 4.700 6 6M14 14l1.300 1.300M4.700 15.300 6 14M14 6l1.300-1.300" /></>);
 export const IconMoon = icon(<path d="M15.800 11.800A6.500 6.500 0 0 1 8.200 4.200a6.500 6.500 0 1 0 7.600 7.600z" />);
 export const IconAuto = icon(<><circle cx="10" cy="10" r="6.500" /><path d="M10 3.500v13a6.500 6.500 0 0 0 0-13z" fill="currentColor" stroke="none" /></>);
+export const IconJobs = icon(<><path d="M10 3.500a6.500 6.500 0 0 1 6.500 6.500M10 16.500A6.500 6.500 0 0 1 3.500 10" /><path d="M14 8.500 16.500 10 18 7.500M6 11.500 3.500 10 2 12.500" /></>);
 export const IconKey = icon(<><circle cx="6.800" cy="13" r="3" /><path d="m9 10.800 6.500-6.500M13 6.800l2 2" /></>);
 export const IconPlus = icon(<path d="M10 4.500v11M4.500 10h11" />);
 export const IconFilter = icon(<path d="M3.500 4.500h13l-5 6v5l-3-1.500v-3.500z" />);

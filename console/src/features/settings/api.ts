@@ -46,6 +46,8 @@ export const scopes = [
   { value: 'ledger.view_unmasked', label: 'See personal values', about: 'Together with searching: values are not masked.' },
   { value: 'ledger.verify', label: 'Verify the log', about: 'Proofs, checkpoints and verification runs.' },
   { value: 'exports.create', label: 'Make exports', about: 'Files of what the key may read.' },
+  { value: 'jobs.view', label: 'See background jobs', about: 'Progress, failures and dead letters.' },
+  { value: 'jobs.manage', label: 'Manage background jobs', about: 'Cancel, replay and delete.' },
   { value: 'settings.manage', label: 'Change settings', about: 'Event classes, custom fields, retention.' },
   { value: 'access.manage', label: 'Manage access', about: 'Users and keys: as good as an administrator.' },
   { value: 'notify.view', label: 'See notifications', about: 'Channels, deliveries and dead letters.' },

@@ -2,7 +2,7 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconBell, IconExport, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
+import { IconBell, IconExport, IconJobs, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
@@ -87,6 +87,7 @@ function Brand() {
 function Links() {
   const settings = useMay('settings.manage');
   const access = useMay('access.manage');
+  const jobs = useMay('jobs.view');
   const notify = useMay('notify.view');
   return (
     <ul className={classes.links}>
@@ -112,6 +113,13 @@ function Links() {
             <IconShield /> Log integrity
           </Link>
         </li>
+        {jobs && (
+          <li>
+            <Link to="/jobs" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+              <IconJobs /> Jobs
+            </Link>
+          </li>
+        )}
         {(settings || access) && (
           <li>
             <Link to="/settings" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
