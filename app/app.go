@@ -50,6 +50,8 @@ type App struct {
 	storage   *storage
 
 	certificates *api.Certificates // nil without TLS
+	metrics      *metrics
+	status       *status
 }
 
 // masterKeyPath is the file of the master key in a data directory.
@@ -107,6 +109,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	a.verifier = newVerifier(a.Ledger, a.db, a.storage.evidence, a.telemetry)
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
+	a.status = newStatus(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {
@@ -129,9 +132,10 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 		return err
 	}
 	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cmp.Or(cfg.QueryThreads, processors)}))
+	a.metrics = newMetrics(a.telemetry.Registry)
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
 		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
-		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry), Tracer: a.telemetry.Tracer})
+		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: a.metrics, Tracer: a.telemetry.Tracer})
 	if err == nil && a.storage.cache != nil {
 		err = a.Ledger.CheckFiles(ctx)
 	}

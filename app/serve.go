@@ -36,7 +36,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: a.telemetry.Observer(), Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
+	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: counting{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
 		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure()})
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
@@ -46,6 +46,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
 	a.policies.Register(h)
+	a.status.register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
 		h.Handle("GET /metrics", api.Rule{Permission: actor.SettingsManage}, a.telemetry.Metrics())
@@ -111,6 +112,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.notify.Streams.Start(ctx)
 	go a.watchLogs(background)
 	go a.reload(background)
+	go a.status.run(background)
 	if err := a.serveMetrics(background); err != nil {
 		err = errors.Join(err, l.Close(), a.stopJobs())
 		a.exports.Service.Close()
@@ -126,6 +128,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
 	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, Certificates: a.certificates}
 	err = server.Serve(ctx, l)
+	a.status.end(context.WithoutCancel(ctx))
 	err = errors.Join(err, a.stopJobs())
 	a.exports.Service.Close()
 	a.notify.Streams.Close()

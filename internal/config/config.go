@@ -38,6 +38,7 @@ type Config struct {
 	SessionIdle        time.Duration
 	SessionAbsolute    time.Duration
 	MetricsListen      string
+	StatusPage         string   // signed-in or public
 	OutboundAllow      []string // see outbound.ParseAllow
 	SMTPServer         string   // host:port; "" for no e-mail
 	SMTPFrom           string

@@ -147,6 +147,8 @@ func observeSettings() []Setting {
 			func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
 		text("metrics-listen", "address", "", "Address and port to serve /metrics and /debug/pprof/ on, without credentials. When empty, /metrics is served on the main address, to callers with settings.manage.",
 			func(c *Config) *string { return &c.MetricsListen }, optional(hostPort)),
+		text("status-page", "choice", "signed-in", "Who may see /status and /api/status, which say how available the service was and what is degraded: signed-in or public. They name no tenant.",
+			func(c *Config) *string { return &c.StatusPage }, oneOf("signed-in", "public")),
 		text("otlp-endpoint", "url", "", "OpenTelemetry collector that receives traces over OTLP/HTTP, such as http://localhost:4318. No traces when empty.",
 			func(c *Config) *string { return &c.OTLPEndpoint }, optional(httpURL)),
 		otlpHeaders, sentryDSN,

@@ -239,4 +239,3 @@ func (h tracked) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h tracked) WithGroup(name string) slog.Handler {
 	return tracked{h.Handler.WithGroup(name), h.failures}
 }
-

@@ -98,7 +98,9 @@ func TestFailuresAreTrackedWithoutValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := api.New(api.Options{Logger: tel.Logger, Observer: tel.Observer()})
-	handle := func(pattern string, h http.HandlerFunc) { a.Handle(pattern, api.Rule{Public: true, LooseQuery: true}, h) }
+	handle := func(pattern string, h http.HandlerFunc) {
+		a.Handle(pattern, api.Rule{Public: true, LooseQuery: true}, h)
+	}
 	handle("GET /api/persons/{id}", func(http.ResponseWriter, *http.Request) { panic("no record of " + canary) })
 	handle("GET /api/typed/{id}", func(http.ResponseWriter, *http.Request) { panic(fmt.Errorf("%s: %w", canary, io.EOF)) })
 	handle("GET /api/index/{id}", func(_ http.ResponseWriter, r *http.Request) { _ = []int{}[len(r.URL.Path)] })
@@ -110,7 +112,9 @@ func TestFailuresAreTrackedWithoutValues(t *testing.T) {
 		fmt.Fprint(w, "half")
 		panic(canary)
 	})
-	handle("GET /api/missing", func(w http.ResponseWriter, r *http.Request) { api.WriteError(w, r, errs.New(errs.NotFound, "no %s", canary)) })
+	handle("GET /api/missing", func(w http.ResponseWriter, r *http.Request) {
+		api.WriteError(w, r, errs.New(errs.NotFound, "no %s", canary))
+	})
 	do := func(method, path string) (id string) {
 		r := httptest.NewRequest(method, path+"?name=Ottilie+Kanarienvogel&q=Kanarienvogel", strings.NewReader(`{"name":"Ottilie Kanarienvogel"}`))
 		r.Header.Set("X-Patient", canary)
