@@ -51,6 +51,7 @@ type Part struct {
 type status struct {
 	a      *App
 	meter  *availability.Meter
+	space  func(dir string) (free, size float64, err error)
 	latest atomic.Pointer[looked]
 }
 
@@ -61,7 +62,9 @@ type looked struct {
 	report *availability.Report // nil as long as the database has never answered
 }
 
-func newStatus(a *App) *status { return &status{a: a, meter: availability.New(a.db, nil)} }
+func newStatus(a *App) *status {
+	return &status{a: a, meter: availability.New(a.db, nil), space: space}
+}
 
 // run looks every ten seconds until ctx ends, and then stores what has been counted.
 func (s *status) run(ctx context.Context) {
@@ -264,14 +267,14 @@ func space(dir string) (free, size float64, err error) {
 
 func (s *status) disk() Part {
 	p := Part{"disk", "Room for data", StateOK, "There is room."}
-	free, size, err := space(s.a.Config.Data)
+	free, size, err := s.space(s.a.Config.Data)
 	switch {
 	case err != nil:
 		p.State, p.Detail = StateDown, "The data directory cannot be read."
 	case free < noSpace*size:
 		p.State, p.Detail = StateDown, "The disk with the data is full."
 	case free < lowSpace*size:
-		p.State, p.Detail = StateDegraded, fmt.Sprintf("%.0f %% of the disk with the data are free.", 100*free/size)
+		p.State, p.Detail = StateDegraded, fmt.Sprintf("Only %.1f %% of the disk with the data are free.", 100*free/size)
 	}
 	return p
 }

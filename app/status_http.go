@@ -147,12 +147,13 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.3f %%", p)
 }
 
+// minutes keeps a number and its unit on one line.
 func minutes(n int) string {
 	switch {
 	case n == 1:
-		return "1 minute"
+		return "1\u00a0minute"
 	case n < 120:
-		return fmt.Sprintf("%d minutes", n)
+		return fmt.Sprintf("%d\u00a0minutes", n)
 	}
-	return fmt.Sprintf("%d h %02d min", n/60, n%60)
+	return fmt.Sprintf("%d\u00a0h\u00a0%02d\u00a0min", n/60, n%60)
 }

@@ -100,7 +100,11 @@ nothing can be read without it. --instance-name becomes part of the name of ever
 		fmt.Fprintln(s, "Created", r.Data)
 		printFounded(s, r)
 		fmt.Fprintf(s, "\nBack up this file apart from the data. Without it nothing can be read:\n  %s\n", r.MasterKey)
-		fmt.Fprintf(s, "\nNext:  probity serve --data %s\n", quote(r.Data))
+		next := "--data " + quote(r.Data)
+		if f := c.Flags().Lookup("config"); f.Changed { // it says more than where the data is
+			next = "--config " + quote(f.Value.String())
+		}
+		fmt.Fprintf(s, "\nNext:  probity serve %s\n", next)
 		return nil
 	}
 	return c
