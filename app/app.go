@@ -24,6 +24,9 @@ import (
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/query"
+	"probity.dev/notify/send"
+	"probity.dev/report/link"
+	"probity.dev/report/schedule"
 )
 
 // Version is the product's version, set when it is built for release.
@@ -45,6 +48,9 @@ type App struct {
 	reads     *reads
 	jobs      *jobs.Service
 	exports   exportsPart
+	links     *link.Service
+	schedules *schedule.Service
+	sender    *send.Sender
 	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
@@ -87,7 +93,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders, SentryDSN: cfg.SentryDSN, SentryEnvironment: cfg.SentryEnvironment}); err != nil {
 		return a, err
 	}
-	if a.db, err = openSchema(ctx, cfg); err != nil {
+	if err = a.openDatabase(ctx); err != nil {
 		return a, err
 	}
 	// What is sealed lies in the data directory, where a server with another one would miss it.
@@ -119,7 +125,12 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
-	return a, a.openExports(ctx)
+	a.openLinks()
+	if err = a.openExports(ctx); err != nil {
+		return a, err
+	}
+	a.openSchedules()
+	return a, nil
 }
 
 // openLedger opens the storage, the search engine and the ledger on them.

@@ -17,6 +17,7 @@ type Config struct {
 	StorageCache       int64 // bytes
 	MaxUnsealed        int   // events
 	Listen             string
+	ExportMailFrom     int64  // bytes
 	PublicURL          string // without a trailing slash; "" when not set
 	InstanceName       string
 	TLSCert            string
