@@ -43,6 +43,9 @@ func TestSpans(t *testing.T) {
 	if err := a.exports.Service.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	if err := a.jobs.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	c.answer(t, admin, "POST", "/api/exports", `{"format":"csv"}`)
 	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		h, err := a.Ledger.Head(context.Background(), founded.TenantID)
@@ -55,6 +58,9 @@ func TestSpans(t *testing.T) {
 		if time.Since(begin) > 20*time.Second {
 			t.Fatal(h.Sealed, c.answer(t, admin, "GET", "/api/exports", ""))
 		}
+	}
+	if err := a.stopJobs(); err != nil {
+		t.Error(err)
 	}
 	a.exports.Service.Close()
 	if err := a.Close(); err != nil {
