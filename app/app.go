@@ -23,6 +23,9 @@ import (
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/query"
+	"probity.dev/notify/send"
+	"probity.dev/report/link"
+	"probity.dev/report/schedule"
 )
 
 // Version is the product's version, set when it is built for release.
@@ -44,6 +47,9 @@ type App struct {
 	reads     *reads
 	jobs      *jobs.Service
 	exports   exportsPart
+	links     *link.Service
+	schedules *schedule.Service
+	sender    *send.Sender
 	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
@@ -83,7 +89,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err = a.startKMS(ctx); err != nil {
 		return a, err
 	}
-	if a.db, err = openSchema(ctx, cfg); err != nil {
+	if err = a.openDatabase(ctx); err != nil {
 		return a, err
 	}
 	// What is sealed lies in the data directory, where a server with another one would miss it.
@@ -117,7 +123,12 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
-	return a, a.openExports(ctx)
+	a.openLinks()
+	if err = a.openExports(ctx); err != nil {
+		return a, err
+	}
+	a.openSchedules()
+	return a, nil
 }
 
 // openLedger opens the storage, the search engine and the ledger on them.

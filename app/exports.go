@@ -23,7 +23,10 @@ func (a *App) openExports(context.Context) error {
 	a.exports.source = &exportSource{ledger: a.Ledger, masks: a.masks}
 	var err error
 	a.exports.Service, err = export.NewService(export.ServiceOptions{DB: a.db, Source: a.exports.source, Recorder: recorder{a.Ledger}, Sealer: exportSealer{a.Ledger},
-		Tenants: exportTenants{a.Ledger}, Notifier: exportNotifier{a.notify.Service}, Files: a.storage.working, Jobs: a.jobs, Queue: queueOfExports, Logger: a.telemetry.Logger})
+		Tenants: exportTenants{a.Ledger}, Notifier: exportNotifier{a}, Files: a.storage.working, Jobs: a.jobs, Queue: queueOfExports, Viewer: a.Access.Present, Logger: a.telemetry.Logger})
+	if err == nil {
+		a.links.Add("export", sharedExports{a.exports.Service})
+	}
 	return err
 }
 
@@ -49,7 +52,7 @@ func (s *exportSource) Count(ctx context.Context, tenantID string, f export.Filt
 		return 0, err
 	}
 	q.Text, q.Fields = "", nil
-	stats, err := s.ledger.Stats(ctx, tenantID, q, query.StatsSpec{TopN: 1})
+	stats, err := s.ledger.Stats(ctx, tenantID, q, query.StatsSpec{TotalOnly: true})
 	if err != nil {
 		return 0, err
 	}

@@ -24,7 +24,7 @@ const queueOfExports = "exports"
 
 // newJobs makes the service of background jobs. One process at a time works on a data directory, and on a database. Exports read and encrypt with all cores, so few run at a time, and one of each tenant.
 func (a *App) newJobs() *jobs.Service {
-	return jobs.New(jobs.Options{DB: a.db, Owner: processName(), Alone: true, Queues: map[string]jobs.Queue{queueOfExports: {Workers: 2, PerTenant: 1}},
+	return jobs.New(jobs.Options{DB: a.db, Owner: processName(), Alone: true, Queues: map[string]jobs.Queue{queueOfExports: {Workers: 2, PerTenant: 1}, queueOfMail: {Workers: 4, PerTenant: 2}, queueOfSchedules: {Workers: 2}},
 		Logger: a.telemetry.Logger, Registry: a.telemetry.Registry, Recorder: jobRecorder{a.Ledger}})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"probity.dev/internal/outbound"
 	"probity.dev/notify"
+	"probity.dev/notify/alert"
 	"probity.dev/notify/send"
 	"probity.dev/notify/stream"
 	"probity.dev/report/export"
@@ -21,6 +22,7 @@ const watchEvery = 5 * time.Second
 type notifyPart struct {
 	Service *notify.Service
 	Streams *stream.Service
+	Alerts  *alert.Service
 	client  *outbound.Client
 	log     *slog.Logger
 }
@@ -31,6 +33,7 @@ func (a *App) openNotify() error {
 		return err
 	}
 	sender := &send.Sender{HTTP: client}
+	a.sender = sender
 	if a.Config.SMTPServer != "" {
 		if sender.Mail, err = send.NewMail(send.MailOptions{Server: a.Config.SMTPServer, From: a.Config.SMTPFrom, Username: a.Config.SMTPUsername, Password: a.Config.SMTPPassword,
 			Protection: a.Config.SMTPTLS}); err != nil {
@@ -38,8 +41,14 @@ func (a *App) openNotify() error {
 		}
 	}
 	a.notify = notifyPart{client: client, log: a.telemetry.Logger, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
-		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger}),
-		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
+		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger,
+		Explain: func(ctx context.Context, tenantID, alertID string) (map[string]string, error) {
+			return a.notify.Alerts.Explain(ctx, tenantID, alertID)
+		}}),
+		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Notify: func(ctx context.Context, tx *sql.Tx, tenantID string, n notify.Notification) error {
+			return a.notify.Service.Notify(ctx, tx, tenantID, n)
+		}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
+	a.notify.Alerts = alert.New(alert.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Source: alertSource{a}, Notifier: a.notify.Service, Logger: a.telemetry.Logger})
 	return nil
 }
 
@@ -103,8 +112,8 @@ func (a *App) watchOnce(ctx context.Context, frozen map[string]bool) error {
 	return nil
 }
 
-// exportNotifier says when exports end.
-type exportNotifier struct{ s *notify.Service }
+// exportNotifier says when exports end, and e-mails the links of large ones.
+type exportNotifier struct{ a *App }
 
 // ExportEnded implements export.Notifier.
 func (n exportNotifier) ExportEnded(ctx context.Context, tx *sql.Tx, tenantID string, e export.Ended) error {
@@ -112,6 +121,10 @@ func (n exportNotifier) ExportEnded(ctx context.Context, tx *sql.Tx, tenantID st
 		Params: map[string]string{"format": e.Format, "rows": strconv.FormatInt(e.Rows, 10), "bytes": strconv.FormatInt(e.Bytes, 10)}}
 	if e.Failed {
 		what.Kind = notify.KindExportFailed
+	} else if e.User != "" && (e.Mail || e.Bytes >= n.a.Config.ExportMailFrom) {
+		if err := n.a.links.Mail(ctx, tx, tenantID, "export", e.ID, e.User, e.ExpiresAt); err != nil {
+			return err
+		}
 	}
-	return n.s.Notify(ctx, tx, tenantID, what)
+	return n.a.notify.Service.Notify(ctx, tx, tenantID, what)
 }

@@ -16,6 +16,7 @@ import (
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/httpapi"
 	"probity.dev/ledger/views"
+	"probity.dev/report/schedule"
 )
 
 // Handler builds the HTTP surface: API, health, metrics and console.
@@ -42,9 +43,12 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
+	a.links.Register(h)
+	a.schedules.Register(h)
 	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
+	a.notify.Alerts.Register(h)
 	a.policies.Register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
@@ -107,8 +111,10 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.Access.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
+	a.schedules.Start(ctx)
 	a.notify.Service.Start(ctx)
 	a.notify.Streams.Start(ctx)
+	a.notify.Alerts.Start(ctx)
 	go a.watchLogs(background)
 	go a.watchKMS(background)
 	if err := a.serveMetrics(background); err != nil {
@@ -127,7 +133,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey}
 	err = server.Serve(ctx, l)
 	err = errors.Join(err, a.stopJobs())
+	a.schedules.Close()
 	a.exports.Service.Close()
+	a.notify.Alerts.Close()
 	a.notify.Streams.Close()
 	a.notify.Service.Close()
 	a.verifier.close()
@@ -172,6 +180,9 @@ func (a *App) housekeeping(ctx context.Context) {
 		if err := replies.sweep(ctx); err != nil {
 			a.telemetry.Logger.Error("old replies", "error", err)
 		}
+		if err := a.links.Forget(ctx); err != nil {
+			a.telemetry.Logger.Error("old download links", "error", err)
+		}
 		if a.Config.ScrubAt != "off" {
 			a.scrub(ctx)
 		}
@@ -212,6 +223,7 @@ func (a *App) scrub(ctx context.Context) {
 		case !r.OK:
 			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())
 			a.notify.verificationFailed(ctx, t.ID, t.LogID)
+			a.fire(ctx, t.ID, schedule.TriggerVerificationFailed)
 		default:
 			a.telemetry.Logger.Info("scrub", "log_id", t.LogID, "ok", true, "events_per_second", int64(r.EventsPerSecond))
 		}

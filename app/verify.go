@@ -54,7 +54,7 @@ func StoredSources(ctx context.Context, cfg *config.Config) (sources []verify.So
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := openDatabase(ctx, cfg)
+	db, err := connect(ctx, cfg)
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())
 	}

@@ -34,7 +34,9 @@ type auditChunk struct {
 	wantBody             []int32 // of each in want, -1 for none
 
 	groups []auditGroup // of all rows, one after the other
-	ring   evidence.Keyring
+	period evidence.Hash
+	ring   evidence.Keyring // of the tenant and of persons
+	joint  evidence.Keyring // of several owners, who hardly ever meet again
 	// own is the number of the tenant's keys in the ring, resources the secret of its resources' tags.
 	own       int
 	resources evidence.Hash
@@ -43,8 +45,8 @@ type auditChunk struct {
 	auditRow
 }
 
-// auditKept is how many persons or groups of several owners are kept from one chunk to the next. Each takes some 400 bytes, and all of it ought to stay in the processor's cache.
-const auditKept = 2048
+// auditKept is how many persons are kept from one chunk to the next. Each takes some 400 bytes, and all of it ought to stay near the processor.
+const auditKept = 8192
 
 // auditedRow is a row whose memory the engine keeps, and the places of its actor, subject and resource in people, -1 for none.
 type auditedRow struct {
@@ -75,12 +77,13 @@ type auditBody struct {
 // auditGroup is a group of a row.
 type auditGroup struct {
 	keys   int   // in the ring, -1 when an owner is not there
+	joint  bool  // in the ring of several owners
 	person int32 // the only owner, -1 for another number of owners
 	body   int32 // of the profile, -1 for none
 }
 
 func newAuditChunk(a *Audit) *auditChunk {
-	return &auditChunk{a: a, decoder: decoder{l: a.l, t: a.t}, opener: a.reading.Opener()}
+	return &auditChunk{a: a, decoder: decoder{l: a.l, t: a.t}, opener: a.reading.Opener(), joint: evidence.Keyring{Joint: true}}
 }
 
 // begin makes a month current and forgets all persons.
@@ -92,8 +95,10 @@ func (c *auditChunk) begin(ctx context.Context) error {
 		c.gone, err = err, nil
 	}
 	c.resources = evidence.ResourceTags(period)
+	c.period = period
 	c.ring.Reset(&period)
 	c.own = c.ring.Add(nil)
+	c.ring.Derive()
 	return err
 }
 
@@ -163,8 +168,15 @@ func (c *auditChunk) lookUp(ctx context.Context) error {
 
 // readPeople fills in what is remembered, reads the rest, and remembers that.
 func (c *auditChunk) readPeople(ctx context.Context) error {
-	c.want, c.wantBody = c.want[:0], c.wantBody[:0]
 	fresh := c.recall()
+	if len(c.want) > 0 {
+		switch news, err := c.readAhead(ctx); {
+		case err != nil:
+			return err
+		case news:
+			fresh = c.recall()
+		}
+	}
 	if len(c.want) > 0 {
 		if err := c.opener.Read(ctx, c.want, c.take); err != nil {
 			return err
@@ -190,8 +202,23 @@ func (c *auditChunk) readPeople(ctx context.Context) error {
 	return nil
 }
 
+// readAhead remembers the persons who come to hand beside those wanted.
+func (c *auditChunk) readAhead(ctx context.Context) (news bool, err error) {
+	r := &c.a.people
+	return c.opener.Ahead(ctx, c.want, func(handle int64, secret *evidence.Hash, profile []byte) {
+		number := int64(person.FirstProfile)
+		if profile == nil {
+			number = 0
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.put(handle, secret, number, profile)
+	})
+}
+
 // recall fills in what is remembered, and notes what is to be read. It reports whether something is to be remembered anew.
 func (c *auditChunk) recall() (fresh bool) {
+	c.want, c.wantBody = c.want[:0], c.wantBody[:0]
 	r := &c.a.people
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -249,6 +276,7 @@ func (c *auditChunk) derive() {
 			p.keys = c.ring.Add([]evidence.Hash{p.secret})
 		}
 	}
+	c.joint.Reset(&c.period)
 	next := 0
 	for i := range c.rows {
 		row := &c.rows[i]
@@ -260,14 +288,15 @@ func (c *auditChunk) derive() {
 			} else if owners := rowHandles(row.Row, g.owners); g.clear || owners[0] == 0 {
 				x.keys = c.own
 			} else {
-				x.keys = c.shared(row, &owners)
+				x.keys, x.joint = c.shared(row, &owners), true
 			}
 		}
 	}
 	c.ring.Derive()
+	c.joint.Derive()
 }
 
-// shared adds the keys of several owners, which hardly ever meet again.
+// shared adds the keys of several owners.
 func (c *auditChunk) shared(row *auditedRow, owners *[3]int64) int {
 	var secrets [3]evidence.Hash
 	n := 0
@@ -278,5 +307,5 @@ func (c *auditChunk) shared(row *auditedRow, owners *[3]int64) int {
 		}
 		secrets[n] = p.secret
 	}
-	return c.ring.Add(secrets[:n])
+	return c.joint.Add(secrets[:n])
 }

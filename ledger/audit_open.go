@@ -15,7 +15,7 @@ import (
 type auditRow struct {
 	copy   WorkingCopy
 	out    []evidence.KeyedGroup
-	fields []evidence.KeyedField
+	values []string
 	plain  []byte // opened and quoted values
 	aad    []byte
 }
@@ -33,7 +33,7 @@ func (c *auditChunk) flush(ctx context.Context, yield func(*WorkingCopy) error) 
 	}
 	defer func() { c.rows = c.rows[:0] }() // an error ends the reading
 	month := c.months.of(c.rows[0].RecordedAt)
-	if month != c.month || len(c.people) > auditKept || c.ring.Len() > 2*auditKept {
+	if month != c.month || len(c.people) > auditKept {
 		c.month = month
 		if err := c.begin(ctx); err != nil {
 			return err
@@ -75,28 +75,39 @@ func (c *auditChunk) open(w *WorkingCopy, audited *auditedRow, groups []auditGro
 		return damaged(row)
 	}
 	c.out, c.plain = c.out[:0], c.plain[:0]
-	if cap(c.fields) < s.fields {
-		c.fields = make([]evidence.KeyedField, s.fields)
+	if cap(c.values) < s.fields {
+		c.values = make([]string, s.fields)
 	}
-	free := c.fields[:0]
+	free := c.values[:0]
 	for k := range s.groups {
 		g := &s.groups[k]
+		if g.paths == nil {
+			return damaged(row)
+		}
 		from := len(free)
 		var err error
 		if free, err = c.openGroup(row, g, &groups[k], &v, free); err != nil {
 			return err
 		}
-		c.out = append(c.out, evidence.KeyedGroup{Slot: g.slot, G: c.ring.G(groups[k].keys), Fields: free[from:len(free):len(free)]})
+		c.out = append(c.out, evidence.KeyedGroup{Slot: g.slot, G: c.ringOf(&groups[k]).G(groups[k].keys), Paths: g.paths, Values: free[from:len(free):len(free)]})
 	}
 	w.Groups = c.out
-	if row.Resource == 0 {
-		c.resource(w)
+	if row.Resource == 0 && s.resource >= 0 {
+		c.resource(w, c.out[s.resource].Values[s.resourceField])
 	}
 	return nil
 }
 
-// openGroup appends the fields of a group.
-func (c *auditChunk) openGroup(row *segment.Row, g *shapeGroup, x *auditGroup, v *values, fields []evidence.KeyedField) ([]evidence.KeyedField, error) {
+// ringOf is the ring that holds the keys of a group.
+func (c *auditChunk) ringOf(x *auditGroup) *evidence.Keyring {
+	if x.joint {
+		return &c.joint
+	}
+	return &c.ring
+}
+
+// openGroup appends the values of a group.
+func (c *auditChunk) openGroup(row *segment.Row, g *shapeGroup, x *auditGroup, v *values, values []string) ([]string, error) {
 	var sealed, body []byte
 	if g.sealed && !g.clear {
 		var ok bool
@@ -135,9 +146,9 @@ func (c *auditChunk) openGroup(row *segment.Row, g *shapeGroup, x *auditGroup, v
 		if !ok {
 			return nil, damaged(row)
 		}
-		fields = append(fields, evidence.KeyedField{Path: f.path, Value: unsafe.String(unsafe.SliceData(value), len(value))})
+		values = append(values, unsafe.String(unsafe.SliceData(value), len(value)))
 	}
-	return fields, nil
+	return values, nil
 }
 
 // unseal decrypts a group.
@@ -145,7 +156,7 @@ func (c *auditChunk) unseal(row *segment.Row, g *shapeGroup, x *auditGroup, seal
 	c.room(len(sealed))
 	c.aad = evidence.AAD(c.aad, c.a.t.logID, row.Nonce, g.slot)
 	from := len(c.plain)
-	plain, err := c.gcm.Open(c.plain, (*[32]byte)(c.ring.Enc(x.keys)), (*[12]byte)(row.Nonce[:]), sealed, c.aad)
+	plain, err := c.gcm.Open(c.plain, (*[32]byte)(c.ringOf(x).Enc(x.keys)), (*[12]byte)(row.Nonce[:]), sealed, c.aad)
 	if err != nil {
 		return nil, damaged(row)
 	}
@@ -169,20 +180,13 @@ func (c *auditChunk) room(n int) {
 }
 
 // resource fills in what the tag of a resource that stands for nobody follows from.
-func (c *auditChunk) resource(w *WorkingCopy) {
-	for i := range w.Groups {
-		for k := range w.Groups[i].Fields {
-			if f := &w.Groups[i].Fields[k]; f.Path == "/resource/id" {
-				if n := len(f.Value); n > 2 && f.Value[0] == '"' && strings.IndexByte(f.Value, '\\') < 0 {
-					w.ResourceID = f.Value[1 : n-1]
-				} else {
-					w.ResourceID = event.Text([]byte(f.Value))
-				}
-				if w.ResourceID != "" {
-					w.ResourceTags = &c.resources
-				}
-				return
-			}
-		}
+func (c *auditChunk) resource(w *WorkingCopy, id string) {
+	if n := len(id); n > 2 && id[0] == '"' && strings.IndexByte(id, '\\') < 0 {
+		w.ResourceID = id[1 : n-1]
+	} else {
+		w.ResourceID = event.Text([]byte(id))
+	}
+	if w.ResourceID != "" {
+		w.ResourceTags = &c.resources
 	}
 }

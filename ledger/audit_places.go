@@ -13,7 +13,7 @@ type auditPlace struct {
 }
 
 // auditSlots is a power of two that exceeds auditKept and three times auditRows together, the most persons there can be.
-const auditSlots = 8192
+const auditSlots = 32768
 
 func (p *auditPlaces) reset() {
 	if p.stamp++; p.slots == nil || p.stamp == 0 {

@@ -10,6 +10,7 @@ import (
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/person"
 	"probity.dev/ledger/segment"
 )
 
@@ -28,14 +29,19 @@ type decoder struct {
 	seen   *shapeMemo
 	plan   *plan // of the current row, when there is a lens
 	// ring, when not nil, keeps keys of groups for this decoder alone.
-	ring  *keyRing
-	fresh []freshCell
-	known []int64 // handles of the current row whose secrets are known to be there
+	ring *keyRing
+	// opener, when not nil, reads persons, for chunks whose rows are opened with a ring.
+	opener  *person.Opener
+	numbers *person.Numbers
+	keys    evidence.EncKeys
+	fresh   []freshCell
+	known   []int64 // handles of the current row whose secrets are known to be there
 }
 
 // found is what was looked up for a group before its row is opened; its members are nil when they were not at hand.
 type found struct {
 	cell  []byte // what the reader sees of the profile
+	body  []byte // the profile
 	enc   evidence.Hash
 	known bool // that enc is K_enc
 }
@@ -163,6 +169,11 @@ func (v *values) profile(row *segment.Row, g *shapeGroup) int64 {
 
 // take cuts the next length-prefixed value off b.
 func take(b *[]byte) ([]byte, bool) {
+	if in := *b; len(in) > 0 && in[0] < 0x80 && int(in[0]) < len(in) { // nearly all of them
+		end := int(in[0]) + 1
+		*b = in[end:]
+		return in[1:end:end], true
+	}
 	n, k := binary.Uvarint(*b)
 	if k <= 0 || n > uint64(len(*b)-k) {
 		return nil, false
@@ -176,7 +187,7 @@ func take(b *[]byte) ([]byte, bool) {
 func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, f *found, v *values, out []event.Field) error {
 	owners := rowHandles(row, g.owners)
 	if g.pinned {
-		if err := d.pinned(ctx, row, g, p, f.cell, owners[0], v.profile(row, g), out); err != nil {
+		if err := d.pinned(ctx, row, g, p, f, owners[0], v.profile(row, g), out); err != nil {
 			return err
 		}
 	}
@@ -198,9 +209,9 @@ func (d *decoder) group(ctx context.Context, row *segment.Row, g *shapeGroup, p 
 }
 
 // pinned fills in the fields that the owner's profile holds.
-func (d *decoder) pinned(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, cell []byte, owner, profile int64, out []event.Field) error {
+func (d *decoder) pinned(ctx context.Context, row *segment.Row, g *shapeGroup, p *groupPlan, f *found, owner, profile int64, out []event.Field) error {
 	if p != nil {
-		k := cellKey{owner, profile, p.layout}
+		k, cell := cellKey{owner, profile, p.layout}, f.cell
 		if cell == nil {
 			cell, _ = d.lens.cells.get(k) // another row of the chunk may have brought it
 		}
@@ -213,13 +224,16 @@ func (d *decoder) pinned(ctx context.Context, row *segment.Row, g *shapeGroup, p
 		}
 		d.fresh = append(d.fresh, freshCell{k, g})
 	}
-	body, err := d.t.people.ReadProfile(ctx, owner, profile)
-	state := event.Opened
-	if errs.CodeOf(err) == errs.NotFound {
-		state, err = event.Erased, nil
-	}
-	if err != nil {
-		return err
+	body, state := f.body, event.Opened
+	if body == nil {
+		var err error
+		body, err = d.t.people.ReadProfile(ctx, owner, profile)
+		if errs.CodeOf(err) == errs.NotFound {
+			state, err = event.Erased, nil
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if state == event.Opened {
 		d.known = append(d.known, owner)

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"runtime"
-	"slices"
 	"sync"
 
 	"probity.dev/ledger/event"
@@ -39,9 +38,9 @@ type opening struct {
 	work func(run []*event.Record) (finish func() error, err error)
 	// yield, when work is nil, gets the chunks' records in order. They may be kept.
 	yield func(*event.Record) error
-	// warm reads persons into memory.
-	warm func(context.Context, []person.Wanted) error
-	free sync.Pool // *chunk
+	// reading reads persons.
+	reading *person.Reading
+	free    sync.Pool // *chunk
 }
 
 // chunk is a run of rows and, once done has said so, their records.
@@ -55,12 +54,15 @@ type chunk struct {
 	records []*event.Record // those that are wanted
 	found   []found
 	want    []person.Wanted
+	wantFor []int32 // for each wanted profile, the place in found, -1 for secrets
+	bodies  []byte  // of profiles
+	keyless []keyless
 	finish  func() error
 	done    chan error
 }
 
 func (l *Ledger) newOpening(t *tenant, mask event.Masker, post *postFilter) *opening {
-	o := &opening{l: l, t: t, mask: mask, post: post, warm: t.people.Read().Warm}
+	o := &opening{l: l, t: t, mask: mask, post: post, reading: t.people.Read()}
 	if f, ok := mask.(event.Foreseer); ok {
 		o.lens = newLens(f)
 	}
@@ -109,7 +111,7 @@ func (o *opening) open(ctx context.Context, todo <-chan *chunk) {
 		if d == nil {
 			d = &decoder{l: o.l, t: o.t, lens: o.lens}
 			if o.work != nil {
-				d.ring = new(keyRing)
+				d.ring, d.opener, d.numbers = new(keyRing), o.reading.Keeper(), o.t.people.Numbers()
 			}
 		}
 		if err := ctx.Err(); err != nil {
@@ -224,83 +226,4 @@ func (o *opening) openChunk(ctx context.Context, d *decoder, c *chunk) error {
 		c.finish, err = o.work(c.records)
 	}
 	return err
-}
-
-// lookUp finds what opening the rows needs, group by group, and reads what is not in memory, many at a time. It returns how many fields the rows have,
-// and how many bytes their values may take that do not lie in the rows.
-func (o *opening) lookUp(ctx context.Context, d *decoder, c *chunk) (fields, plain int, err error) {
-	c.found, c.want = c.found[:0], c.want[:0]
-	for i := range c.rows {
-		row := &c.rows[i]
-		d.use(row)
-		fields, plain = fields+d.shape.fields, plain+len(row.Sealed)+len(row.EventID)+len(row.CorrelationID)+len(row.ResourceID)+len(row.Severity)+8
-		var p *plan
-		if d.lens != nil {
-			p = d.lens.of(d.shape, row.Resource != 0)
-		}
-		v := values{clear: row.Clear}
-		if !v.pins(d.shape) { // opening it reports that
-			c.found = append(c.found, make([]found, len(d.shape.groups))...)
-			continue
-		}
-		d.known = d.known[:0]
-		for k := range d.shape.groups {
-			var f found
-			if g := &d.shape.groups[k]; !g.clear {
-				var gp *groupPlan
-				if p != nil {
-					gp = &p.groups[k]
-				}
-				f = d.lookUp(row, g, gp, &v, &c.want)
-			}
-			c.found = append(c.found, f)
-		}
-	}
-	if len(c.want) == 0 {
-		return fields, plain, nil
-	}
-	return fields, plain, o.warm(ctx, c.want)
-}
-
-// lookUp finds what is at hand for a group, and adds to want what must be read.
-func (d *decoder) lookUp(row *segment.Row, g *shapeGroup, p *groupPlan, v *values, want *[]person.Wanted) (f found) {
-	owners := rowHandles(row, g.owners)
-	if g.pinned {
-		profile := v.profile(row, g)
-		if p != nil {
-			f.cell, _ = d.lens.cells.get(cellKey{owners[0], profile, p.layout})
-		}
-		switch {
-		case f.cell == nil:
-			*want = append(*want, person.Wanted{Handle: owners[0]}, person.Wanted{Handle: owners[0], Profile: profile})
-			d.known = append(d.known, owners[0])
-		case event.State(f.cell[0]) != event.Erased:
-			d.known = append(d.known, owners[0])
-		}
-	}
-	if !g.sealed {
-		return f
-	}
-	closed := p != nil && p.closed
-	if !closed {
-		f.enc, f.known = d.keyAtHand(row, owners)
-	}
-	if f.known {
-		return f
-	}
-	for _, h := range owners {
-		if h == 0 {
-			continue
-		}
-		if closed {
-			if slices.Contains(d.known, h) {
-				continue
-			}
-			if _, ok := d.lens.cells.get(cellKey{handle: h}); ok {
-				continue
-			}
-		}
-		*want = append(*want, person.Wanted{Handle: h})
-	}
-	return f
 }

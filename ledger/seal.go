@@ -150,7 +150,8 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) 
 	}
 	t.moving.Lock()
 	defer t.moving.Unlock()
-	if err := l.db.Write(ctx, func(tx *sql.Tx) error { return storeSegment(ctx, tx, t.logID, &s) }); err != nil {
+	covered := s.First+s.Count <= t.committed.Load().base+t.published.Load().size
+	if err := l.db.Write(ctx, func(tx *sql.Tx) error { return l.storeSegment(ctx, tx, t.logID, &s, covered) }); err != nil {
 		return err
 	}
 	t.hot.seal(s)
@@ -158,11 +159,17 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) 
 	return nil
 }
 
-func storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *Segment) error {
+// storeSegment stores a segment in the place of its hot rows. On PostgreSQL a function of the database's owner removes them, which looks once more whether the segment has the root of the tiles and
+// a signed checkpoint covers it; what none covers, only the owner removes.
+func (l *Ledger) storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *Segment, covered bool) error {
 	if _, err := tx.ExecContext(ctx, `INSERT INTO segment (log_id, first_seq, count, evidence_path, evidence_sha256, evidence_bytes, working_path, working_first, working_count,
 		working_sha256, working_bytes, root, min_recorded, max_recorded, min_occurred, max_occurred, sealed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, logID, s.First, s.Count, s.EvidencePath, s.EvidenceSHA, s.EvidenceBytes,
 		s.WorkingPath, s.WorkingFirst, s.WorkingCount, s.WorkingSHA, s.WorkingSize, s.Root[:], s.MinRecorded, s.MaxRecorded, s.MinOccurred, s.MaxOccurred, sqldb.Now()); err != nil {
+		return sqldb.Translate(err)
+	}
+	if covered && l.db.Shared() {
+		_, err := tx.ExecContext(ctx, `SELECT seal_hot($1, $2)`, logID, s.First)
 		return sqldb.Translate(err)
 	}
 	for _, q := range []string{`DELETE FROM hot_evidence WHERE log_id = $1 AND first_seq >= $2 AND first_seq < $3`,

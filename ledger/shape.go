@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"probity.dev/internal/evidence"
 	"probity.dev/ledger/event"
 )
 
@@ -18,6 +19,8 @@ type shape struct {
 	text   string
 	groups []shapeGroup
 	fields int
+	// Where /resource/id is: the group, -1 when there is none, and the field.
+	resource, resourceField int
 }
 
 type shapeGroup struct {
@@ -27,6 +30,8 @@ type shapeGroup struct {
 	fields []shapeField
 	sealed bool // has at least one part s
 	pinned bool // has at least one part p
+	// paths are those of the fields for a verifier, nil when they are not what an event can have.
+	paths *evidence.Paths
 }
 
 type shapeField struct {
@@ -65,7 +70,7 @@ func (c *shapeCache) get(s string) *shape {
 
 // parseShape never fails: what it does not understand yields a shape whose values do not decode, which the reader reports.
 func parseShape(s string) *shape {
-	p := &shape{text: s}
+	p := &shape{text: s, resource: -1}
 	slot := uint8(1)
 	for g := range strings.SplitSeq(s, ";") {
 		head, rest, _ := strings.Cut(g, " ")
@@ -79,16 +84,22 @@ func parseShape(s string) *shape {
 		default:
 			continue
 		}
+		paths := make([]string, 0, 16)
 		for item := range strings.SplitSeq(rest, " ") {
 			if len(item) < 2 {
 				continue
 			}
 			path, category, _ := strings.Cut(item[1:], "=")
+			if path == "/resource/id" {
+				p.resource, p.resourceField = len(p.groups), len(grp.fields)
+			}
+			paths = append(paths, path)
 			grp.fields = append(grp.fields, shapeField{path: path, category: category, part: item[0], column: columnOfPath(path)})
 			grp.sealed = grp.sealed || item[0] == 's'
 			grp.pinned = grp.pinned || item[0] == 'p'
 			p.fields++
 		}
+		grp.paths, _ = evidence.NewPaths(paths...)
 		p.groups = append(p.groups, grp)
 	}
 	p.number()

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"probity.dev/internal/crypt"
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/ledger/person"
@@ -13,19 +13,21 @@ import (
 
 // textWorker is the memory of one goroutine of a textScan.
 type textWorker struct {
-	s      *textScan
-	plans  map[string][2]*textPlan // by the text of the shape; the second for rows whose resource is a person
-	masked maskedText
-	months months
-	rows   []textRow
-	want   []person.Wanted
-	lacks  []profileLack
-	sealed []sealedText
-	ready  []sealedText // those whose key has been asked for
-	later  []sealedText // those whose owners must be read
-	keys   evidence.EncKeys
-	plain  []byte
-	quoted []byte
+	s       *textScan
+	plans   map[string][2]*textPlan // by the text of the shape; the second for rows whose resource is a person
+	masked  maskedText
+	months  months
+	rows    []textRow
+	want    []person.Wanted
+	lacks   []profileLack
+	sealed  []sealedText
+	ready   []sealedText // those whose key has been asked for
+	later   []sealedText // those whose owners must be read
+	keys    evidence.EncKeys
+	gcm     aesgcm.Sealer
+	numbers *person.Numbers
+	plain   []byte
+	quoted  []byte
 
 	month   int // whose secret is ofMonth
 	ofMonth evidence.Hash
@@ -131,7 +133,7 @@ func (w *textWorker) profiles(row *segment.Row, r *textRow) bool {
 		if g.profiles == nil {
 			continue
 		}
-		switch may, known := g.profiles.May(k.Handle, k.Profile); {
+		switch may, known := g.profiles.May(w.numbers, k.Handle, k.Profile); {
 		case may && known:
 			return true
 		case !known:
@@ -159,7 +161,7 @@ func (w *textWorker) lookUp(ctx context.Context, keep []bool) error {
 		}
 		for k := i; k < len(w.lacks); k++ {
 			if x := &w.lacks[k]; x.sift == sift {
-				may, known := sift.May(x.which.Handle, x.which.Profile)
+				may, known := sift.May(w.numbers, x.which.Handle, x.which.Profile)
 				keep[x.at] = keep[x.at] || may || !known
 				x.sift = nil
 			}
@@ -180,7 +182,7 @@ func (w *textWorker) collect(row *segment.Row, r *textRow) bool {
 			return false
 		}
 		// Each value has its length in front, and those beside the one that matches have a byte at least.
-		if room := len(text) - crypt.TagSize - 2*len(g.sealed.fields) + 1; g.sealed.any && room >= w.s.needle.shortest {
+		if room := len(text) - aesgcm.Overhead - 2*len(g.sealed.fields) + 1; g.sealed.any && room >= w.s.needle.shortest {
 			w.sealed = append(w.sealed, sealedText{at: r.at, group: g, owners: rowHandles(row, g.owners), text: text})
 		}
 	}
@@ -210,7 +212,7 @@ func (w *textWorker) open(ctx context.Context, rows []segment.Row, keep []bool) 
 	for i := range w.ready {
 		x := &w.ready[i]
 		if row := &rows[x.at]; !keep[x.at] {
-			w.plain = crypt.Peek(w.plain[:0], (*[32]byte)(&keys[i]), row.Nonce[:12], x.text)
+			w.plain = w.gcm.Peek(w.plain[:0], (*[aesgcm.KeySize]byte)(&keys[i]), (*[aesgcm.NonceSize]byte)(row.Nonce[:]), x.text)
 			keep[x.at] = w.plainMatches(row, x.group)
 		}
 	}
@@ -233,7 +235,7 @@ func (w *textWorker) key(ctx context.Context, row *segment.Row, x *sealedText) (
 	n, missing := 0, len(w.want)
 	for ; n < len(x.owners) && x.owners[n] != 0; n++ {
 		var ok bool
-		if secrets[n], ok = w.s.t.people.KnownSecret(x.owners[n]); !ok {
+		if secrets[n], ok = w.s.t.people.KnownSecret(w.numbers, x.owners[n]); !ok {
 			w.want = append(w.want, person.Wanted{Handle: x.owners[n]})
 		}
 	}
@@ -266,6 +268,9 @@ func (w *textWorker) secrets(ctx context.Context, x *sealedText) error {
 func (w *textWorker) plainMatches(row *segment.Row, g *textGroup) bool {
 	if g.sealed.whole {
 		return w.s.needle.in(w.plain)
+	}
+	if !g.sealed.made && !w.s.inOrEscaped(w.plain) {
+		return false
 	}
 	r := &w.masked.record
 	r.ActorHandle, r.SubjectHandle, r.ResourceHandle = row.Actor, row.Subject, row.Resource

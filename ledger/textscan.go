@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"sync"
 
@@ -14,7 +15,7 @@ import (
 // it is decided whether the text occurs in them; so what it keeps too much costs time and nothing else. It leaves out no event whose text matches and whose
 // working copy is undamaged. Of damage in a row that it leaves out nobody learns here; verification is for that.
 //
-// It is quick because it makes no records, decrypts without checking tags (see [crypt.Peek]), derives the keys of many rows together, looks at each profile once, and
+// It is quick because it makes no records, decrypts without checking tags (see [aesgcm.Sealer.Peek]), derives the keys of many rows together, looks at each profile once, and
 // leaves encrypted what the reader sees the same whatever it is.
 type textScan struct {
 	l      *Ledger
@@ -26,6 +27,8 @@ type textScan struct {
 	mu    sync.RWMutex
 	plans map[planKey]*textPlan
 	sifts map[string]*person.Sift // by what is to be done with a profile
+	texts *person.Texts           // nil when it is not known, or nobody has asked
+	asked bool
 }
 
 // sieve returns the sieve for the conditions of a search, nil when all rows must be opened: there is no text to look for, or what the reader sees is not known before.
@@ -42,7 +45,7 @@ func (l *Ledger) sieve(t *tenant, mask event.Masker, post *postFilter) query.Sie
 
 func (l *Ledger) newTextScan(t *tenant, mask event.Foreseer, text string) *textScan {
 	s := &textScan{l: l, t: t, mask: mask, needle: newNeedle(text), plans: map[planKey]*textPlan{}, sifts: map[string]*person.Sift{}}
-	s.free.New = func() any { return &textWorker{s: s, plans: map[string][2]*textPlan{}} }
+	s.free.New = func() any { return &textWorker{s: s, numbers: t.people.Numbers(), plans: map[string][2]*textPlan{}} }
 	return s
 }
 
@@ -76,8 +79,9 @@ type textGroup struct {
 // textPart is the values of a group that lie together.
 type textPart struct {
 	fields []textField
-	// any says that one of the fields can match; whole that all of them are shown as they are, so that the text may be looked for in all at once.
-	any, whole bool
+	// any says that one of the fields can match; whole that all of them are shown as they are, so that the text may be looked for in all at once; made that the mask may make the text
+	// of a value in which it does not occur.
+	any, whole, made bool
 }
 
 type textField struct {
@@ -135,12 +139,13 @@ func (s *textScan) planGroup(p *textPlan, g *shapeGroup, person bool) textGroup 
 	out.sealed.whole = true
 	for i := range g.fields {
 		f := textField{&g.fields[i], lookAsIs}
-		if s.mask != nil {
-			f.look = s.lookAt(p, f.shapeField, person)
-		}
 		part := &out.sealed
 		if f.part == 'p' {
 			part = &profile
+		}
+		if s.mask != nil {
+			f.look = s.lookAt(p, f.shapeField, person)
+			part.made = part.made || f.look == lookMasked && s.mask.Makes(f.path, f.category, person, s.needle.text)
 		}
 		part.fields = append(part.fields, f)
 		part.any, part.whole = part.any || f.look != lookNever, part.whole && f.look == lookAsIs
@@ -184,23 +189,43 @@ func (s *textScan) siftOf(g *shapeGroup, part *textPart, resource bool) *person.
 	if ok || len(s.sifts) >= maxSifts {
 		return sift
 	}
+	var texts *person.Texts
+	if !part.made {
+		texts = s.textsOf()
+	}
 	if part.whole {
-		sift = s.t.people.Sift(func(_ int64, body []byte) bool { return s.needle.in(body) })
+		sift = s.t.people.Sift(func(_ int64, body []byte) bool { return s.needle.in(body) }, texts, true)
 	} else {
 		masks := sync.Pool{New: func() any { return new(maskedText) }}
 		sift = s.t.people.Sift(func(handle int64, body []byte) bool {
 			m := masks.Get().(*maskedText)
 			defer masks.Put(m)
+			if !part.made && !s.inOrEscaped(body) {
+				return false
+			}
 			// Every path of the profile stands for its owner.
 			m.record = event.Record{ActorHandle: handle, SubjectHandle: handle}
 			if resource {
 				m.record.ResourceHandle = handle
 			}
 			return m.in(s, g, part.fields, body)
-		})
+		}, texts, false)
 	}
 	s.sifts[string(layout)] = sift
 	return sift
+}
+
+// textsOf asks once in which profiles the text occurs, or might if it were not for escapes. The caller holds the lock.
+func (s *textScan) textsOf() *person.Texts {
+	if !s.asked {
+		s.asked, s.texts = true, s.t.people.Texts(s.needle.text, s.inOrEscaped)
+	}
+	return s.texts
+}
+
+// inOrEscaped reports whether the text occurs in packed values, or what is made of them is not foreseen (see [event.Foreseer.Makes]).
+func (s *textScan) inOrEscaped(packed []byte) bool {
+	return s.needle.in(packed) || s.mask != nil && bytes.IndexByte(packed, '\\') >= 0
 }
 
 // maskedText looks for the text in what the reader sees of values. It is not safe for concurrent use.

@@ -38,7 +38,9 @@ type worker struct {
 	offsets []int
 	arena   []byte // leaves of the block, when working copies are compared too
 	working WorkingSource
-	check   workingChecker
+	// malformed says that a leaf of the block is not valid evidence.
+	malformed bool
+	check     workingChecker
 }
 
 func (w *worker) problem(b *block, kind Kind, index uint64, format string, args ...any) *Problem {
@@ -49,7 +51,7 @@ func (w *worker) problem(b *block, kind Kind, index uint64, format string, args 
 // run checks the leaves [first, first+want). checkTiles is how many leaves, from the start of the log, full tiles can be expected for.
 func (w *worker) run(first, want, checkTiles uint64) *block {
 	b := &block{first: first, want: want, hashes: make([]tlog.Hash, 0, want)}
-	w.arena, w.offsets, w.read = w.arena[:0], w.offsets[:0], 0
+	w.arena, w.offsets, w.read, w.malformed = w.arena[:0], w.offsets[:0], 0, false
 	b.err = w.src.Leaves(w.ctx, first, want, func(index uint64, leaf []byte) error {
 		return w.leaf(b, index, leaf)
 	})
@@ -87,6 +89,7 @@ func (w *worker) leaf(b *block, index uint64, leaf []byte) error {
 		w.arena = append(w.arena, leaf...)
 	}
 	if err := w.view.Scan(leaf); err != nil {
+		w.malformed = true
 		w.problem(b, LeafMalformed, index, "the record is not valid evidence")
 		return nil
 	}

@@ -217,7 +217,7 @@ func TestWorkingCopies(t *testing.T) {
 		edit func(w *Working)
 		text string
 	}{
-		"value":      {func(w *Working) { w.Groups[0].Fields[0].Value = "9.99" }, "values are not those committed to"},
+		"value":      {func(w *Working) { w.Groups[0].Values[0] = "9.99" }, "values are not those committed to"},
 		"action":     {func(w *Working) { w.Action = "invoice.read2" }, "action differs"},
 		"time":       {func(w *Working) { w.OccurredAt++ }, "occurred_at differs"},
 		"outcome":    {func(w *Working) { w.Outcome = "failure" }, "outcome differs"},
@@ -226,9 +226,10 @@ func TestWorkingCopies(t *testing.T) {
 		"extra":      {func(w *Working) { w.Columns[2].Text = "c-1" }, "search column of /correlation_id differs"},
 		"actor":      {func(w *Working) { w.TagKeys[0] = &other }, "actor that it is filed under differs"},
 		"resource":   {func(w *Working) { w.ResourceTags, w.ResourceID = &other, "1" }, "resource that it is filed under differs"},
-		"two values": {func(w *Working) { w.Groups[2].Fields[0].Path = "/actor/id" }, "values are not those committed to"},
+		"two values": {func(w *Working) { w.Groups[2].Paths = evidencetest.Paths("/actor/id", "/subject/type") }, "values are not those committed to"},
 		"order":      {func(w *Working) { w.Groups[1], w.Groups[2] = w.Groups[2], w.Groups[1] }, "values are not those committed to"},
-		"no fields":  {func(w *Working) { w.Groups[1].Fields = nil }, "values are not those committed to"},
+		"no fields":  {func(w *Working) { w.Groups[1].Paths, w.Groups[1].Values = nil, nil }, "values are not those committed to"},
+		"a value":    {func(w *Working) { w.Groups[1].Values = w.Groups[1].Values[1:] }, "values are not those committed to"},
 		"a group":    {func(w *Working) { w.Groups = w.Groups[:2] }, "values are not those committed to"},
 		"garbled":    {func(w *Working) { w.Err = errors.New("decryption failed") }, "cannot be opened: decryption failed"},
 	} {

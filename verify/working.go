@@ -12,13 +12,17 @@ import (
 
 // workingChecker compares working copies with leaves, many at a time. What it finds, the caller hears in their order.
 type workingChecker struct {
-	tree    evidence.Tree
-	pending []pendingCopy // by number of the event in the tree
+	tree    evidence.KeyedTree
+	pending []pendingCopy
 }
+
+// copiesAtOnce is how many working copies are compared together: enough for every kind of hash to make the most of the processor, and few enough for their messages to stay in its cache.
+const copiesAtOnce = 48
 
 // pendingCopy is a working copy whose hashes are not computed yet.
 type pendingCopy struct {
 	index uint64
+	event int    // in the tree
 	root  []byte // what the leaf says
 	tags  [3][]byte
 	asked [3]bool // whose tag is to be compared
@@ -50,10 +54,14 @@ func (w *worker) compareWorking(b *block) {
 			leaf = w.arena[w.offsets[i]:w.offsets[i+1]]
 		}
 		b.working++
-		if w.view.Scan(leaf) != nil {
+		scan := w.view.Again
+		if w.malformed {
+			scan = w.view.Scan
+		}
+		if scan(leaf) != nil {
 			return nil // reported already
 		}
-		if w.check.add(index, &w.view, c); w.check.tree.Len() >= 3*evidence.TreeEvents { // nothing waits for the first, as in the ledger
+		if w.check.add(index, &w.view, c); len(w.check.pending) == copiesAtOnce || w.check.tree.Full() {
 			w.tellWorking(b)
 		}
 		return nil
@@ -79,12 +87,18 @@ func (w *worker) tellWorking(b *block) {
 func (k *workingChecker) add(index uint64, v *evidence.View, c *Working) {
 	p := pendingCopy{index: index, root: v.FieldsRoot, tags: v.Tags, plain: unlike(v, c)}
 	if p.plain == "" {
-		if _, err := k.tree.Keyed(c.Nonce, c.Groups); err != nil {
+		var err error
+		if p.event, err = k.tree.Add(&c.Nonce, c.Groups); err != nil {
 			p.plain = notCommitted
+		} else {
+			k.filed(&p, c)
 		}
-	} else {
-		k.tree.Event(c.Nonce)
 	}
+	k.pending = append(k.pending, p)
+}
+
+// filed begins to compare what a working copy is found by.
+func (k *workingChecker) filed(p *pendingCopy, c *Working) {
 	for _, col := range c.Columns {
 		if val, ok := fieldOf(c.Groups, col.Path); ok && !samePlain(val, col.Text) || !ok && col.Text != "" && !erased(c.Groups) {
 			p.column = "the search column of " + col.Path + " differs"
@@ -101,7 +115,6 @@ func (k *workingChecker) add(index uint64, v *evidence.View, c *Working) {
 		k.tree.ResourceTag(c.ResourceTags, c.ResourceType, c.ResourceID)
 		p.asked[evidence.RoleResource] = true
 	}
-	k.pending = append(k.pending, p)
 }
 
 const notCommitted = "its values are not those committed to"
@@ -109,9 +122,9 @@ const notCommitted = "its values are not those committed to"
 // flush says what differs in the working copies added since the last time. It names fields, never values.
 func (k *workingChecker) flush(tell func(index uint64, what string)) {
 	k.tree.Hash()
-	for event := range k.pending {
-		p := &k.pending[event]
-		if what := k.conclude(event, p); what != "" {
+	for i := range k.pending {
+		p := &k.pending[i]
+		if what := k.conclude(p); what != "" {
 			tell(p.index, what)
 		}
 	}
@@ -119,18 +132,18 @@ func (k *workingChecker) flush(tell func(index uint64, what string)) {
 	k.tree.Reset()
 }
 
-func (k *workingChecker) conclude(event int, p *pendingCopy) string {
+func (k *workingChecker) conclude(p *pendingCopy) string {
 	if p.plain != "" {
 		return p.plain
 	}
-	if root := k.tree.Root(event); string(root[:]) != string(p.root) {
+	if root := k.tree.Root(p.event); string(root[:]) != string(p.root) {
 		return notCommitted
 	}
 	if p.column != "" {
 		return p.column
 	}
 	var tags [3][16]byte
-	k.tree.Tags(event, &tags)
+	k.tree.Tags(p.event, &tags)
 	for role, asked := range p.asked {
 		if asked && string(tags[role][:]) != string(p.tags[role]) {
 			return "the " + roleNames[role] + " that it is filed under differs"
@@ -146,9 +159,9 @@ func erased(groups []evidence.KeyedGroup) bool {
 // fieldOf returns the value at a path.
 func fieldOf(groups []evidence.KeyedGroup, path string) (string, bool) {
 	for i := range groups {
-		for k := range groups[i].Fields {
-			if f := &groups[i].Fields[k]; f.Path == path {
-				return f.Value, true
+		if g := &groups[i]; g.Paths != nil {
+			if k := g.Paths.Find(path); k >= 0 {
+				return g.Values[k], true
 			}
 		}
 	}

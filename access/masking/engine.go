@@ -152,6 +152,11 @@ func (m *reader) Foresee(path, category string, text, person bool) (jsontext.Val
 	return nil, 0, false
 }
 
+// Makes implements [event.Foreseer].
+func (m *reader) Makes(path, category string, person bool, folded string) bool {
+	return m.maskOf(path, category, person).makes(folded)
+}
+
 // decide returns the mask of a field.
 func (m *reader) decide(r *event.Record, f *event.Field) Mask {
 	if f.Category == "" && structural(f.Path) && !m.role.Nothing && plainWords(f.Value) {

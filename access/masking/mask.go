@@ -2,6 +2,9 @@ package masking
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"probity.dev/internal/errs"
 )
@@ -51,6 +54,40 @@ func stronger(a, b Mask) Mask {
 		return b
 	}
 	return a
+}
+
+// made bounds what a mask writes that need not be in the value, beside punctuation: the length of a run of letters and digits, and which of these a run of two and more consists of. Year
+// and Email show stretches of the value, with punctuation between them.
+var made = [maskCount]struct {
+	longest int
+	of      string
+}{
+	IPPrefix: {4, hexadecimal}, Phone: {4, digits}, CardLast4: {4, digits}, Initials: {1, ""}, Pseudonym: {12, hexadecimal}, Hash: {12, hexadecimal},
+}
+
+const (
+	digits      = "0123456789"
+	hexadecimal = digits + "abcdef"
+)
+
+// makes reports whether the rendering of a JSON value without escapes may hold a text in lower case that the value does not hold. It may say so of a text that no rendering holds.
+func (m Mask) makes(folded string) bool {
+	switch {
+	case m == Show, m == Withhold, m == Drop:
+		return false
+	case m >= maskCount, m == Text: // what is left out of a text brings together what stood apart
+		return true
+	case strings.ContainsAny(folded, `"[],`+dots):
+		return true
+	case m == Year, m == Email:
+		return false
+	}
+	for run := range strings.FieldsFuncSeq(folded, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if n := utf8.RuneCountInString(run); n > made[m].longest || n > 1 && strings.Trim(run, made[m].of) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // String returns the mask's name in policy files.

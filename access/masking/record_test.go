@@ -67,3 +67,51 @@ func TestNothingWithheldSurvives(t *testing.T) {
 		}
 	})
 }
+
+// TestMasksMakeNothingUnforeseen looks for texts in renderings that are not in the values rendered: a mask must have said that it may make them.
+func TestMasksMakeNothingUnforeseen(t *testing.T) {
+	e := New(Builtin(), testKey, WithFinder(func(text string, yield func(int, int, string)) {
+		if i := strings.Index(text, "ana"); i >= 0 {
+			yield(i, i+3, "user.name")
+		}
+	}))
+	values := rapid.OneOf(
+		rapid.StringMatching(`[a-cA-FÅİK]{1,3}[.]?[a-z]{0,4}@[a-zÅ]{1,5}[.][A-Za-z]{1,8}`), // e-mail addresses
+		rapid.StringMatching(`[+]?[0-9]{1,3}[ -/]?[0-9]{3,11}(x[0-9]{2})?`),                // telephone numbers, cards
+		rapid.StringMatching(`(19|20)[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}`),
+		rapid.StringMatching(`[0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}`),
+		rapid.StringMatching(`[0-9a-f]{1,4}(:[0-9a-f]{1,4}){7}`),
+		rapid.StringMatching(`[A-Za-zÅßİ"]{1,8}( [A-ZÅß]?[a-z]{0,5}){0,4}`),
+	)
+	rapid.Check(t, func(t *rapid.T) {
+		value := values.Draw(t, "value")
+		v, _ := json.Marshal(value)
+		switch rapid.IntRange(0, 4).Draw(t, "form") {
+		case 1:
+			v = fmt.Appendf(nil, `[%s,null,%s]`, v, v)
+		case 2:
+			v = []byte(rapid.SampledFrom([]string{"null", "true", "4111111111111111", "-7"}).Draw(t, "literal"))
+		}
+		mask := Mask(rapid.IntRange(int(Text), int(Redact)).Draw(t, "mask")) // what is dropped is not rendered
+		person := int64(0)
+		if mask == Pseudonym {
+			person = rapid.Int64Range(0, 2).Draw(t, "person")
+		}
+		shown := []rune(strings.ToLower(string(e.render(mask, person, v))))
+		if len(shown) == 0 {
+			return
+		}
+		from := rapid.IntRange(0, len(shown)-1).Draw(t, "from")
+		text := string(shown[from:rapid.IntRange(from+1, len(shown)).Draw(t, "to")])
+		if !strings.Contains(string(v), `\`) && !strings.Contains(strings.ToLower(string(v)), text) && !mask.makes(text) {
+			t.Fatalf("%s made %q of %s, and says that it does not make %q", mask, string(shown), v, text)
+		}
+	})
+	for _, text := range []string{"subrogation", "chrome", "ångström", "471108151234567", "deadbeefdeadbeef"} {
+		for mask := Year; mask < maskCount; mask++ {
+			if mask.makes(text) {
+				t.Errorf("%s may make %q", mask, text)
+			}
+		}
+	}
+}

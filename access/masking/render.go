@@ -161,8 +161,20 @@ const (
 	valueDomain  = "probity/mask/value/v1\x00"
 )
 
-// personName returns the pseudonym of a person as JSON.
+// personName returns the pseudonym of a person as JSON. It is remembered, because id and name of a person are the same pseudonym.
 func (e *Engine) personName(person int64) jsontext.Value {
+	const named = maskCount // no value is rendered with it
+	key := uint64(person)
+	at := key * 0x9e3779b97f4a7c15 >> 32 & (renderingSlots - 1)
+	if r := e.made[at].Load(); r != nil && r.key == key && r.mask == named {
+		return r.out
+	}
+	out := e.newPersonName(person)
+	e.made[at].Store(&rendering{key, named, out})
+	return out
+}
+
+func (e *Engine) newPersonName(person int64) jsontext.Value {
 	var stack [len(personDomain) + 8]byte
 	mac := evidence.HMAC(&e.key, binary.BigEndian.AppendUint64(append(stack[:0], personDomain...), uint64(person)))
 	out := append(make([]byte, 0, len(`"u_"`)+12), `"u_`...)

@@ -53,7 +53,7 @@ a key of its own. Its seqs begin above everything that was signed for, so that n
 Files of sealed events that the database does not know are set aside, not deleted.
 
 What was acknowledged and is missing stays lost, and whoever holds a receipt, a proof or a checkpoint can show that: "probity verify --state" names both sizes. Look for a newer copy of the
-database first (docs/runbooks/log-frozen.md), and copy the data directory before you go on.`,
+database first (docs/runbooks/log-frozen.md), and copy the data directory before you go on. On PostgreSQL with an application role, the address must be the owner's.`,
 	}
 	var d decision
 	d.bind(c)

@@ -54,7 +54,7 @@ Commands that read or write events work on a server (--server URL and an API key
 			root.AddCommand(c)
 		}
 	}
-	add(groupRun, newInit(), newServe(), newDemo(), newTenant(), newConfig())
+	add(groupRun, newInit(), newServe(), newDemo(), newTenant(), newMigrate(), newConfig())
 	add(groupEvents, newIngest(), newSearch(), newShow(), newExport())
 	add(groupProof, newVerify(), newKeys(), newCheckpoint(), newLog())
 	root.AddCommand(newVersion(), newDocs())

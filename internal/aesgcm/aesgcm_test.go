@@ -30,6 +30,18 @@ func TestSameAsTheLibrary(t *testing.T) {
 		if err != nil || string(opened) != "x"+string(plain) {
 			t.Fatalf("%d bytes do not open: %v", size, err)
 		}
+		if peeked := s.Peek([]byte("x"), &key, &nonce, got[6:]); string(peeked) != "x"+string(plain) {
+			t.Fatalf("%d bytes are not what a look at them shows", size)
+		}
+	}
+}
+
+func TestPeekAtNothing(t *testing.T) {
+	var s Sealer
+	for n := range Overhead + 1 {
+		if got := s.Peek([]byte("x"), &[KeySize]byte{}, &[NonceSize]byte{}, make([]byte, n)); string(got) != "x" {
+			t.Fatalf("%d bytes are no text, and yet it says %q", n, got)
+		}
 	}
 }
 
@@ -91,6 +103,7 @@ func TestAllocatesNothing(t *testing.T) {
 		if _, err := s.Open(opened, &key, &nonce, sealed, aad); err != nil {
 			t.Fatal(err)
 		}
+		s.Peek(opened, &key, &nonce, sealed)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

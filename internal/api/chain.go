@@ -182,7 +182,7 @@ func (a *API) chain(route string, rule Rule, next http.Handler) http.Handler {
 func (a *API) admit(w http.ResponseWriter, r *http.Request, req *request, rule Rule) (*http.Request, error) {
 	var caller actor.Principal
 	var authErr error
-	if a.options.Auth != nil {
+	if a.options.Auth != nil && !rule.Anonymous {
 		caller, authErr = a.options.Auth.Authenticate(r.Context(), r)
 	}
 	if authErr != nil || caller.TenantID == "" {

@@ -13,6 +13,8 @@ import (
 type Rule struct {
 	// Public routes may be called by anybody. A credential is still looked at when one is sent, and a wrong one is no error.
 	Public bool
+	// Anonymous routes are public and look at no credential: what their body carries decides. So a plain form of our own pages can call them whoever is signed in.
+	Anonymous bool
 	// Permission that the caller needs; "" asks for any authenticated caller.
 	Permission string
 	// MaxBody is the limit of the request body in bytes after decompression; 0 is the server's default, negative is none (for streams,
@@ -76,6 +78,11 @@ func Needs(permission string) Option {
 
 // Public lets anybody call the operation.
 func Public() Option { return func(_ *huma.Operation, r *Rule) { r.Public = true } }
+
+// Anonymous lets anybody call the operation, which learns nothing of who does, see [Rule].
+func Anonymous() Option {
+	return func(_ *huma.Operation, r *Rule) { r.Public, r.Anonymous = true, true }
+}
 
 // MaxBody sets the limit of the request body in bytes; negative for none.
 func MaxBody(n int64) Option { return func(_ *huma.Operation, r *Rule) { r.MaxBody = n } }

@@ -20,6 +20,7 @@ type Config struct {
 	KMSToken           string // secret
 	KMSSecretID        string // secret
 	Listen             string
+	ExportMailFrom     int64  // bytes
 	PublicURL          string // without a trailing slash; "" when not set
 	InstanceName       string
 	TLSCert            string

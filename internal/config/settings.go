@@ -147,6 +147,8 @@ func notifySettings() []Setting {
 			func(c *Config) *string { return &c.SMTPServer }, optional(hostPort)),
 		text("smtp-from", "text", "", "Address that e-mail is sent from.",
 			func(c *Config) *string { return &c.SMTPFrom }, nil),
+		size("export-mail-from", "10MB", "Exports of this size and more are e-mailed, as a download link, to the user who asked for them. It needs smtp-server and public-url.",
+			func(c *Config) *int64 { return &c.ExportMailFrom }, 0, 1<<50),
 		text("smtp-username", "text", "", "User name for the mail server; no sign-in when empty.",
 			func(c *Config) *string { return &c.SMTPUsername }, nil),
 		password,

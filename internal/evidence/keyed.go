@@ -1,7 +1,8 @@
 package evidence
 
 import (
-	"strings"
+	"encoding/binary"
+	"sync/atomic"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sha256n"
@@ -12,168 +13,212 @@ type KeyedGroup struct {
 	Slot uint8
 	// G is nil for an erased group, Root for an open one.
 	G, Root *Hash
-	// Fields are sorted by path.
-	Fields []KeyedField
+	// Paths are those of the fields, nil for an erased group, and Values their verbatim JSON in the same order.
+	Paths  *Paths
+	Values []string
 }
 
-// KeyedField is a field of a [KeyedGroup]. Value is verbatim JSON.
-type KeyedField struct{ Path, Value string }
+// Paths are the paths of the fields of a group. They never change, so events that have the same are known to be alike without comparing them.
+type Paths struct {
+	id    uint64   // no two have the same
+	paths []string // each behind its length, as it is hashed
+}
 
-// Keyed adds an event by its groups. It refuses groups and fields that are out of order, empty or more than [MaxFields], and a path that has two values. Of an event that was refused only the
-// number means something.
-func (t *Tree) Keyed(nonce [16]byte, groups []KeyedGroup) (event int, err error) {
-	event = t.Event(nonce)
-	l, err := t.layout(groups)
+var pathsMade atomic.Uint64
+
+// NewPaths refuses paths that are empty, longer than 65,535 bytes, not in ascending order or more than [MaxFields].
+func NewPaths(paths ...string) (*Paths, error) {
+	if len(paths) > MaxFields {
+		return nil, errs.New(errs.Invalid, "a group has more than %d fields", MaxFields)
+	}
+	p := &Paths{id: pathsMade.Add(1)}
+	last := ""
+	for i, path := range paths {
+		if path <= last || len(path) > 0xffff {
+			return nil, errs.New(errs.Invalid, "field %d of a group is malformed or out of order", i)
+		}
+		last = path
+		p.paths = append(p.paths, string(binary.BigEndian.AppendUint16(nil, uint16(len(path))))+path)
+	}
+	return p, nil
+}
+
+// Len is how many there are.
+func (p *Paths) Len() int { return len(p.paths) }
+
+// Find returns the place of a path, -1 when it is not among them.
+func (p *Paths) Find(path string) int {
+	for i, x := range p.paths {
+		if x[2:] == path {
+			return i
+		}
+	}
+	return -1
+}
+
+// KeyedTree computes fields_root and tags of many events of which all keys are known, like [Tree], for those who check millions of them: what the events of one layout have in common is checked and
+// written once.
+//
+// [KeyedTree.Reset] begins. For each event there is [KeyedTree.Add], then [KeyedTree.Tag] and [KeyedTree.ResourceTag]. [KeyedTree.Hash] computes everything; afterwards the results are there to be
+// read until the next Reset. The tree keeps copies of all that it is given. The zero value is ready. It is not safe for concurrent use.
+type KeyedTree struct {
+	layouts layouts
+
+	events []keyedEvent
+	groups []keyedGroup // those that are open
+	roles  []uint8      // of the tags, by number
+
+	// Messages have a gap for what the hashes of an earlier kind put there.
+	keys, salts, commits, roots, all sha256n.Chain
+	resources, tagged                sha256n.Chain
+
+	eventKeys, fieldsRoots, tags []byte // hashes, one after the other
+}
+
+type keyedEvent struct {
+	nonce [16]byte
+	tag   int // the first
+}
+
+type keyedGroup struct {
+	like *layoutGroup
+	at   int // of the salts of the event
+}
+
+// Reset forgets all events.
+func (t *KeyedTree) Reset() {
+	t.events, t.groups, t.roles = t.events[:0], t.groups[:0], t.roles[:0]
+	for _, c := range [...]*sha256n.Chain{&t.keys, &t.salts, &t.commits, &t.roots, &t.all, &t.resources, &t.tagged} {
+		c.Reset()
+	}
+}
+
+// Len is the number of events.
+func (t *KeyedTree) Len() int { return len(t.events) }
+
+// Full reports whether the values of the events take so much memory that they ought to be hashed.
+func (t *KeyedTree) Full() bool { return len(t.commits.Bytes()) > keyedBytes }
+
+// keyedBytes is far below what a [sha256n.Chain] can hold.
+const keyedBytes = 16 << 20
+
+// Add adds an event and returns its number. It refuses groups that are out of order, paths without a value, more than [MaxFields] fields, and a path that has two values.
+func (t *KeyedTree) Add(nonce *[16]byte, groups []KeyedGroup) (event int, err error) {
+	l, err := t.layouts.get(groups)
 	if err != nil {
-		return event, err
+		return 0, err
 	}
 	for i := range groups {
-		for k := range groups[i].Fields {
-			if groups[i].Fields[k].Value == "" {
-				return event, errs.New(errs.Invalid, "field %d of group %d is empty", k, groups[i].Slot)
+		if p := groups[i].Paths; p != nil && len(groups[i].Values) != len(p.paths) {
+			return 0, errs.New(errs.Invalid, "group %d of the event does not have a value for each path", groups[i].Slot)
+		}
+		for _, v := range groups[i].Values {
+			if v == "" {
+				return 0, errs.New(errs.Invalid, "a field of group %d is empty", groups[i].Slot)
 			}
 		}
 	}
-	t.salts.Append(&l.salts)
+	event = len(t.events)
+	t.events = append(t.events, keyedEvent{nonce: *nonce, tag: len(t.roles)})
+	keys, salts, roots, all := t.keys.Write(l.keys), t.salts.Write(l.salts), t.roots.Write(l.roots), t.all.Write(l.all)
+	t.all.Link(all, len(l.all)/64, hashSize*event)
 	for i := range groups {
-		g := &groups[i]
-		if g.G == nil {
-			t.Closed(g.Slot, g.Root)
+		g, like := &groups[i], &l.groups[i]
+		place := all + 2 + hashSize*i
+		if g.Root != nil {
+			copy(t.all.Bytes()[place:], g.Root[:])
 			continue
 		}
-		t.Derived(g.Slot, g.G)
-		t.groups[len(t.groups)-1].fields = len(g.Fields)
-		for k := range g.Fields {
-			f := &g.Fields[k]
-			copy(keyedPath(&t.commits, domainField, f.Path, len(f.Value)), f.Value)
+		m := t.keys.Bytes()[keys+like.key:]
+		copy(m[1:33], g.G[:])
+		copy(m[33:49], nonce[:])
+		t.keys.Link(keys+like.key, 1, hashSize*len(t.groups))
+		t.groups = append(t.groups, keyedGroup{like, salts})
+		t.roots.Link(roots+like.root, like.rootBlocks, place)
+		place = roots + like.root + 4
+		for k, v := range g.Values {
+			f := &like.fields[k]
+			at := t.commit(f, g.Paths.paths[k], v, place+hashSize*k)
+			t.salts.Link(salts+f.salt, f.saltBlocks, at+1)
 		}
 	}
 	return event, nil
 }
 
-// layout is what the events have in common whose fields are the same in the same groups: they are in order, and what their salts are hashes of, with gaps for the keys.
-type layout struct {
-	groups []layoutGroup
-	salts  sha256n.Batch
+// commit adds the message of a commitment, and returns where it is.
+func (t *KeyedTree) commit(f *layoutField, path, value string, to int) (at int) {
+	if f.begun > 0 {
+		at, m := t.commits.Begun(&f.head, f.begun+len(value), to)
+		copy(m[f.begun:], value)
+		return at
+	}
+	at, m := t.commits.Message(33+len(path)+len(value), to)
+	m[0] = domainField
+	copy(m[33+copy(m[33:], path):], value)
+	return at
 }
 
-type layoutGroup struct {
-	slot  uint8
-	paths []string // none of a closed group
+// Tag asks for the search tag of a role, below 3, of the event added last, under K_tag.
+func (t *KeyedTree) Tag(role uint8, key *Hash) { copy(t.tag(role, key)[1:33], key[:]) }
+
+// ResourceTag asks for the search tag of a resource that stands for nobody, under the secret of [ResourceTags], of the event added last. Type and id of more than 65,535 bytes are a caller's error.
+func (t *KeyedTree) ResourceTag(tags *Hash, typ, id string) {
+	at := len(t.tagged.Bytes())
+	t.tag(RoleResource, tags)
+	_, m := t.resources.Message(resourceSize(typ, id), at+1)
+	resourceMessage(m, tags, typ, id)
 }
 
-// layouts are those met last, two for each value of a hash of some of their features. A busy log has some hundreds.
-type layouts [1024][2]*layout
-
-// layoutFields is how many fields an event has at most whose layout is remembered.
-const layoutFields = 256
-
-// layout returns the layout of groups, whose form it has checked.
-func (t *Tree) layout(groups []KeyedGroup) (*layout, error) {
-	const odd = 0x9e3779b97f4a7c15
-	h, fields := uint64(len(groups)), 0
-	for i := range groups {
-		g := &groups[i]
-		if (g.G == nil) != (len(g.Fields) == 0) || (g.G == nil) != (g.Root != nil) {
-			return nil, errs.New(errs.Invalid, "group %d of the event is malformed", g.Slot)
-		}
-		h = (h + uint64(g.Slot)) * odd
-		fields += len(g.Fields)
-		for k := range g.Fields {
-			path := g.Fields[k].Path
-			h += uint64(len(path))
-			if n := len(path); n > 0 {
-				h += uint64(path[n-1]) << 8
-			}
-			h *= odd
-		}
-	}
-	if t.layouts == nil {
-		t.layouts = new(layouts)
-	}
-	memo := &t.layouts[h>>32%uint64(len(t.layouts))]
-	for _, l := range memo {
-		if l != nil && l.of(groups) {
-			return l, nil
-		}
-	}
-	if err := checkLayout(groups); err != nil {
-		return nil, err
-	}
-	l := &layout{}
-	for i := range groups {
-		g := layoutGroup{slot: groups[i].Slot}
-		for k := range groups[i].Fields {
-			path := strings.Clone(groups[i].Fields[k].Path) // which may be a part of something large, or of memory that is used again
-			g.paths = append(g.paths, path)
-			keyedPath(&l.salts, domainSalt, path, 0)
-		}
-		l.groups = append(l.groups, g)
-	}
-	if fields <= layoutFields {
-		*memo = [2]*layout{l, memo[0]}
-	}
-	return l, nil
+// tag adds the message of a tag.
+func (t *KeyedTree) tag(role uint8, key *Hash) []byte {
+	_, m := t.tagged.Message(50, hashSize*len(t.roles))
+	m[0], m[49] = domainTag, role
+	copy(m[33:49], t.events[len(t.events)-1].nonce[:])
+	t.roles = append(t.roles, role)
+	return m
 }
 
-// of reports whether this is the layout of groups.
-func (l *layout) of(groups []KeyedGroup) bool {
-	if len(groups) != len(l.groups) {
-		return false
-	}
-	for i := range groups {
-		g, like := &groups[i], &l.groups[i]
-		if g.Slot != like.slot || len(g.Fields) != len(like.paths) {
-			return false
-		}
-		for k := range g.Fields {
-			if g.Fields[k].Path != like.paths[k] {
-				return false
-			}
+// Hash computes everything.
+func (t *KeyedTree) Hash() {
+	t.eventKeys = sized(t.eventKeys, len(t.groups))
+	t.fieldsRoots = sized(t.fieldsRoots, len(t.events))
+	t.tags = sized(t.tags, len(t.roles))
+	t.keys.Hash(t.eventKeys)
+	salts := t.salts.Bytes()
+	for i, g := range t.groups {
+		key := (*Hash)(t.eventKeys[hashSize*i:])
+		for k := range g.like.fields {
+			*(*Hash)(salts[g.at+g.like.fields[k].salt+1:]) = *key
 		}
 	}
-	return true
+	t.salts.Hash(t.commits.Bytes())
+	t.commits.Hash(t.roots.Bytes())
+	t.roots.Hash(t.all.Bytes())
+	t.all.Hash(t.fieldsRoots)
+	t.resources.Hash(t.tagged.Bytes())
+	t.tagged.Hash(t.tags)
 }
 
-// checkLayout refuses groups and fields that are out of order or too many, and a path that has two values.
-func checkLayout(groups []KeyedGroup) error {
-	fields := 0
-	for i := range groups {
-		g := &groups[i]
-		if fields += len(g.Fields); fields > MaxFields || len(groups) > MaxFields {
-			return errs.New(errs.Invalid, "the event has more than %d fields", MaxFields)
-		}
-		if i > 0 && g.Slot <= groups[i-1].Slot {
-			return errs.New(errs.Invalid, "group %d of the event is out of order", g.Slot)
-		}
-		last := ""
-		for k := range g.Fields {
-			f := &g.Fields[k]
-			if f.Path <= last || len(f.Path) > 0xffff {
-				return errs.New(errs.Invalid, "field %d of group %d is malformed or out of order", k, g.Slot)
-			}
-			last = f.Path
-		}
-		for k := range groups[:i] {
-			if path, ok := common(groups[k].Fields, g.Fields); ok {
-				return errs.New(errs.Invalid, "the event has two values for %s", path)
-			}
-		}
+const hashSize = len(Hash{})
+
+// sized returns memory for n hashes.
+func sized(b []byte, n int) []byte {
+	if cap(b) < hashSize*n {
+		return make([]byte, hashSize*n)
 	}
-	return nil
+	return b[:hashSize*n]
 }
 
-// common returns a path that two sorted lists have.
-func common(a, b []KeyedField) (string, bool) {
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0].Path == b[0].Path:
-			return a[0].Path, true
-		case a[0].Path < b[0].Path:
-			a = a[1:]
-		default:
-			b = b[1:]
-		}
+// Root returns fields_root of an event. It is valid until the next Hash.
+func (t *KeyedTree) Root(event int) *Hash { return (*Hash)(t.fieldsRoots[hashSize*event:]) }
+
+// Tags puts the tags that were asked for an event into their places.
+func (t *KeyedTree) Tags(event int, dst *[3][16]byte) {
+	end := len(t.roles)
+	if event+1 < len(t.events) {
+		end = t.events[event+1].tag
 	}
-	return "", false
+	for i := t.events[event].tag; i < end; i++ {
+		dst[t.roles[i]] = [16]byte(t.tags[hashSize*i:])
+	}
 }

@@ -5,27 +5,32 @@ import "probity.dev/internal/sha256n"
 // Keyring derives the keys of many groups of a period at once, see [DeriveGroup]. [Keyring.Reset] begins, [Keyring.Add] adds a group, [Keyring.Derive] derives the keys of those added since it was
 // called last. The zero value is ready after Reset. A Keyring is not safe for concurrent use.
 type Keyring struct {
+	// Joint says that no group has one owner only, so that no K_tag is wanted. It may be changed before Reset.
+	Joint  bool
 	period Hash
 	batch  sha256n.Batch
 	groups []Hash // K_group
-	keys   []Hash // keysPerGroup of each group
+	keys   []Hash // each of its groups
+	per    int    // keys of a group
 }
 
 // The keys that follow from K_group, in their order in a Keyring.
 const (
 	keyGroup = iota
 	keyEncrypt
-	keyTag
-	keysPerGroup
+	keyTag // the last, because it is not always wanted
 )
 
-var keyInfos = [keysPerGroup]string{infoGroup, infoEncrypt, infoTag}
+var keyInfos = [...]string{infoGroup, infoEncrypt, infoTag}
 
 // Reset forgets all groups and sets the secret of the period.
 func (r *Keyring) Reset(period *Hash) {
 	r.period = *period
 	r.batch.Reset()
-	r.groups, r.keys = r.groups[:0], r.keys[:0]
+	r.groups, r.keys, r.per = r.groups[:0], r.keys[:0], len(keyInfos)
+	if r.Joint {
+		r.per = keyTag
+	}
 }
 
 // Len is the number of groups.
@@ -56,7 +61,7 @@ func (r *Keyring) Derive() {
 	r.groups = r.batch.Sums(r.groups)
 	r.batch.Reset()
 	for i := from; i < len(r.groups); i++ {
-		for _, info := range keyInfos {
+		for _, info := range keyInfos[:r.per] {
 			copy(kdfMessage(&r.batch, 32, info), r.groups[i][:])
 		}
 	}
@@ -65,10 +70,10 @@ func (r *Keyring) Derive() {
 }
 
 // G returns G of a group. The keys are valid until more groups are derived.
-func (r *Keyring) G(group int) *Hash { return &r.keys[keysPerGroup*group+keyGroup] }
+func (r *Keyring) G(group int) *Hash { return &r.keys[r.per*group+keyGroup] }
 
 // Enc returns K_enc of a group.
-func (r *Keyring) Enc(group int) *Hash { return &r.keys[keysPerGroup*group+keyEncrypt] }
+func (r *Keyring) Enc(group int) *Hash { return &r.keys[r.per*group+keyEncrypt] }
 
-// Tag returns K_tag of a group, which has a meaning for one of one owner only.
-func (r *Keyring) Tag(group int) *Hash { return &r.keys[keysPerGroup*group+keyTag] }
+// Tag returns K_tag of a group of one owner. The ring must not be [Keyring.Joint].
+func (r *Keyring) Tag(group int) *Hash { return &r.keys[r.per*group+keyTag] }

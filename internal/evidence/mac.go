@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 
 	"probity.dev/internal/sha256n"
 )
@@ -21,11 +22,11 @@ func HMAC(key *Hash, msg []byte) Hash {
 
 // pad writes the key, filled up to a block, with every byte changed by x.
 func pad(dst []byte, key *Hash, x byte) {
-	for i := range key {
-		dst[i] = key[i] ^ x
-	}
-	for i := len(key); i < 64; i++ {
-		dst[i] = x
+	word := uint64(x) * 0x0101010101010101
+	dst = dst[:64]
+	for i := 0; i < len(key); i += 8 {
+		binary.NativeEndian.PutUint64(dst[i:], binary.NativeEndian.Uint64(key[i:])^word)
+		binary.NativeEndian.PutUint64(dst[len(key)+i:], word)
 	}
 }
 

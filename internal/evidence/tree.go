@@ -24,8 +24,6 @@ type Tree struct {
 
 	sums, committed, outer []Hash
 	inner                  []Hash // roots of the groups
-
-	layouts *layouts // see Keyed; they outlive Reset
 }
 
 // TreeEvents is a good number of events to compute together: enough for every kind of hash to make the most of the processor, and few enough for their messages to stay in its cache.
@@ -136,14 +134,20 @@ func (t *Tree) Tag(role uint8, key *Hash) { t.tag(role, key, -1) }
 // ResourceTag asks for the search tag of a resource that stands for nobody, under the secret of [ResourceTags]. Type and id of more than 65,535 bytes are a caller's error.
 func (t *Tree) ResourceTag(tags *Hash, typ, id string) {
 	key := t.keys.Len()
-	m := t.keys.Message(37 + len(typ) + len(id))
+	resourceMessage(t.keys.Message(resourceSize(typ, id)), tags, typ, id)
+	t.tag(RoleResource, &Hash{}, key)
+}
+
+// resourceSize is the size of what K_tag of a resource is the hash of.
+func resourceSize(typ, id string) int { return 37 + len(typ) + len(id) }
+
+func resourceMessage(m []byte, tags *Hash, typ, id string) {
 	m[0] = domainResource
 	copy(m[1:33], tags[:])
 	binary.BigEndian.PutUint16(m[33:], uint16(len(typ)))
 	copy(m[35:], typ)
 	binary.BigEndian.PutUint16(m[35+len(typ):], uint16(len(id)))
 	copy(m[37+len(typ):], id)
-	t.tag(RoleResource, &Hash{}, key)
 }
 
 func (t *Tree) tag(role uint8, tagKey *Hash, key int) {

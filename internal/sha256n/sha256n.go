@@ -6,8 +6,10 @@ import (
 	"slices"
 )
 
-// blockSize is that of SHA-256, in bytes.
-const blockSize = sha256.BlockSize
+// BlockSize is that of SHA-256, in bytes.
+const BlockSize = sha256.BlockSize
+
+const blockSize = BlockSize
 
 // state is the state of a hash as the processor keeps it: the words F E B A H G D C.
 type state [8]uint32
@@ -41,19 +43,13 @@ func (b *Batch) Len() int { return len(b.msgs) }
 // Message adds a message of n bytes and returns the place where the caller writes it, all of it, before the next call.
 func (b *Batch) Message(n int) []byte {
 	from := len(b.buf)
-	blocks := (n + 9 + blockSize - 1) / blockSize
+	blocks := Blocks(n)
 	end := from + blocks*blockSize
 	if end > cap(b.buf) {
 		b.buf = slices.Grow(b.buf, end-from)
 	}
 	b.buf = b.buf[:end]
-	// The caller writes over what is cleared too early; so much less than a block is not worth a call.
-	*(*[blockSize]byte)(b.buf[end-blockSize:]) = [blockSize]byte{}
-	for i := from + n; i < end-blockSize; i++ {
-		b.buf[i] = 0
-	}
-	b.buf[from+n] = 0x80
-	binary.BigEndian.PutUint64(b.buf[end-8:end], uint64(n)<<3)
+	pad(b.buf[from:], n)
 	b.msgs = append(b.msgs, message{from, n, int32(blocks)})
 	return b.buf[from : from+n : from+n]
 }

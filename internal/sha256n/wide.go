@@ -53,13 +53,30 @@ func (w *wideLanes) blocks() int32 {
 	return n
 }
 
+// even hashes sixteen messages at a time from the first on while those are of one length, which takes less looking after. It returns how many it has hashed.
+func (b *Batch) even(w *wideLanes, out [][sha256.Size]byte) (n int) {
+	for msgs := b.msgs; len(msgs) >= lanes; msgs = msgs[lanes:] {
+		blocks := msgs[0].blocks
+		for i := range &w.at {
+			if msgs[i].blocks != blocks {
+				return n
+			}
+			w.at[i] = msgs[i].from
+		}
+		blocks16(&w.state, &w.sums, &b.buf[0], &w.at, int(blocks), 1<<lanes-1)
+		n += copy(out[n:], w.sums[:])
+	}
+	return n
+}
+
 // wide keeps sixteen lanes busy until the messages run out, and leaves the last few to others who hash few messages faster.
 func (b *Batch) wide(out [][sha256.Size]byte) {
 	w := wideLanes{busy: lanes}
+	first := b.even(&w, out)
 	for i := range lanes {
-		w.load(i, b, i)
+		w.load(i, b, first+i)
 	}
-	next, least := lanes, 1
+	next, least := first+lanes, 1
 	if hasPairs {
 		least = leastWide()
 	}

@@ -69,6 +69,9 @@ type Foreseer interface {
 	Keeps(path, category string, person bool) bool
 	// Shows reports whether a field that was never encrypted is shown as it is, whatever its value.
 	Shows(path, category string) bool
+	// Makes reports whether a text in lower case may occur in what the reader sees of an encrypted field although it does not occur in the value, regardless of case in both. What
+	// becomes of values with escapes it does not say.
+	Makes(path, category string, person bool, folded string) bool
 	// MaskField does for the ith field of r what Mask does for all of them, and MaskRest what Mask does besides.
 	MaskField(r *Record, i int)
 	MaskRest(r *Record)

@@ -190,7 +190,7 @@ func (d *Directory) Committed(b *Batch) {
 		u := e.unsaved.Load()
 		d.index.add(u.entries)
 		d.resident.keep(e, u.scope, false)
-		d.names.put(e.handle, &u.identity, false)
+		d.names.put(e.handle, e.number, &u.identity, d.restOf(u), false)
 		e.unsaved.Store(nil)
 	}
 	for i, u := range b.displays {
@@ -200,7 +200,7 @@ func (d *Directory) Committed(b *Batch) {
 		digest := d.displayDigest(u.Name, u.Email)
 		u.entry.display.Store(digest)
 		d.resident.display(u.entry.number, digest)
-		d.names.put(u.entry.handle, &u.Identity, true)
+		d.names.put(u.entry.handle, u.entry.number, &u.Identity, restUnknown, true)
 	}
 	for _, p := range b.profiles.list {
 		d.numbers.Add(p.digest, p.number)

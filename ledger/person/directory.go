@@ -296,7 +296,7 @@ func (d *Directory) Secret(ctx context.Context, handle int64) (secret evidence.H
 func (d *Directory) opened(s *sealer, number int64, r *record) (evidence.Hash, error) {
 	secret, err := s.openSecret(r)
 	if err == nil {
-		d.resident.keep(&entry{handle: r.handle, number: number, generation: r.generation, secret: secret}, [lookupSize]byte{}, false)
+		d.resident.keepSecret(number, r, &secret)
 	}
 	return secret, err
 }

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"runtime"
-	"slices"
 	"sort"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
@@ -22,9 +23,10 @@ type Match struct {
 
 // nameIndex finds people by part of a name. It is an in-memory copy of the directory's decrypted display values, case-folded text with a line for
 // each person, because a stored index of names would be personal data outside the persons' keys. It is made in the background when the directory is opened,
-// which takes some two seconds of a processor for a million persons, and kept up to date. A million persons take some 75 MB and a search some 10 ms.
+// which takes some two seconds of a processor for a million persons, and kept up to date. A million persons take some 85 MB and a search some 10 ms.
 type nameIndex struct {
 	loading sync.Mutex // one goroutine makes the index
+	rests   rests
 
 	mu     sync.RWMutex
 	state  nameState
@@ -43,9 +45,11 @@ const (
 
 // nameBlock is a run of lines.
 type nameBlock struct {
-	text   []byte // folded "name\x01email\x01id\n" ...
-	starts []int32
-	handle []int64
+	text    []byte // folded "name\x01email\x01id\n" ...
+	starts  []int32
+	handles []int64
+	numbers []uint32
+	rests   []uint32 // what the first profile holds beside, see rests
 }
 
 const nameBlockBytes = 1 << 20
@@ -53,9 +57,9 @@ const nameBlockBytes = 1 << 20
 // nameLine is where a line stands. A person has one who was seen under several names, or while the index was being made: only that line counts.
 type nameLine struct{ block, line int }
 
-func addName[T string | []byte](x *nameBlock, handle int64, name, email, id T) {
+func addName[T string | []byte](x *nameBlock, handle, number int64, rest uint32, name, email, id T) {
 	x.starts = append(x.starts, int32(len(x.text)))
-	x.handle = append(x.handle, handle)
+	x.handles, x.numbers, x.rests = append(x.handles, handle), append(x.numbers, uint32(number)), append(x.rests, rest)
 	x.text = append(appendFolded(x.text, name), 1)
 	x.text = append(appendFolded(x.text, email), 1)
 	x.text = append(appendFolded(x.text, id), '\n')
@@ -63,12 +67,14 @@ func addName[T string | []byte](x *nameBlock, handle int64, name, email, id T) {
 
 // appendFolded appends s in lower case, with spaces for what separates lines and their parts.
 func appendFolded[T string | []byte](dst []byte, s T) []byte {
-	from := len(dst)
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c >= 0x80:
-			return append(dst[:from], strings.ToLower(strings.NewReplacer("\n", " ", "\x01", " ").Replace(string(s)))...)
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+			dst = utf8.AppendRune(dst, unicode.ToLower(r))
+			i += n - 1
+			continue
 		case c >= 'A' && c <= 'Z':
 			c += 'a' - 'A'
 		case c == '\n' || c == 1:
@@ -79,24 +85,24 @@ func appendFolded[T string | []byte](dst []byte, s T) []byte {
 	return dst
 }
 
-// put adds a person, or with again one who may be there already.
-func (x *nameIndex) put(handle int64, id *Identity, again bool) {
+// put adds a person, or with again one who may be there already. rest stands for what the first profile holds beside what the identity says.
+func (x *nameIndex) put(handle, number int64, id *Identity, rest uint32, again bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.state == namesUnknown {
 		return
 	}
-	x.add(handle, id, again || x.state == namesLoading)
+	x.add(handle, number, id, rest, again || x.state == namesLoading)
 }
 
-func (x *nameIndex) add(handle int64, id *Identity, again bool) {
+func (x *nameIndex) add(handle, number int64, id *Identity, rest uint32, again bool) {
 	n := len(x.blocks)
 	if n == 0 || len(x.blocks[n-1].text) >= nameBlockBytes {
 		x.blocks = append(x.blocks, &nameBlock{})
 		n++
 	}
 	b := x.blocks[n-1]
-	addName(b, handle, id.Name, id.Email, id.ID)
+	addName(b, handle, number, rest, id.Name, id.Email, id.ID)
 	if again {
 		x.moved[handle] = nameLine{n - 1, len(b.starts) - 1}
 	}
@@ -184,21 +190,33 @@ func (x *nameIndex) search(needle []byte, limit int) (out []int64, all bool) {
 
 // find adds the hits of one block, which has the nth place, or none yet.
 func (x *nameIndex) find(out []int64, n int, b *nameBlock, needle []byte, limit int) []int64 {
-	for pos := 0; pos < len(b.text) && len(out) < limit; {
+	if len(out) >= limit {
+		return out
+	}
+	b.find(needle, func(line int) bool {
+		if at, ok := x.moved[b.handles[line]]; !ok || at == (nameLine{n, line}) {
+			out = append(out, b.handles[line])
+		}
+		return len(out) < limit
+	})
+	return out
+}
+
+// find calls hit with the lines in which the needle occurs, until it returns false.
+func (b *nameBlock) find(needle []byte, hit func(line int) bool) {
+	for pos, line := 0, 0; ; pos = int(b.starts[line]) {
 		i := bytes.Index(b.text[pos:], needle)
 		if i < 0 {
-			break
+			return
 		}
-		line := sort.Search(len(b.starts), func(k int) bool { return int(b.starts[k]) > pos+i }) - 1
-		if at, ok := x.moved[b.handle[line]]; !ok || at == (nameLine{n, line}) {
-			out = append(out, b.handle[line])
+		line = sort.Search(len(b.starts), func(k int) bool { return int(b.starts[k]) > pos+i }) - 1
+		if !hit(line) {
+			return
 		}
-		if line+1 >= len(b.starts) {
-			break
+		if line++; line >= len(b.starts) {
+			return
 		}
-		pos = int(b.starts[line+1])
 	}
-	return out
 }
 
 // loadNames makes the index, unless it is there, on all processors: somebody may be waiting for it. Appends go on meanwhile.
@@ -227,38 +245,55 @@ func (d *Directory) loadNames(ctx context.Context) error {
 	return nil
 }
 
-// namePages is how many pages are opened at a time, and make a block: some megabyte of text.
-const namePages = 512
+// namePages is how many pages are opened at a time, and make a block: some half a megabyte of text.
+const namePages = 256
+
+// namePage is a page that lies in a stretch of memory with others.
+type namePage struct {
+	page     int64
+	from, to int
+}
+
+// nameWork is some pages to be opened.
+type nameWork struct {
+	pages  []namePage
+	bodies []byte
+}
 
 // nameStored reads and opens all pages.
 func (d *Directory) nameStored(ctx context.Context) error {
 	var wg sync.WaitGroup
-	work := make(chan []numbered, 1)
-	for range runtime.GOMAXPROCS(0) {
+	workers := runtime.GOMAXPROCS(0)
+	work, free := make(chan *nameWork, workers), make(chan *nameWork, 2*workers+1)
+	for range cap(free) {
+		free <- &nameWork{}
+	}
+	for range workers {
 		wg.Go(func() {
 			p := d.peeker()
 			defer p.release()
-			for pages := range work {
+			for w := range work {
 				b := &nameBlock{}
-				d.namePages(p, pages, b)
+				d.namePages(p, w, b)
 				d.names.mu.Lock()
 				d.names.stored = append(d.names.stored, b)
 				d.names.mu.Unlock()
+				w.pages, w.bodies = w.pages[:0], w.bodies[:0]
+				free <- w
 			}
 		})
 	}
-	var pages []numbered
-	send := func() {
-		work <- pages
-		pages = nil
-	}
+	w := <-free
 	err := d.personTable.all(ctx, d.db.Read(ctx), d.no, func(page int64, body []byte) error {
-		if pages = append(pages, numbered{page, slices.Clone(body)}); len(pages) == namePages {
-			send()
+		from := len(w.bodies)
+		w.bodies = append(w.bodies, body...)
+		if w.pages = append(w.pages, namePage{page, from, len(w.bodies)}); len(w.pages) == namePages {
+			work <- w
+			w = <-free
 		}
 		return nil
 	})
-	send()
+	work <- w
 	close(work)
 	wg.Wait()
 	return err
@@ -266,10 +301,14 @@ func (d *Directory) nameStored(ctx context.Context) error {
 
 // namePages adds the persons of pages to a block. What it decrypts it does not check, because whoever is found is opened properly; so a damaged record does not keep
 // others from being found.
-func (d *Directory) namePages(p *peeker, pages []numbered, b *nameBlock) {
-	for _, page := range pages {
+func (d *Directory) namePages(p *peeker, w *nameWork, b *nameBlock) {
+	var rest []byte
+	size := personsPerPage * len(w.pages)
+	b.starts, b.handles, b.numbers, b.rests = make([]int32, 0, size), make([]int64, 0, size), make([]uint32, 0, size), make([]uint32, 0, size)
+	b.text = make([]byte, 0, p.names)
+	for _, page := range w.pages {
 		p.reset()
-		_ = d.personTable.items(page.number, page.body, func(n numbered) error {
+		_ = d.personTable.items(page.page, w.bodies[page.from:page.to], func(n numbered) error {
 			if r, err := parseRecord(n.body); err == nil {
 				if secret, ok := p.peekSecret(&r); ok {
 					p.add(n.number, &r, &secret)
@@ -277,18 +316,26 @@ func (d *Directory) namePages(p *peeker, pages []numbered, b *nameBlock) {
 			}
 			return nil
 		})
-		p.each(func(_ int64, r *record, key *evidence.Hash) {
-			text := r.display
+		p.each(func(number int64, r *record, key *evidence.Hash) {
+			text, shown := r.display, true
 			if len(text) == 0 {
-				text = r.base
+				text, shown = r.base, false
 			}
 			plain, ok := p.peek(key, text)
 			in := reader{b: plain}
 			in.blob() // the type
 			id, name, email := in.blob(), in.blob(), in.blob()
-			if ok && !in.bad {
-				addName(b, r.handle, name, email, id)
+			if !ok || in.bad {
+				return
 			}
+			profile := restUnknown // of one who has had another name
+			if kept := in.bytes(1); !shown && !in.bad {
+				if profile = restNothing; kept[0] != 0 {
+					profile, rest = d.names.rests.of(rest, in.b, name, email, id)
+				}
+			}
+			addName(b, r.handle, number, profile, name, email, id)
 		})
 	}
+	p.names = len(b.text) + len(b.text)/8
 }

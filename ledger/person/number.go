@@ -74,6 +74,28 @@ func (h *handles) numberIn(buf []byte, handle int64) int64 {
 	return int64((l<<halfBits | r) & maxNumber)
 }
 
+// Numbers remembers the numbers of the handles that one goroutine asked for last: rows that follow one another name the same persons, each several times. It is not safe for concurrent use.
+type Numbers struct {
+	h     *handles
+	block [aes.BlockSize]byte
+	slots [4096]struct{ handle, number int64 }
+}
+
+// Numbers returns a memory of numbers of handles, of 64 KiB.
+func (d *Directory) Numbers() *Numbers { return &Numbers{h: &d.handles} }
+
+// of is [handles.number].
+func (m *Numbers) of(handle int64) (int64, bool) {
+	if !validHandle(handle) {
+		return 0, false
+	}
+	s := &m.slots[handle%int64(len(m.slots))]
+	if s.handle != handle {
+		s.handle, s.number = handle, m.h.numberIn(m.block[:], handle)
+	}
+	return s.number, true
+}
+
 func (h *handles) round(buf []byte, i int, half uint64) uint64 {
 	clear(buf)
 	buf[0] = byte(i)

@@ -15,6 +15,7 @@ import (
 type Opener struct {
 	r      *Reading
 	d      *Directory
+	keeps  bool   // secrets stay in memory, and are taken from there
 	block  []byte // for handles
 	macs   evidence.HMACs
 	keys   []evidence.Hash
@@ -22,6 +23,7 @@ type Opener struct {
 	pages  []int64
 	people []openerPerson
 	bodies []byte // sealed
+	runs   int    // see Ahead
 }
 
 // openerWant is something wanted that is to be read.
@@ -32,7 +34,8 @@ type openerWant struct {
 
 // openerPerson is something wanted that was read.
 type openerPerson struct {
-	at       int
+	at       int // -1 for nobody wanted
+	handle   int64
 	secret   evidence.Hash
 	from, to int // sealed text, in bodies
 }
@@ -40,6 +43,13 @@ type openerPerson struct {
 // Opener returns an opener of the persons whose pages the reading keeps.
 func (r *Reading) Opener() *Opener {
 	return &Opener{r: r, d: r.d, block: make([]byte, aes.BlockSize)}
+}
+
+// Keeper returns an opener for somebody who reads for people: the secrets of those whom it opens stay at hand, and those at hand are not opened again.
+func (r *Reading) Keeper() *Opener {
+	o := r.Opener()
+	o.keeps = true
+	return o
 }
 
 // Opened is what an [Opener] found: the secret of a person, or the body of one of their profiles. Neither may be changed nor kept.
@@ -66,12 +76,19 @@ func (o *Opener) Read(ctx context.Context, want []Wanted, yield func(Opened) err
 	}
 	o.sort(personsPerPage)
 	err := o.r.persons.get(ctx, o.d, o.pages, o.each(&o.d.personTable, func(n numbered, at int) error {
-		return o.addPerson(s, n.body, at, &want[at])
+		return o.addPerson(s, n.number, n.body, at, &want[at])
 	}))
 	if err != nil {
 		return err
 	}
-	if err := o.openFirst(s, want, yield); err != nil || !later {
+	err = o.openFirst(s, func(p *openerPerson, profile []byte, err error) error {
+		told := yield(Opened{At: p.at, Secret: &p.secret})
+		if told == nil && err == nil && profile != nil {
+			told = yield(Opened{At: p.at, Body: profile})
+		}
+		return cmp.Or(told, err)
+	})
+	if err != nil || !later {
 		return err
 	}
 	return o.readLater(ctx, s, want, yield)
@@ -112,7 +129,7 @@ func (o *Opener) each(t *pageTable, fn func(n numbered, at int) error) func(page
 }
 
 // addPerson opens the secret of a record.
-func (o *Opener) addPerson(s *sealer, body []byte, at int, w *Wanted) error {
+func (o *Opener) addPerson(s *sealer, number int64, body []byte, at int, w *Wanted) error {
 	r, err := parseRecord(body)
 	if err != nil {
 		return err
@@ -120,46 +137,46 @@ func (o *Opener) addPerson(s *sealer, body []byte, at int, w *Wanted) error {
 	if r.handle != w.Handle || len(r.secret) == 0 { // another person, or erased
 		return nil
 	}
-	secret, err := s.openSecret(&r)
+	var secret evidence.Hash
+	if o.keeps {
+		secret, err = o.d.secretOf(s, number, &r)
+	} else {
+		secret, err = s.openSecret(&r)
+	}
 	if err != nil {
 		return err
 	}
 	if w.Profile != FirstProfile {
 		r.base = nil
 	}
-	o.add(at, &secret, r.base)
+	o.add(at, r.handle, &secret, r.base)
 	return nil
 }
 
-func (o *Opener) add(at int, secret *evidence.Hash, sealed []byte) {
+func (o *Opener) add(at int, handle int64, secret *evidence.Hash, sealed []byte) {
 	from := len(o.bodies)
 	o.bodies = append(o.bodies, sealed...)
-	o.people = append(o.people, openerPerson{at: at, secret: *secret, from: from, to: len(o.bodies)})
+	o.people = append(o.people, openerPerson{at: at, handle: handle, secret: *secret, from: from, to: len(o.bodies)})
 	if len(sealed) > 0 {
 		o.macs.Add(secret, []byte(cipherInfo))
 	}
 }
 
-// openFirst yields secrets, and the profiles that lie in the records of persons.
-func (o *Opener) openFirst(s *sealer, want []Wanted, yield func(Opened) error) error {
+// openFirst yields the persons with the profiles that lie in their records, or with why that does not open; nil for none.
+func (o *Opener) openFirst(s *sealer, yield func(p *openerPerson, profile []byte, err error) error) error {
 	o.keys = o.macs.Sums(o.keys[:0])
 	keys := o.keys
 	for i := range o.people {
 		p := &o.people[i]
-		if err := yield(Opened{At: p.at, Secret: &p.secret}); err != nil {
+		var base shown
+		var err error
+		if p.from < p.to {
+			base, err = s.openBase(&record{handle: p.handle, base: o.bodies[p.from:p.to]}, &keys[0])
+			keys = keys[1:]
+		}
+		if err := yield(p, base.profile, err); err != nil {
 			return err
 		}
-		if p.from == p.to {
-			continue
-		}
-		base, err := s.openBase(&record{handle: want[p.at].Handle, base: o.bodies[p.from:p.to]}, &keys[0])
-		if err == nil && base.profile != nil {
-			err = yield(Opened{At: p.at, Body: base.profile})
-		}
-		if err != nil {
-			return err
-		}
-		keys = keys[1:]
 	}
 	return nil
 }
@@ -183,7 +200,7 @@ func (o *Opener) readLater(ctx context.Context, s *sealer, want []Wanted, yield 
 		case err != nil:
 			return err
 		}
-		o.add(at, &secret, n.body)
+		o.add(at, want[at].Handle, &secret, n.body)
 		return nil
 	}))
 	if err != nil {

@@ -1,9 +1,8 @@
 package person
 
 import (
-	"probity.dev/internal/crypt"
+	"probity.dev/internal/aesgcm"
 	"probity.dev/internal/evidence"
-	"probity.dev/internal/sha256n"
 )
 
 // peeker decrypts texts of many persons without checking them, for finding those that are worth opening. It is not safe for concurrent use.
@@ -11,14 +10,13 @@ type peeker struct {
 	*sealer
 	d     *Directory
 	plain []byte
+	names int // how much text of names there was last
 
 	// The persons of the page at hand, whose keys are derived together.
 	numbers []int64
 	records []record
-	secrets []evidence.Hash
-	inner   []evidence.Hash
+	macs    evidence.HMACs
 	keys    []evidence.Hash
-	batch   sha256n.Batch
 }
 
 func (d *Directory) peeker() *peeker { return &peeker{sealer: d.sealer(), d: d} }
@@ -26,43 +24,21 @@ func (d *Directory) peeker() *peeker { return &peeker{sealer: d.sealer(), d: d} 
 func (p *peeker) release() { p.d.sealers.Put(p.sealer) }
 
 func (p *peeker) reset() {
-	p.numbers, p.records, p.secrets = p.numbers[:0], p.records[:0], p.secrets[:0]
+	p.numbers, p.records = p.numbers[:0], p.records[:0]
+	p.macs.Reset()
 }
 
 // add adds a person to those that each will yield.
 func (p *peeker) add(number int64, r *record, secret *evidence.Hash) {
-	p.numbers, p.records, p.secrets = append(p.numbers, number), append(p.records, *r), append(p.secrets, *secret)
+	p.numbers, p.records = append(p.numbers, number), append(p.records, *r)
+	p.macs.Add(secret, []byte(cipherInfo))
 }
 
 // each yields the persons that were added with the keys of their texts.
 func (p *peeker) each(yield func(number int64, r *record, key *evidence.Hash)) {
-	// HMAC (RFC 2104), as in personKey.
-	const block, info = 64, cipherInfo
-	p.batch.Reset()
-	for i := range p.secrets {
-		m := p.batch.Message(block + len(info))
-		pad(m[:block], &p.secrets[i], 0x36)
-		copy(m[block:], info)
-	}
-	p.inner = p.batch.Sums(p.inner[:0])
-	p.batch.Reset()
-	for i := range p.secrets {
-		m := p.batch.Message(block + len(p.inner[i]))
-		pad(m[:block], &p.secrets[i], 0x5c)
-		copy(m[block:], p.inner[i][:])
-	}
-	p.keys = p.batch.Sums(p.keys[:0])
+	p.keys = p.macs.Sums(p.keys[:0])
 	for i := range p.keys {
 		yield(p.numbers[i], &p.records[i], &p.keys[i])
-	}
-}
-
-func pad(m []byte, key *evidence.Hash, with byte) {
-	for i := range m {
-		m[i] = with
-	}
-	for i, b := range key {
-		m[i] ^= b
 	}
 }
 
@@ -71,7 +47,7 @@ func (p *peeker) peek(key *evidence.Hash, sealed []byte) ([]byte, bool) {
 	if len(sealed) < ivSize+tagSize {
 		return nil, false
 	}
-	p.plain = crypt.Peek(p.plain[:0], (*[32]byte)(key), sealed[:ivSize], sealed[ivSize:])
+	p.plain = p.texts.Peek(p.plain[:0], (*[aesgcm.KeySize]byte)(key), (*[ivSize]byte)(sealed), sealed[ivSize:])
 	return p.plain, true
 }
 

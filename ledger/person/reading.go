@@ -13,13 +13,15 @@ import (
 type Reading struct {
 	d                 *Directory
 	persons, profiles keptPages
+	ahead             ahead
 }
 
 // Read begins a reading. It takes no memory before it is used, and at most 192 MiB for each of
 // the two tables, of which that of later profiles is small.
 func (d *Directory) Read() *Reading {
 	return &Reading{d: d, persons: keptPages{table: &d.personTable, seq: &d.newPersons, limit: keptBytes, aheadFrom: aheadFrom},
-		profiles: keptPages{table: &d.profileTable, seq: &d.newProfiles, limit: keptBytes, aheadFrom: aheadFrom}}
+		profiles: keptPages{table: &d.profileTable, seq: &d.newProfiles, limit: keptBytes, aheadFrom: aheadFrom},
+		ahead:    ahead{from: aheadAsked, most: aheadMost}}
 }
 
 const (

@@ -60,6 +60,16 @@ func (t *resident) keep(e *entry, scope [lookupSize]byte, unsaved bool) {
 		recent: recent, digest: mixed(e.check.Load(), recent)}
 }
 
+// keepSecret takes up a stored person of whom nothing is at hand.
+func (t *resident) keepSecret(number int64, r *record, secret *evidence.Hash) {
+	p := t.part(number, true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := &p.slots[number%residentSlots]; s.number != uint32(number) && !s.unsaved {
+		*s = residentSlot{number: uint32(number), generation: int16(r.generation), handle: r.handle, secret: *secret}
+	}
+}
+
 // used notes the profile used last, and display the name and e-mail last stored.
 func (t *resident) used(number int64, digest, profile uint64) {
 	t.change(number, func(s *residentSlot) { s.recent, s.digest = profile, digest })

@@ -47,13 +47,13 @@ func (d *Directory) CatchUp(ctx context.Context, q *sql.Tx) error {
 func (d *Directory) addNames(ctx context.Context, numbers []int64) error {
 	s := d.sealer()
 	defer d.sealers.Put(s)
-	return d.records(ctx, numbers, func(_ int64, r *record) error {
+	return d.records(ctx, numbers, func(number int64, r *record) error {
 		who, err := s.openIdentity(r)
 		if errs.CodeOf(err) == errs.NotFound {
 			return nil // erased meanwhile
 		}
 		if err == nil {
-			d.names.put(r.handle, &who, true)
+			d.names.put(r.handle, number, &who, restUnknown, true)
 		}
 		return err
 	})

@@ -26,22 +26,37 @@ const siftPerWord = 32
 
 // Sift returns a sieve for the profiles that are stored now. may must be safe for concurrent use. It is asked about others' profiles too, with
 // other fields perhaps than it expects.
-func (d *Directory) Sift(may func(handle int64, body []byte) bool) *Sift {
+//
+// texts, when not nil, says in which first profiles the text occurs for whose sake others are worth opening: profiles where it does not occur are not looked at, and with all those where it
+// does are worth opening without a look.
+func (d *Directory) Sift(may func(handle int64, body []byte) bool, texts *Texts, all bool) *Sift {
 	words := func(s *sequence) []atomic.Uint64 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return make([]atomic.Uint64, s.next/siftPerWord+1)
 	}
-	return &Sift{d: d, may: may, persons: words(&d.newPersons), profiles: words(&d.newProfiles)}
+	s := &Sift{d: d, may: may, persons: words(&d.newPersons), profiles: words(&d.newProfiles)}
+	if texts == nil {
+		return s
+	}
+	for i, b := range texts.bits[:min(len(texts.bits), len(s.persons))] {
+		if !all {
+			const first = 0x5555555555555555
+			may := b >> 1 & first
+			b &^= may | may<<1
+		}
+		s.persons[i].Store(b)
+	}
+	return s
 }
 
 // May reports whether a profile is worth opening, as far as that is known.
-func (s *Sift) May(handle, profile int64) (may, known bool) {
+func (s *Sift) May(numbers *Numbers, handle, profile int64) (may, known bool) {
 	bits, n := s.profiles, profile
 	if profile == FirstProfile {
 		var ok bool
 		bits = s.persons
-		if n, ok = s.d.handles.number(handle); !ok {
+		if n, ok = numbers.of(handle); !ok {
 			return false, true // nobody has this handle
 		}
 	}
@@ -216,8 +231,8 @@ func (d *Directory) secretOf(s *sealer, number int64, r *record) (evidence.Hash,
 }
 
 // KnownSecret returns the secret of a person if it is in memory.
-func (d *Directory) KnownSecret(handle int64) (secret evidence.Hash, ok bool) {
-	n, ok := d.handles.number(handle)
+func (d *Directory) KnownSecret(numbers *Numbers, handle int64) (secret evidence.Hash, ok bool) {
+	n, ok := numbers.of(handle)
 	if !ok {
 		return secret, false
 	}

@@ -24,6 +24,8 @@ type StatsSpec struct {
 	Occurred bool
 	// TopN is how many entries the lists have at most; 0 = 10.
 	TopN int
+	// TotalOnly asks for Stats.Total and nothing else.
+	TotalOnly bool
 }
 
 // Bucket is one bar of a histogram.

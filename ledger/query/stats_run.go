@@ -33,6 +33,7 @@ func (w words) add(word string, n int64) {
 type counter struct {
 	buckets  *bucketer // nil = no histogram
 	occurred bool
+	only     bool // the total and nothing else
 
 	total     int64
 	bars      map[int64]*Bucket
@@ -47,7 +48,7 @@ type counter struct {
 
 func newCounter(spec *StatsSpec) (*counter, error) {
 	b, err := newBucketer(spec)
-	return &counter{buckets: b, occurred: spec.Occurred, bars: map[int64]*Bucket{}, actions: words{}, outcomes: words{},
+	return &counter{buckets: b, occurred: spec.Occurred, only: spec.TotalOnly, bars: map[int64]*Bucket{}, actions: words{}, outcomes: words{},
 		types: words{}, actors: map[int64]int64{}}, err
 }
 
@@ -69,6 +70,9 @@ func (c *counter) at(v int64) error {
 
 func (c *counter) row(r *segment.Row) error {
 	c.total++
+	if c.only {
+		return nil
+	}
 	c.actions.add(r.Action, 1)
 	c.outcomes.add(r.Outcome, 1)
 	if r.ResourceType != "" {
@@ -100,6 +104,9 @@ type vectors struct{ time, outcome, other segment.Vector }
 // group counts the given rows of a row group.
 func (c *counter) group(g segment.Group, at []int32, v *vectors) error {
 	c.total += int64(len(at))
+	if c.only {
+		return nil
+	}
 	if err := c.words(g, segment.ColAction, at, &v.other, c.actions, true); err != nil {
 		return err
 	}

@@ -5,8 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"log/slog"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,6 +15,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/worker"
 	"probity.dev/ledger/event"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
@@ -27,6 +28,8 @@ type Options struct {
 	Sealer   notify.Sealer
 	Sender   Sender
 	Source   Source
+	// Notify, when not nil, tells people that a stream was paused because it had stopped working.
+	Notify func(ctx context.Context, tx *sql.Tx, tenantID string, n notify.Notification) error
 	// Instance names the installation to receivers.
 	Instance string
 	Logger   *slog.Logger
@@ -36,11 +39,8 @@ type Options struct {
 
 // Service keeps streams and follows the logs for them. It is safe for concurrent use.
 type Service struct {
-	o Options
-
-	mu   sync.Mutex
-	stop context.CancelFunc
-	done sync.WaitGroup
+	o    Options
+	work worker.Group
 }
 
 // New returns a service; [Service.Start] begins to send. The database must be migrated.
@@ -93,7 +93,7 @@ func newEvent(ctx context.Context, action, activity string, by actor.Principal, 
 type Stream struct {
 	ID          string     `json:"id"`
 	Name        string     `json:"name"`
-	Kind        string     `json:"kind" enum:"webhook,splunk,syslog"`
+	Kind        string     `json:"kind" enum:"webhook,splunk,syslog,s3,nats"`
 	Format      string     `json:"format" enum:"native,ocsf"`
 	Filter      Filter     `json:"filter"`
 	Unmasked    bool       `json:"unmasked" doc:"Personal values are sent as they are"`
@@ -255,6 +255,29 @@ func (s *Service) Update(ctx context.Context, by actor.Principal, id string, pau
 		return nil, err
 	}
 	return s.Get(ctx, by, id)
+}
+
+// Test hands one line that says that it is a test to the receiver of a stream, now and once, paused or not. It moves no position.
+func (s *Service) Test(ctx context.Context, by actor.Principal, id string) (send.Outcome, error) {
+	r, err := get(ctx, s.o.DB.Read(ctx), by.TenantID, id)
+	if err != nil {
+		return send.Outcome{}, err
+	}
+	v, err := s.unseal(ctx, r)
+	if err != nil {
+		return send.Outcome{}, err
+	}
+	if err := s.o.Recorder.Record(ctx, by.TenantID, newEvent(ctx, "event_stream.test", "send", by, r, v), func(context.Context, *sql.Tx) error { return nil }); err != nil {
+		return send.Outcome{}, err
+	}
+	at := s.o.Now()
+	line := `{"test":true,"stream_id":` + quote(r.id) + `,"at":"` + at.UTC().Format(time.RFC3339Nano) + `","message":"This is a test of a stream of audit events. Nothing happened."}`
+	probe := *r
+	probe.id += "-test-" + strconv.FormatInt(at.UnixMicro(), 10)
+	if r.kind == S3 {
+		probe.id = r.id + "-test"
+	}
+	return deliver(ctx, s.o.Sender, &probe, &v.Settings, s.o.Instance, []Line{{RecordedAt: at, JSON: []byte(line)}}), nil
 }
 
 // Delete removes a stream.

@@ -117,7 +117,7 @@ func (s *Service) Compliance(ctx context.Context, by actor.Principal, c Complian
 	if err != nil {
 		return nil, err
 	}
-	if err := s.check(ctx, by, &r); err != nil {
+	if err := s.Check(ctx, by, &r); err != nil {
 		return nil, err
 	}
 	select {

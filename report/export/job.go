@@ -149,7 +149,7 @@ func (s *Service) finish(ctx context.Context, j *job, p *params, res result) err
 		if err := finishJob(ctx, tx, j, res, s.now(), s.o.Keep); err != nil {
 			return err
 		}
-		return s.tell(ctx, tx, j, Ended{Rows: res.rows, Bytes: res.bytes})
+		return s.tell(ctx, tx, j, Ended{Rows: res.rows, Bytes: res.bytes, Mail: p.Request.Mail, User: p.Viewer.UserID, ExpiresAt: s.o.Now().Add(s.o.Keep)})
 	})
 }
 

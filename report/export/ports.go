@@ -59,6 +59,12 @@ type Ended struct {
 	// Failed says that there is no file.
 	Failed      bool
 	Rows, Bytes int64
+	// User is the id of the user who asked; "" when an API key or the server did.
+	User string
+	// Mail says that a link was asked for by e-mail.
+	Mail bool
+	// ExpiresAt is when the file goes.
+	ExpiresAt time.Time
 }
 
 // DB is the database (see package sqldb).

@@ -128,6 +128,8 @@ type Request struct {
 	Epoch *int64 `json:",omitempty"`
 	// Compliance asks for the four columns of a compliance log instead of the events.
 	Compliance bool
+	// Mail asks for a download link by e-mail, whatever the size.
+	Mail bool `json:",omitempty"`
 }
 
 // params is what the sealed part of a job row holds.
@@ -163,7 +165,26 @@ type Export struct {
 // Create queues an export for the caller, who needs exports.create. The request is checked here as far as that can be done without
 // reading events; errors are Invalid, or Forbidden for a format that the tenant does not allow.
 func (s *Service) Create(ctx context.Context, by actor.Principal, r Request) (*Export, error) {
-	if err := s.check(ctx, by, &r); err != nil {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	return s.queue(ctx, by, id.String(), r)
+}
+
+// CreateAs is [Service.Create] with an id that the caller has chosen, a UUID. When the tenant has an export with that id, it is returned as it is.
+func (s *Service) CreateAs(ctx context.Context, by actor.Principal, id string, r Request) (*Export, error) {
+	if j, err := getJob(ctx, s.o.DB.Read(ctx), by.TenantID, id); errs.CodeOf(err) != errs.NotFound {
+		if err != nil {
+			return nil, err
+		}
+		return s.view(ctx, j), nil
+	}
+	return s.queue(ctx, by, id, r)
+}
+
+func (s *Service) queue(ctx context.Context, by actor.Principal, id string, r Request) (*Export, error) {
+	if err := s.Check(ctx, by, &r); err != nil {
 		return nil, err
 	}
 	if n, err := countActive(ctx, s.o.DB.Read(ctx), by.TenantID, by.ID()); err != nil {
@@ -179,11 +200,7 @@ func (s *Service) Create(ctx context.Context, by actor.Principal, r Request) (*E
 	if err != nil {
 		return nil, err
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, err
-	}
-	j := &job{id: id.String(), tenant: by.TenantID, requestedBy: by.ID(), kind: kindEvents, format: r.Format, status: statusQueued, createdAt: s.now()}
+	j := &job{id: id, tenant: by.TenantID, requestedBy: by.ID(), kind: kindEvents, format: r.Format, status: statusQueued, createdAt: s.now()}
 	if r.Compliance {
 		j.kind = kindCompliance
 	}
@@ -202,8 +219,8 @@ func (s *Service) Create(ctx context.Context, by actor.Principal, r Request) (*E
 	return s.view(ctx, j), nil
 }
 
-// check validates a request and fills its defaults.
-func (s *Service) check(ctx context.Context, by actor.Principal, r *Request) error {
+// Check validates a request of somebody as far as that can be done without reading events, and fills in its defaults.
+func (s *Service) Check(ctx context.Context, by actor.Principal, r *Request) error {
 	if !by.Can(actor.ExportsCreate) {
 		return errs.New(errs.Forbidden, "This needs the permission %s.", actor.ExportsCreate)
 	}

@@ -20,7 +20,7 @@ const streamProgress = 200 * time.Millisecond
 // Stream writes an export straight to w, for a caller that waits for it: without a job, a file in between, or a download. It is checked and recorded like an
 // export that is queued. progress, which may be nil, is told the rows written and their number, -1 while that is unknown; it is not called after Stream has returned.
 func (s *Service) Stream(ctx context.Context, by actor.Principal, r Request, w io.Writer, progress func(done, total int64)) (rows int64, err error) {
-	if err := s.check(ctx, by, &r); err != nil {
+	if err := s.Check(ctx, by, &r); err != nil {
 		return 0, err
 	}
 	id, err := uuid.NewV7()

@@ -40,6 +40,16 @@ const stops = [
     await page.waitForTimeout(300);
   }],
   ['exports', async (page) => page.goto(`${url}/exports`)],
+  ['schedules', async (page) => {
+    await page.goto(`${url}/schedules`);
+    await page.getByRole('button', { name: 'New schedule' }).first().click();
+    await page.getByRole('dialog').getByText(/^Next, /).waitFor();
+    await page.waitForTimeout(300);
+  }],
+  ['a link that does not work', async (page) => {
+    await page.goto(`${url}/download#v1.nothing`);
+    await page.getByText('This link does not work').waitFor();
+  }],
   ['jobs', async (page) => {
     await page.goto(`${url}/jobs`);
     await page.getByRole('list', { name: 'Jobs' }).or(page.getByText('No jobs yet')).first().waitFor();
@@ -51,6 +61,22 @@ const stops = [
   ['new channel', async (page) => {
     await page.goto(`${url}/notifications`);
     await page.getByRole('button', { name: 'New channel' }).click();
+    await page.getByRole('dialog').getByLabel('Name').waitFor();
+    await page.waitForTimeout(300);
+  }],
+  ...['', '?tab=rules', '?tab=live'].map((tab) => [`alerts${tab}`, async (page) => {
+    await page.goto(`${url}/alerts${tab}`);
+    await page.getByRole('tabpanel').locator('.panel').first().waitFor();
+  }]),
+  ['new rule', async (page) => {
+    await page.goto(`${url}/alerts?tab=rules`);
+    await page.getByRole('button', { name: 'New rule' }).click();
+    await page.getByRole('dialog').getByRole('textbox', { name: 'Name' }).waitFor();
+    await page.waitForTimeout(300);
+  }],
+  ['new stream', async (page) => {
+    await page.goto(`${url}/streams`);
+    await page.getByRole('button', { name: 'New stream' }).click();
     await page.getByRole('dialog').getByLabel('Name').waitFor();
     await page.waitForTimeout(300);
   }],

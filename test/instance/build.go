@@ -43,6 +43,16 @@ func run(m *testing.M, after func()) int {
 // Binary is the path of the server that the tests of this process run.
 func Binary() string { return binary }
 
+// Build builds the server with build tags, into a folder of the test, and returns its path.
+func Build(t testing.TB, tags string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "probity-"+tags)
+	if out, err := exec.Command("go", "build", "-tags", tags, "-o", path, "probity.dev/cmd/probity").CombinedOutput(); err != nil {
+		t.Fatalf("build the server: %v: %s", err, out)
+	}
+	return path
+}
+
 // Missing skips a test for want of something that not every machine has. Where PROBITY_REQUIRE_DATA=1 says that the machine should have everything, it fails instead.
 func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()

@@ -29,6 +29,13 @@ const signin = createRoute({
   component: lazyRouteComponent(() => import('../features/auth/SignInPage'), 'SignInPage'),
 });
 
+/** Where download links lead, signed in or not; the token is in the fragment, which no server sees. */
+const download = createRoute({
+  getParentRoute: () => root,
+  path: '/download',
+  component: lazyRouteComponent(() => import('../features/downloads/DownloadPage'), 'DownloadPage'),
+});
+
 const app = createRoute({
   getParentRoute: () => root,
   id: '_app',
@@ -72,6 +79,12 @@ const exportsRoute = createRoute({
   component: lazyRouteComponent(() => import('../features/exports/ExportsPage'), 'ExportsPage'),
 });
 
+const schedules = createRoute({
+  getParentRoute: () => app,
+  path: '/schedules',
+  component: lazyRouteComponent(() => import('../features/schedules/SchedulesPage'), 'SchedulesPage'),
+});
+
 export const notificationTabs = ['channels', 'deliveries', 'dead-letters'] as const;
 export type NotificationTab = (typeof notificationTabs)[number];
 
@@ -83,6 +96,26 @@ const notifications = createRoute({
     return tab ? { tab } : {};
   },
   component: lazyRouteComponent(() => import('../features/notifications/NotificationsPage'), 'NotificationsPage'),
+});
+
+export const alertTabs = ['history', 'rules', 'live'] as const;
+export type AlertTab = (typeof alertTabs)[number];
+
+const alerts = createRoute({
+  getParentRoute: () => app,
+  path: '/alerts',
+  validateSearch: (raw: Record<string, unknown>): { tab?: AlertTab; alert?: string } => {
+    const tab = alertTabs.find((t) => t === one(raw['tab']));
+    const alert = one(raw['alert']);
+    return { ...(tab ? { tab } : {}), ...(alert ? { alert } : {}) };
+  },
+  component: lazyRouteComponent(() => import('../features/alerts/AlertsPage'), 'AlertsPage'),
+});
+
+const streams = createRoute({
+  getParentRoute: () => app,
+  path: '/streams',
+  component: lazyRouteComponent(() => import('../features/streams/StreamsPage'), 'StreamsPage'),
 });
 
 const log = createRoute({
@@ -114,7 +147,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
 });
 
-const tree = root.addChildren([signin, app.addChildren([index, events, event, resource, exportsRoute, jobs, notifications, log, settings])]);
+const tree = root.addChildren([signin, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

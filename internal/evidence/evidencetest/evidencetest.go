@@ -139,12 +139,30 @@ func (e *Event) Whole() *evidence.Disclosure {
 func (e *Event) Keyed() (out []evidence.KeyedGroup) {
 	for slot, fields := range e.Groups {
 		g := evidence.KeyedGroup{Slot: uint8(slot), G: &e.G[slot]}
+		var paths []string
 		for _, f := range fields {
-			g.Fields = append(g.Fields, evidence.KeyedField{Path: f.Path, Value: f.Value})
+			paths, g.Values = append(paths, f.Path), append(g.Values, f.Value)
 		}
+		g.Paths = Paths(paths...)
 		out = append(out, g)
 	}
 	return out
+}
+
+var paths sync.Map // by their texts
+
+// Paths returns the same paths for the same texts, which must be in order.
+func Paths(texts ...string) *evidence.Paths {
+	key := strings.Join(texts, "\x00")
+	if p, ok := paths.Load(key); ok {
+		return p.(*evidence.Paths) //nolint:forcetypeassert // nothing else is stored
+	}
+	p, err := evidence.NewPaths(texts...)
+	if err != nil {
+		panic(err)
+	}
+	paths.Store(key, p)
+	return p
 }
 
 // Masked discloses the actor's id but not the address (masked) or the name (withheld), and nothing of the subject.

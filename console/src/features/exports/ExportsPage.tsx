@@ -1,13 +1,14 @@
 import { Anchor, Badge, Button, Group, Progress, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 import { trouble } from '../../api/problems';
 import type { ExportJob } from '../../api/schemas';
 import { Copy } from '../../ui/Copy';
 import { IconExport } from '../../ui/icons';
 import { Empty, Failure, Loading, PageTitle } from '../../ui/states';
 import { formatBytes, formatDuration, formatNumber, plural, useTimes } from '../../ui/format';
+import { LinksDialog } from '../downloads/LinksDialog';
 import { cancelExport, downloadUrl, exportsQuery, formatLabel, isRunning } from './api';
 import classes from './Exports.module.css';
 
@@ -21,9 +22,14 @@ export function ExportsPage() {
       <PageTitle
         title="Exports" lead="Files made from the audit log. Start one from the audit log, with the filters that you want."
         actions={
-          <Button component={Link} to="/events" variant="default" size="xs">
-            Go to the audit log
-          </Button>
+          <>
+            <Button component={Link} to="/schedules" variant="default" size="xs">
+              Schedules
+            </Button>
+            <Button component={Link} to="/events" variant="default" size="xs">
+              Go to the audit log
+            </Button>
+          </>
         }
       />
       {error && !data && <Failure error={error} onRetry={() => void refetch()} />}
@@ -51,6 +57,7 @@ function Job({ job }: { job: ExportJob }) {
   const times = useTimes();
   const cancel = useMutation({ mutationFn: () => cancelExport(job.id), onSettled: () => queries.invalidateQueries({ queryKey: exportsQuery.queryKey }) });
   const running = isRunning(job);
+  const [sharing, setSharing] = useState(false);
   return (
     <li className={classes.job}>
       <div className={classes.main}>
@@ -88,14 +95,25 @@ function Job({ job }: { job: ExportJob }) {
             Cancel
           </Button>
         )}
-        {job.status === 'done' && (
+        {job.status === 'done' && job.download_url && (
+          <Button size="xs" variant="default" onClick={() => setSharing(true)}>
+            Share…
+          </Button>
+        )}
+        {job.status === 'done' && job.download_url && (
           <Anchor href={downloadUrl(job)} download underline="never">
             <Button component="span" size="xs" leftSection={<IconExport size={15} />}>
               Download
             </Button>
           </Anchor>
         )}
+        {job.status === 'done' && !job.download_url && (
+          <Text size="sm" c="dimmed">
+            The file has gone
+          </Text>
+        )}
       </Group>
+      {sharing && <LinksDialog job={job} onClose={() => setSharing(false)} />}
     </li>
   );
 }
