@@ -35,13 +35,16 @@ var (
 	waitingGauge    = gauge("deliveries_waiting", "Deliveries of notifications that are to be tried or tried again, of all tenants.")
 	deadGauge       = gauge("deliveries_dead", "Dead letters of notifications that nobody has replayed or discarded, of all tenants.")
 	lateGauge       = gauge("delivery_lateness_seconds", "How long the delivery that has waited longest for its first attempt has waited.")
+	kmsGauge        = gauge("kms_up", "1 when the key-management service did what it was last asked for, 0 when it did not.")
+	keyAgeGauge     = gauge("key_age_seconds", "How long a key has been in use: master (all logs), tenant, signing.", "key", "log_id")
+	keyBehindGauge  = gauge("keys_behind", "Keysets and secrets that are not wrapped under the present version of the master key.")
 	scrapeGauge     = gauge("scrape_error", "1 when figures are missing because the database could not be read.")
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{frozenGauge, eventsGauge, epochGauge, unsealedGauge, uncoveredGauge, signedGauge, verifiedGauge, verifiedAtGauge, verifiedNGauge, pendingGauge,
-		walGauge, waitingGauge, deadGauge, lateGauge, scrapeGauge} {
+		walGauge, waitingGauge, deadGauge, lateGauge, kmsGauge, keyAgeGauge, keyBehindGauge, scrapeGauge} {
 		to <- d
 	}
 }
@@ -51,7 +54,7 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
 	failed := 0.0
-	if g.logs(ctx, to) != nil || g.database(ctx, to) != nil {
+	if g.logs(ctx, to) != nil || g.database(ctx, to) != nil || g.keys(ctx, to) != nil {
 		failed = 1
 	}
 	to <- prometheus.MustNewConstMetric(scrapeGauge, prometheus.GaugeValue, failed)
@@ -93,6 +96,32 @@ func logFigures(set func(*prometheus.Desc, float64), h *ledger.Head) {
 	if !h.SignedAt.IsZero() {
 		set(signedGauge, float64(h.SignedAt.UnixMilli())/1000)
 	}
+}
+
+func (g gauges) keys(ctx context.Context, to chan<- prometheus.Metric) error {
+	m, err := g.a.MasterKeyState(ctx)
+	if err != nil {
+		return err
+	}
+	to <- prometheus.MustNewConstMetric(kmsGauge, prometheus.GaugeValue, one(m.Problem == ""))
+	to <- prometheus.MustNewConstMetric(keyBehindGauge, prometheus.GaugeValue, float64(m.Behind))
+	since := func(key, logID string, t time.Time) {
+		to <- prometheus.MustNewConstMetric(keyAgeGauge, prometheus.GaugeValue, time.Since(t).Seconds(), key, logID)
+	}
+	since("master", "", m.Since)
+	tenants, err := g.a.Ledger.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		k, err := g.a.Ledger.Keys(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		since("tenant", t.LogID, k.Keyset.Since)
+		since("signing", t.LogID, k.Signing[0].CreatedAt)
+	}
+	return nil
 }
 
 func (g gauges) database(ctx context.Context, to chan<- prometheus.Metric) error {
