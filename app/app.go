@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/jobs"
+	"probity.dev/internal/kms"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/telemetry"
 	"probity.dev/ledger"
@@ -39,7 +39,7 @@ type App struct {
 	Access *access.Service
 
 	db        *sqldb.DB
-	kms       *crypt.FileKMS
+	kms       *kms.Guard
 	engine    query.Engine
 	telemetry *telemetry.Telemetry
 	policies  *Policies
@@ -60,23 +60,20 @@ type App struct {
 	status       *status
 }
 
-// masterKeyPath is the file of the master key in a data directory.
-func masterKeyPath(dir string) string { return filepath.Join(dir, "keys", "master.key") }
-
 // Open opens the data directory of cfg. It fails when the directory has not been initialised, or when another process has it open. logs receives log lines.
 func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err error) {
 	if !hasData(cfg) {
 		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
 	}
-	kms, err := crypt.OpenFileKMS(masterKeyPath(cfg.Data))
+	key, err := openKMS(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, cfg, kms, logs)
+	return open(ctx, cfg, key, logs)
 }
 
-func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.Writer) (a *App, err error) {
-	a = &App{Config: cfg, kms: kms}
+func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer) (a *App, err error) {
+	a = &App{Config: cfg}
 	if a.policies, err = LoadPolicies(cfg); err != nil {
 		return nil, err
 	}
@@ -93,6 +90,10 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders, SentryDSN: cfg.SentryDSN, SentryEnvironment: cfg.SentryEnvironment}); err != nil {
 		return a, err
 	}
+	a.kms = kms.NewGuard(key, observeKMS(a.telemetry.Registry))
+	if err = a.startKMS(ctx); err != nil {
+		return a, err
+	}
 	if err = a.openDatabase(ctx); err != nil {
 		return a, err
 	}
@@ -103,6 +104,9 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	}
 	if !held {
 		return a, errs.New(errs.Conflict, "another probity works on this database, with another data directory; stop it first, or use --server to reach it")
+	}
+	if err = a.checkMasterKey(ctx); err != nil {
+		return a, err
 	}
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
 	debug.SetMemoryLimit(900 << 20)
@@ -116,7 +120,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
 	a.status = newStatus(a)
-	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
+	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {
 		return a, err

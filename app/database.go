@@ -14,14 +14,21 @@ import (
 // databasePath is the file of the database in a data directory, where it is not PostgreSQL.
 func databasePath(dir string) string { return filepath.Join(dir, "probity.db") }
 
+// highWaterPath is the file of the high-water mark in a data directory.
+func highWaterPath(dir string) string { return filepath.Join(dir, "highwater.json") }
+
 // hasData reports whether a data directory has been initialised.
 func hasData(cfg *config.Config) bool {
-	path := databasePath(cfg.Data)
+	paths := []string{databasePath(cfg.Data)}
 	if cfg.Database != "" {
-		path = masterKeyPath(cfg.Data)
+		paths = []string{masterKeyPath(cfg.Data), highWaterPath(cfg.Data)} // the first where the master key is a file there
 	}
-	_, err := os.Stat(path)
-	return !errors.Is(err, os.ErrNotExist)
+	for _, p := range paths {
+		if _, err := os.Stat(p); !errors.Is(err, os.ErrNotExist) {
+			return true
+		}
+	}
+	return false
 }
 
 // Connect opens the database of an installation as it is, whatever its schema. The caller closes it.
@@ -51,6 +58,11 @@ func openSchema(ctx context.Context, cfg *config.Config) (*sqldb.DB, *sqldb.Stan
 		return nil, nil, errors.Join(err, db.Close())
 	}
 	return db, s, nil
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // checkEmpty refuses a PostgreSQL database that holds an installation already. It comes before anything is made, and finds out what is wrong with the address.

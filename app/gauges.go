@@ -40,13 +40,16 @@ var (
 	ratioGauge      = gauge("availability_ratio", "Share of the minutes of the last 30 days, as far as they were measured, in which the service was there.")
 	budgetGauge     = gauge("error_budget_left_minutes", "Minutes of the last 30 days that may still be lost before the objective is missed; negative when it is.")
 	partGauge       = gauge("part_state", "How a part of the service works: 0 as it should, 1 degraded, 2 not at all.", "part")
+	kmsGauge        = gauge("kms_up", "1 when the key-management service did what it was last asked for, 0 when it did not.")
+	keyAgeGauge     = gauge("key_age_seconds", "How long a key has been in use: master (all logs), tenant, signing.", "key", "log_id")
+	keyBehindGauge  = gauge("keys_behind", "Keysets and secrets that are not wrapped under the present version of the master key.")
 	scrapeGauge     = gauge("scrape_error", "1 when figures are missing because the database could not be read.")
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{frozenGauge, eventsGauge, epochGauge, unsealedGauge, uncoveredGauge, signedGauge, verifiedGauge, verifiedAtGauge, verifiedNGauge, pendingGauge,
-		walGauge, waitingGauge, deadGauge, lateGauge, freeGauge, sizeGauge, ratioGauge, budgetGauge, partGauge, scrapeGauge} {
+		walGauge, waitingGauge, deadGauge, lateGauge, freeGauge, sizeGauge, ratioGauge, budgetGauge, partGauge, kmsGauge, keyAgeGauge, keyBehindGauge, scrapeGauge} {
 		to <- d
 	}
 }
@@ -56,7 +59,7 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
 	failed := 0.0
-	if g.logs(ctx, to) != nil || g.database(ctx, to) != nil {
+	if g.logs(ctx, to) != nil || g.database(ctx, to) != nil || g.keys(ctx, to) != nil {
 		failed = 1
 	}
 	g.service(ctx, to)
@@ -99,6 +102,32 @@ func logFigures(set func(*prometheus.Desc, float64), h *ledger.Head) {
 	if !h.SignedAt.IsZero() {
 		set(signedGauge, float64(h.SignedAt.UnixMilli())/1000)
 	}
+}
+
+func (g gauges) keys(ctx context.Context, to chan<- prometheus.Metric) error {
+	m, err := g.a.MasterKeyState(ctx)
+	if err != nil {
+		return err
+	}
+	to <- prometheus.MustNewConstMetric(kmsGauge, prometheus.GaugeValue, one(m.Problem == ""))
+	to <- prometheus.MustNewConstMetric(keyBehindGauge, prometheus.GaugeValue, float64(m.Behind))
+	since := func(key, logID string, t time.Time) {
+		to <- prometheus.MustNewConstMetric(keyAgeGauge, prometheus.GaugeValue, time.Since(t).Seconds(), key, logID)
+	}
+	since("master", "", m.Since)
+	tenants, err := g.a.Ledger.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		k, err := g.a.Ledger.Keys(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		since("tenant", t.LogID, k.Keyset.Since)
+		since("signing", t.LogID, k.Signing[0].CreatedAt)
+	}
+	return nil
 }
 
 func (g gauges) database(ctx context.Context, to chan<- prometheus.Metric) error {

@@ -40,7 +40,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: counting{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
 		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure()})
-	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
+	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
 	a.links.Register(h)
@@ -85,6 +85,9 @@ func (a *App) ready(ctx context.Context) error {
 	if frozen > 0 && frozen == len(tenants) {
 		return errs.New(errs.Unavailable, "every log is frozen; the log has the reasons")
 	}
+	if problem, _ := a.kms.Problem(); problem != "" {
+		return api.Degraded("the key-management service cannot be used: running work goes on, new tenants and a restart have to wait")
+	}
 	return nil
 }
 
@@ -119,6 +122,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.watchLogs(background)
 	go a.reload(background)
 	go a.status.run(background)
+	go a.watchKMS(background)
 	if err := a.serveMetrics(background); err != nil {
 		err = errors.Join(err, l.Close(), a.stopJobs())
 		a.exports.Service.Close()

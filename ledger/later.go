@@ -88,6 +88,9 @@ func (l *Ledger) laterLoop(ctx context.Context) {
 	}
 }
 
+// errRecorded says that somebody else has recorded an event that waited.
+var errRecorded = errors.New("the event is recorded already")
+
 // recordPending records what waits, oldest first.
 func (l *Ledger) recordPending(ctx context.Context, t *tenant) error {
 	for ctx.Err() == nil {
@@ -106,10 +109,16 @@ func (l *Ledger) recordPending(ctx context.Context, t *tenant) error {
 			return err
 		}
 		err = l.Record(ctx, t.id, e, func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `DELETE FROM pending_event WHERE tenant_id = $1 AND id = $2`, t.id, id)
-			return sqldb.Translate(err)
+			res, err := tx.ExecContext(ctx, `DELETE FROM pending_event WHERE tenant_id = $1 AND id = $2`, t.id, id)
+			if err != nil {
+				return sqldb.Translate(err)
+			}
+			if n, err := res.RowsAffected(); err != nil || n != 1 {
+				return errors.Join(err, errRecorded)
+			}
+			return nil
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errRecorded) {
 			return err
 		}
 	}

@@ -70,10 +70,11 @@ type Ledger struct {
 	tenants map[string]*tenant
 	byLog   map[string]*tenant
 
-	high    highWater
-	stop    context.CancelFunc
-	workers sync.WaitGroup
-	feed    feed
+	holdWake chan struct{}
+	high     highWater
+	stop     context.CancelFunc
+	workers  sync.WaitGroup
+	feed     feed
 }
 
 // Open opens the ledger and starts its committer, publisher and sealer. Before it returns, every log is checked against the high-water mark; one that does not
@@ -92,7 +93,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	opt.trace()
-	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}}
+	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}, holdWake: make(chan struct{}, 1)}
 	if err := os.MkdirAll(filepath.Join(opt.Dir, "segments"), 0o700); err != nil {
 		return nil, err
 	}
@@ -123,6 +124,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	l.workers.Go(func() { l.sealLoop(work) })
 	l.workers.Go(func() { l.compactLoop(work) })
 	l.workers.Go(func() { l.laterLoop(work) })
+	l.workers.Go(func() { l.holdLoop(work) })
 	for _, t := range l.opened() {
 		if err := l.recordOpening(ctx, t); err != nil {
 			return nil, errors.Join(err, l.Close())
@@ -207,7 +209,7 @@ func (l *Ledger) CreateTenant(ctx context.Context, id, name string) (TenantInfo,
 }
 
 func (t *tenant) info() TenantInfo {
-	return TenantInfo{ID: t.id, Name: t.name, LogID: t.logID, Origin: t.origin(t.committed.Load().epoch), VKey: t.vkeys[0]}
+	return TenantInfo{ID: t.id, Name: t.name, LogID: t.logID, Origin: t.origin(t.committed.Load().epoch), VKey: t.vkeysOf(t.committed.Load().epoch)[0]}
 }
 
 // Tenants lists the tenants in order of creation.
@@ -257,6 +259,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if t.keys, err = crypt.OpenTenant(ctx, l.opt.KMS, id, keyset); err != nil {
 		return nil, err
 	}
+	t.keys.OnMissing(func() (*crypt.Tenant, error) { return l.openKeyset(context.Background(), id) })
 	directory, err := t.loadSecret(ctx, l.db, "directory", periodID{})
 	if err != nil {
 		return nil, err

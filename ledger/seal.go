@@ -159,6 +159,7 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) 
 		return err
 	}
 	t.hot.seal(s)
+	l.wakeHolds()
 	return nil
 }
 
@@ -180,6 +181,9 @@ func (l *Ledger) storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *
 		if _, err := tx.ExecContext(ctx, q, logID, s.First, s.First+s.Count); err != nil {
 			return sqldb.Translate(err)
 		}
+	}
+	if err := holdNew(ctx, tx, logID, s); err != nil {
+		return err
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE log SET sealed = $1 WHERE log_id = $2`, s.First+s.Count, logID)
 	return sqldb.Translate(err)

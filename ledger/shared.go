@@ -131,6 +131,9 @@ func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant) error {
 		return nil
 	}
 	t.committed.Store(next)
+	if err := l.loadKeys(ctx, tx, t); err != nil {
+		return err
+	}
 	if err := l.loadSettings(ctx, t); err != nil {
 		return err
 	}

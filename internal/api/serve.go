@@ -74,7 +74,13 @@ func Stopping(ctx context.Context) <-chan struct{} {
 	return nil
 }
 
-// MountHealth adds /healthz, which answers as long as the process serves, and /readyz, which asks ready and answers 503 with its error's message when it fails.
+// Degraded says that a node does its work, but lacks something that it will need.
+type Degraded string
+
+// Error implements error.
+func (d Degraded) Error() string { return string(d) }
+
+// MountHealth adds /healthz, which answers as long as the process serves, and /readyz, which asks ready and answers 503 with its error's message when it fails; with [Degraded], 200 and that word.
 func (a *API) MountHealth(ready func(context.Context) error) {
 	rule := Rule{Public: true, Unlimited: true, Timeout: 5 * time.Second}
 	a.Handle("GET /healthz", rule, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeState(w, http.StatusOK, "ok", "") }))
@@ -85,7 +91,13 @@ func (a *API) MountHealth(ready func(context.Context) error) {
 			return
 		default:
 		}
-		if err := ready(r.Context()); err != nil {
+		err := ready(r.Context())
+		var degraded Degraded
+		if errors.As(err, &degraded) {
+			writeState(w, http.StatusOK, "degraded", degraded.Error())
+			return
+		}
+		if err != nil {
 			writeState(w, http.StatusServiceUnavailable, "unavailable", NewProblem(r.Context(), err).Detail)
 			return
 		}

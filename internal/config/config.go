@@ -14,8 +14,11 @@ type Config struct {
 	StorageSecretKey   string // secret
 	StorageLock        string // compliance, governance or off
 	StorageRetention   time.Duration
-	StorageCache       int64 // bytes
-	MaxUnsealed        int   // events
+	StorageCache       int64  // bytes
+	MaxUnsealed        int    // events
+	KMS                string // see kms.Parse; "" for the file in Data
+	KMSToken           string // secret
+	KMSSecretID        string // secret
 	Listen             string
 	ExportMailFrom     int64  // bytes
 	PublicURL          string // without a trailing slash; "" when not set

@@ -14,12 +14,13 @@ import (
 
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/kms"
 	"probity.dev/internal/outbound"
 )
 
 // Settings returns the table of settings in the order of the documentation.
 func Settings() []Setting {
-	return slices.Concat(storageSettings(), objectSettings(), networkSettings(), limitSettings(), privacySettings(), notifySettings(), observeSettings())
+	return slices.Concat(storageSettings(), objectSettings(), keySettings(), networkSettings(), limitSettings(), privacySettings(), notifySettings(), observeSettings())
 }
 
 func storageSettings() []Setting {
@@ -65,6 +66,26 @@ func objectSettings() []Setting {
 		size("storage-cache", "4GiB", "Local copies, in the data directory, of sealed files in an object store. Those used longest ago go first.",
 			func(c *Config) *int64 { return &c.StorageCache }, 64<<20, 1<<50),
 	}
+}
+
+// keySettings are those of the master key.
+func keySettings() []Setting {
+	token := text("kms-token", "text", "", "Token for Vault, when kms names no file that holds one and no role.", func(c *Config) *string { return &c.KMSToken }, nil)
+	secret := text("kms-secret-id", "text", "", "Secret id of the role for Vault (AppRole) that kms names.", func(c *Config) *string { return &c.KMSSecretID }, nil)
+	token.Secret, secret.Secret = true, true
+	return []Setting{
+		text("kms", "url", "", "Where the master key is: file:PATH, vault://HOST[:PORT]/MOUNT/KEY (transit engine of Vault or OpenBao) or awskms:ARN; keys/master.key in the data directory when empty. "+
+			"See docs/operators.md for the options. Keys are moved from one to another with probity keys rewrap.",
+			func(c *Config) *string { return &c.KMS }, optional(keyLocation)),
+		token, secret,
+	}
+}
+
+func keyLocation(v string) (string, error) {
+	if _, err := kms.Parse(v); err != nil {
+		return "", errors.New(errs.Message(err))
+	}
+	return v, nil
 }
 
 func location(v string) (string, error) {

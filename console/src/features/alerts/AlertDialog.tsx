@@ -80,7 +80,7 @@ function Acknowledge({ item }: { item: RaisedAlert }) {
       }}
     >
       <Stack gap="sm">
-        <Textarea label="Note" description="What was found or done. It is recorded in the log." maxLength={2000} autosize minRows={2} value={note} onChange={(e) => setNote(e.currentTarget.value)} />
+        <Textarea label="Note" description="What was found or done. It is recorded in the log." maxLength={2000} rows={3} value={note} onChange={(e) => setNote(e.currentTarget.value)} />
         {save.error && <Failure error={save.error} />}
         <Group justify="flex-end">
           <Button type="submit" loading={save.isPending}>
