@@ -48,6 +48,7 @@ type App struct {
 	reads     *reads
 	jobs      *jobs.Service
 	exports   exportsPart
+	backups   *dailyBackup
 	links     *link.Service
 	schedules *schedule.Service
 	sender    *send.Sender
@@ -64,6 +65,9 @@ type App struct {
 func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err error) {
 	if !hasData(cfg) {
 		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
+	}
+	if err := checkComplete(cfg.Data); err != nil {
+		return nil, err
 	}
 	key, err := openKMS(ctx, cfg)
 	if err != nil {
@@ -120,6 +124,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
 	a.status = newStatus(a)
+	a.backups = newDailyBackup(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {

@@ -37,7 +37,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: counting{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
+	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: judged{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
 		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure()})
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
@@ -115,6 +115,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.Access.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
+	go a.backups.run(background)
 	a.schedules.Start(ctx)
 	a.notify.Service.Start(ctx)
 	a.notify.Streams.Start(ctx)

@@ -293,14 +293,14 @@ func (s *status) notifications(ctx context.Context) Part {
 	return p
 }
 
-// counting tells the meter of the requests that an observer sees.
-type counting struct {
+// judged tells the meter of the requests that an observer sees.
+type judged struct {
 	api.Observer
 	meter *availability.Meter
 }
 
 // Begin implements api.Observer.
-func (c counting) Begin(r *http.Request) (context.Context, func(api.Outcome)) {
+func (c judged) Begin(r *http.Request) (context.Context, func(api.Outcome)) {
 	ctx, done := c.Observer.Begin(r)
 	return ctx, func(o api.Outcome) {
 		if strings.HasPrefix(o.Route, "/api/") && o.Status != 499 {

@@ -97,12 +97,19 @@ type epochView struct {
 	SetAside   []string `json:"set_aside"`
 }
 
-func printEpoch(ctx context.Context, c *cobra.Command, a *app.App, t ledger.TenantInfo, l *ledger.Loss) error {
+func epochOf(ctx context.Context, a *app.App, t ledger.TenantInfo, l *ledger.Loss) (epochView, error) {
 	h, err := a.Ledger.Head(ctx, t.ID)
+	if err != nil {
+		return epochView{}, err
+	}
+	return epochView{Origin: h.Origin, Base: h.Base, VKey: h.VKeys[0], Held: l.Held, Signed: l.Signed, Lost: l.Lost, Checkpoint: l.Checkpoint, SetAside: append([]string{}, l.Strays...)}, nil
+}
+
+func printEpoch(ctx context.Context, c *cobra.Command, a *app.App, t ledger.TenantInfo, l *ledger.Loss) error {
+	v, err := epochOf(ctx, a, t, l)
 	if err != nil {
 		return err
 	}
-	v := epochView{Origin: h.Origin, Base: h.Base, VKey: h.VKeys[0], Held: l.Held, Signed: l.Signed, Lost: l.Lost, Checkpoint: l.Checkpoint, SetAside: append([]string{}, l.Strays...)}
 	if output(c) == "json" {
 		return printJSON(c.OutOrStdout(), v)
 	}

@@ -52,6 +52,13 @@ type Config struct {
 	CatalogFile        string // "" for what is built in alone
 	MaskingFile        string
 	ScrubAt            string // HH:MM in UTC, or "off"
+	BackupTo           string // a folder or an S3 location; "" for no schedule
+	BackupAt           string // HH:MM in UTC, or "off"
+	BackupRecipients   []string
+	BackupKeepDaily    int    // days
+	BackupKeepMonthly  int    // months
+	BackupAccessKey    string // secret
+	BackupSecretKey    string // secret
 
 	sources      map[string]Source
 	databaseFlag bool // the address of the database is from the command line

@@ -272,6 +272,12 @@ func (c *Config) check() error {
 	if (c.StorageAccessKey == "") != (c.StorageSecretKey == "") {
 		problems = append(problems, errs.New(errs.Invalid, "storage-access-key and storage-secret-key must be given together"))
 	}
+	if (c.BackupAccessKey == "") != (c.BackupSecretKey == "") {
+		problems = append(problems, errs.New(errs.Invalid, "backup-access-key and backup-secret-key must be given together"))
+	}
+	if c.BackupTo != "" && c.BackupAt != "off" && len(c.BackupRecipients) == 0 {
+		problems = append(problems, errs.New(errs.Invalid, "backup-to needs backup-recipients: backups are encrypted; probity backup keygen makes a key"))
+	}
 	return errors.Join(problems...)
 }
 

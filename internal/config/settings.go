@@ -20,7 +20,7 @@ import (
 
 // Settings returns the table of settings in the order of the documentation.
 func Settings() []Setting {
-	return slices.Concat(storageSettings(), objectSettings(), keySettings(), networkSettings(), limitSettings(), privacySettings(), notifySettings(), observeSettings())
+	return slices.Concat(storageSettings(), objectSettings(), backupSettings(), keySettings(), networkSettings(), limitSettings(), privacySettings(), notifySettings(), observeSettings())
 }
 
 func storageSettings() []Setting {
@@ -86,6 +86,45 @@ func keyLocation(v string) (string, error) {
 		return "", errors.New(errs.Message(err))
 	}
 	return v, nil
+}
+
+func backupSettings() []Setting {
+	access := text("backup-access-key", "text", "", "Access key of the object store that backups go to; found like storage-access-key when empty. It should not be able to delete what it has not written.",
+		func(c *Config) *string { return &c.BackupAccessKey }, nil)
+	secret := text("backup-secret-key", "text", "", "Secret key that belongs to backup-access-key.",
+		func(c *Config) *string { return &c.BackupSecretKey }, nil)
+	access.Secret, secret.Secret = true, true
+	return []Setting{
+		text("backup-to", "path or url", "", "Where backups go: a folder, on another disk than the data, or s3://bucket/prefix?endpoint=https://host:port&region=name. The server makes none when empty.",
+			func(c *Config) *string { return &c.BackupTo }, optional(destination)),
+		text("backup-at", "time", "03:30", "Time of day (HH:MM, UTC) at which the server makes a backup; \"off\" never.",
+			func(c *Config) *string { return &c.BackupAt }, timeOfDay),
+		list("backup-recipients", "Public keys (age1…) that backups are encrypted to; any one of the private keys opens them. probity backup keygen makes a pair.",
+			func(c *Config) *[]string { return &c.BackupRecipients }, recipient),
+		number("backup-keep-daily", "14", "Of how many days the newest backup is kept.",
+			func(c *Config) *int { return &c.BackupKeepDaily }, 1, 3660),
+		number("backup-keep-monthly", "0", "Of how many months the newest backup is kept besides. What is erased stays in a backup until it is pruned.",
+			func(c *Config) *int { return &c.BackupKeepMonthly }, 0, 1200),
+		access, secret,
+	}
+}
+
+// destination is a folder or a location.
+func destination(v string) (string, error) {
+	if strings.HasPrefix(v, "s3://") {
+		return location(v)
+	}
+	if strings.Contains(v, "://") {
+		return "", errors.New("must be a folder or a location such as s3://bucket/prefix")
+	}
+	return v, nil
+}
+
+func recipient(v string) error {
+	if !strings.HasPrefix(v, "age1") {
+		return errors.New("must be age public keys, which begin with age1") // what is here instead may be the private key
+	}
+	return nil
 }
 
 func location(v string) (string, error) {

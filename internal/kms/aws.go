@@ -94,7 +94,7 @@ func (k *awsKMS) Wrap(ctx context.Context, plaintext, aad []byte) ([]byte, error
 	}
 	b := appendLP([]byte(awsPrefix), []byte(material))
 	b = appendLP(b, out.CiphertextBlob)
-	return c.Seal(b, make([]byte, c.NonceSize()), plaintext, aad), nil
+	return c.Seal(b, make([]byte, c.NonceSize()), plaintext, aad), nil //nolint:gosec // a key is used for one message, so that any nonce is new
 }
 
 // Unwrap implements crypt.KMS.

@@ -14,8 +14,14 @@ import (
 	"probity.dev/internal/api"
 )
 
-// Observer returns what measures and traces the requests of an [api.API]. Call it once: it registers the HTTP metrics.
+// Observer returns what measures and traces the requests of an [api.API], the same for all of them.
 func (t *Telemetry) Observer() api.Observer {
+	t.observing.Do(func() { t.observer = t.newObserver() })
+	return t.observer
+}
+
+// newObserver registers the HTTP metrics.
+func (t *Telemetry) newObserver() *observer {
 	o := &observer{
 		tracer: t.Tracer, failures: t.failures,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

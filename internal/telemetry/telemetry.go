@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -52,6 +53,9 @@ type Telemetry struct {
 
 	provider *sdktrace.TracerProvider
 	failures *failures // nil when errors are tracked nowhere
+
+	observing sync.Once
+	observer  *observer
 }
 
 // New sets up logging, metrics and traces. It connects to nothing: an unreachable collector costs spans and a warning, never a request.

@@ -19,8 +19,8 @@ import (
 // ARN is the key that the stand-in for AWS KMS has; requests must be signed with the two keys.
 const (
 	ARN          = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-	AWSAccessKey = "AKIACANARY7D1FEXAMPL"
-	AWSSecretKey = "canary-aws-secret-2b9e"
+	AWSAccessKey = "AKIACANARY7D1FEXAMPL"   //nolint:gosec // opens nothing
+	AWSSecretKey = "canary-aws-secret-2b9e" //nolint:gosec // opens nothing
 )
 
 // AWS is a stand-in for AWS KMS (protocol JSON 1.1).

@@ -21,7 +21,7 @@ import (
 
 // Credentials that the stand-in for Vault knows.
 const (
-	VaultToken    = "hvs.canary-token-4e1b"
+	VaultToken    = "hvs.canary-token-4e1b" //nolint:gosec // opens nothing
 	VaultRole     = "role-1f"
 	VaultSecretID = "canary-secret-id-77c0"
 	VaultJWT      = "canary.jwt.90aa"
