@@ -15,7 +15,6 @@ import (
 	"probity.dev/internal/backup"
 	"probity.dev/internal/blob"
 	"probity.dev/internal/config"
-	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/ledger"
@@ -57,7 +56,10 @@ func BackUp(ctx context.Context, cfg *config.Config, o BackupOptions) (_ *Backup
 	if err != nil {
 		return nil, err
 	}
-	kms, err := crypt.OpenFileKMS(masterKeyPath(cfg.Data))
+	if o.WithMasterKey && !MasterKeyFile(cfg) {
+		return nil, errs.New(errs.Invalid, "the master key is with a key-management service, which does not give it away; back it up there")
+	}
+	key, err := openKMS(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +84,7 @@ func BackUp(ctx context.Context, cfg *config.Config, o BackupOptions) (_ *Backup
 		}
 		return nil, err
 	}
-	s, err := w.Finish(ctx, kms)
+	s, err := w.Finish(ctx, key)
 	return &BackupResult{Summary: s, Logs: w.Manifest.Logs}, err
 }
 
@@ -108,7 +110,7 @@ func (b *backing) run(ctx context.Context, masterKey bool) (err error) {
 		return err
 	}
 	if masterKey {
-		if err := b.addSmall(ctx, partMasterKey, masterKeyPath(b.cfg.Data)); err != nil {
+		if err := b.addSmall(ctx, partMasterKey, MasterKey(b.cfg)); err != nil {
 			return err
 		}
 	}
@@ -133,7 +135,7 @@ func (b *backing) run(ctx context.Context, masterKey bool) (err error) {
 		m.Logs = append(m.Logs, backup.Log{TenantID: h.TenantID, LogID: h.LogID, Origin: h.Origin, Epoch: h.Epoch, Base: h.Base, Size: h.Size, Checkpoint: h.Checkpoint, VKeys: h.VKeys})
 	}
 	// The database first: a snapshot of PostgreSQL should not last longer than it must.
-	if err := b.w.AddStream(ctx, partDatabase, true, func(w io.Writer) error { return c.Write(ctx, counting{w, b.stored}) }); err != nil {
+	if err := b.w.AddStream(ctx, partDatabase, true, func(w io.Writer) error { return c.Write(ctx, countingWriter{w, b.stored}) }); err != nil {
 		return err
 	}
 	return b.addSealed(ctx, held)
@@ -220,14 +222,14 @@ func asideIn(ctx context.Context, store blob.Store, h *ledger.Holding) ([]blob.R
 	return out, err
 }
 
-// counting tells how many bytes were written.
-type counting struct {
+// countingWriter tells how many bytes were written.
+type countingWriter struct {
 	w    io.Writer
 	tell func(int64)
 }
 
 // Write implements io.Writer.
-func (c counting) Write(b []byte) (int, error) {
+func (c countingWriter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.tell(int64(n))
 	return n, err

@@ -35,21 +35,21 @@ var (
 	waitingGauge    = gauge("deliveries_waiting", "Deliveries of notifications that are to be tried or tried again, of all tenants.")
 	deadGauge       = gauge("deliveries_dead", "Dead letters of notifications that nobody has replayed or discarded, of all tenants.")
 	lateGauge       = gauge("delivery_lateness_seconds", "How long the delivery that has waited longest for its first attempt has waited.")
+	kmsGauge        = gauge("kms_up", "1 when the key-management service did what it was last asked for, 0 when it did not.")
+	keyAgeGauge     = gauge("key_age_seconds", "How long a key has been in use: master (all logs), tenant, signing.", "key", "log_id")
+	keyBehindGauge  = gauge("keys_behind", "Keysets and secrets that are not wrapped under the present version of the master key.")
 	freeGauge       = gauge("data_free_bytes", "Room that is left on the file system of the data directory.")
 	sizeGauge       = gauge("data_size_bytes", "Size of the file system of the data directory.")
 	ratioGauge      = gauge("availability_ratio", "Share of the minutes of the last 30 days, as far as they were measured, in which the service was there.")
 	budgetGauge     = gauge("error_budget_left_minutes", "Minutes of the last 30 days that may still be lost before the objective is missed; negative when it is.")
 	partGauge       = gauge("part_state", "How a part of the service works: 0 as it should, 1 degraded, 2 not at all.", "part")
-	kmsGauge        = gauge("kms_up", "1 when the key-management service did what it was last asked for, 0 when it did not.")
-	keyAgeGauge     = gauge("key_age_seconds", "How long a key has been in use: master (all logs), tenant, signing.", "key", "log_id")
-	keyBehindGauge  = gauge("keys_behind", "Keysets and secrets that are not wrapped under the present version of the master key.")
 	scrapeGauge     = gauge("scrape_error", "1 when figures are missing because the database could not be read.")
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{frozenGauge, eventsGauge, epochGauge, unsealedGauge, uncoveredGauge, signedGauge, verifiedGauge, verifiedAtGauge, verifiedNGauge, pendingGauge,
-		walGauge, waitingGauge, deadGauge, lateGauge, freeGauge, sizeGauge, ratioGauge, budgetGauge, partGauge, kmsGauge, keyAgeGauge, keyBehindGauge, scrapeGauge} {
+		walGauge, waitingGauge, deadGauge, lateGauge, kmsGauge, keyAgeGauge, keyBehindGauge, freeGauge, sizeGauge, ratioGauge, budgetGauge, partGauge, scrapeGauge} {
 		to <- d
 	}
 }

@@ -169,8 +169,23 @@ func (r *restoring) prepare(ctx context.Context) error {
 	if err := crypt.WriteFile(incompletePath(r.cfg.Data), []byte("A restore of backup "+m.ID+" has not come to its end.\n"), 0o600); err != nil {
 		return err
 	}
+	if err := r.placeKey(ctx); err != nil {
+		return err
+	}
+	key, err := openKMS(ctx, r.cfg)
+	if err != nil {
+		return err
+	}
+	return r.s.Authentic(ctx, key)
+}
+
+// placeKey puts the master key into its file. One that is with a service, or in a file elsewhere that is there, is taken as it is.
+func (r *restoring) placeKey(ctx context.Context) error {
+	if !MasterKeyFile(r.cfg) || r.cfg.KMS != "" && HasMasterKey(r.cfg) {
+		return nil
+	}
 	var err error
-	switch key := m.Part(partMasterKey); {
+	switch key := r.s.Manifest.Part(partMasterKey); {
 	case r.o.MasterKey != "":
 		r.masterKey, err = os.ReadFile(r.o.MasterKey)
 	case key != nil:
@@ -181,17 +196,11 @@ func (r *restoring) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(masterKeyPath(r.cfg.Data)), 0o700); err != nil {
+	path := MasterKey(r.cfg)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := crypt.WriteFile(masterKeyPath(r.cfg.Data), r.masterKey, 0o600); err != nil {
-		return err
-	}
-	kms, err := crypt.OpenFileKMS(masterKeyPath(r.cfg.Data))
-	if err != nil {
-		return err
-	}
-	return r.s.Authentic(ctx, kms)
+	return crypt.WriteFile(path, r.masterKey, 0o600)
 }
 
 // small reads a part into memory.
@@ -237,7 +246,7 @@ func (r *restoring) write(ctx context.Context) error {
 	if p == nil {
 		return errs.Wrap(errs.Invalid, backup.ErrDamaged, "the backup holds no database")
 	}
-	write := func(w io.Writer) error { return r.s.Copy(ctx, p, counting{w, r.restored}) }
+	write := func(w io.Writer) error { return r.s.Copy(ctx, p, countingWriter{w, r.restored}) }
 	if r.cfg.Database != "" {
 		return sqldb.RestorePostgres(ctx, r.cfg.Database, m.Database.Schema, write)
 	}
@@ -291,7 +300,7 @@ func (r *restoring) file(ctx context.Context, store blob.Store, p *backup.Part, 
 		return err
 	}
 	defer w.Abort()
-	if err := r.s.Copy(ctx, p, counting{w, r.restored}); err != nil {
+	if err := r.s.Copy(ctx, p, countingWriter{w, r.restored}); err != nil {
 		return err
 	}
 	err = w.Commit(ctx, nil)

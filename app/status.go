@@ -293,14 +293,14 @@ func (s *status) notifications(ctx context.Context) Part {
 	return p
 }
 
-// judged tells the meter of the requests that an observer sees.
-type judged struct {
+// counting tells the meter of the requests that an observer sees.
+type counting struct {
 	api.Observer
 	meter *availability.Meter
 }
 
 // Begin implements api.Observer.
-func (c judged) Begin(r *http.Request) (context.Context, func(api.Outcome)) {
+func (c counting) Begin(r *http.Request) (context.Context, func(api.Outcome)) {
 	ctx, done := c.Observer.Begin(r)
 	return ctx, func(o api.Outcome) {
 		if strings.HasPrefix(o.Route, "/api/") && o.Status != 499 {

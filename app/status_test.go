@@ -208,7 +208,7 @@ func TestRequestsCount(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	meter := availability.New(db, func() time.Time { return at })
 	meter.Check(true)
-	o := judged{quiet{}, meter}
+	o := counting{quiet{}, meter}
 	for status, n := range map[int]int{200: 10, 404: 10, 499: 10, 503: 2} {
 		for range n {
 			_, done := o.Begin(httptest.NewRequest("GET", "/", nil))

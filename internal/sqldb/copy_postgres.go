@@ -370,12 +370,21 @@ func loadAll(ctx context.Context, conn *sql.Conn, tx *sql.Tx, r *bufio.Reader) e
 // emptyAll removes rows that the migrations have made.
 func emptyAll(ctx context.Context, tx *sql.Tx) error {
 	tables, err := tablesOf(ctx, tx)
-	if err != nil || len(tables) == 0 {
+	if err != nil {
 		return err
 	}
-	names := make([]string, len(tables))
-	for i, t := range tables {
-		names[i] = pgx.Identifier{t.Table}.Sanitize()
+	var names []string
+	for _, t := range tables {
+		name, filled := pgx.Identifier{t.Table}.Sanitize(), false
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+name+`)`).Scan(&filled); err != nil {
+			return Translate(err)
+		}
+		if filled { // those that take no TRUNCATE, because they are for appending only, are empty
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
 	}
 	_, err = tx.ExecContext(ctx, "TRUNCATE "+strings.Join(names, ", "))
 	return Translate(err)
