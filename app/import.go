@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -116,7 +117,7 @@ func (o *OpenedArchive) copy(name string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(w, in)
+	_, err = io.Copy(w, io.LimitReader(in, int64(min(f.UncompressedSize64, math.MaxInt64)))) // no more than the archive says, whose sums are checked
 	return errors.Join(err, in.Close())
 }
 
