@@ -116,7 +116,10 @@ func (o *OpenedArchive) copy(name string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(w, in)
+	_, err = io.CopyN(w, in, int64(f.UncompressedSize64)) // and no more than it says
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	return errors.Join(err, in.Close())
 }
 
