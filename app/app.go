@@ -13,6 +13,7 @@ import (
 
 	"probity.dev/access"
 	"probity.dev/catalog/field"
+	"probity.dev/internal/api"
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
@@ -54,6 +55,10 @@ type App struct {
 	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
+
+	certificates *api.Certificates // nil without TLS
+	metrics      *metrics
+	status       *status
 }
 
 // Open opens the data directory of cfg. It fails when the directory has not been initialised, or when another process has it open. logs receives log lines.
@@ -86,7 +91,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	if a.telemetry, err = telemetry.New(ctx, telemetry.Options{Version: Version, Instance: cfg.InstanceName, LogLevel: cfg.LogLevel, LogFormat: cfg.LogFormat, Output: logs,
-		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders}); err != nil {
+		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders, SentryDSN: cfg.SentryDSN, SentryEnvironment: cfg.SentryEnvironment}); err != nil {
 		return a, err
 	}
 	a.kms = kms.NewGuard(key, observeKMS(a.telemetry.Registry))
@@ -119,6 +124,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
 	a.backups = newDailyBackup(a)
+	a.status = newStatus(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {
@@ -146,9 +152,10 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 		return err
 	}
 	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cmp.Or(cfg.QueryThreads, processors)}))
+	a.metrics = newMetrics(a.telemetry.Registry)
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
 		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
-		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
+		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: a.metrics, Tracer: a.telemetry.Tracer})
 	if err == nil && a.storage.cache != nil {
 		err = a.Ledger.CheckFiles(ctx)
 	}

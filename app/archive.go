@@ -117,7 +117,7 @@ func (x *archiving) file(name string, method uint16, write func(io.Writer) error
 	}
 	h := sha256.New()
 	size := int64(0)
-	buffered := bufio.NewWriterSize(io.MultiWriter(counting{w, func(n int64) { size += n }}, h), 256<<10)
+	buffered := bufio.NewWriterSize(io.MultiWriter(countingWriter{w, func(n int64) { size += n }}, h), 256<<10)
 	if err := write(buffered); err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ func (b *backing) run(ctx context.Context, masterKey bool) (err error) {
 		m.Logs = append(m.Logs, backup.Log{TenantID: h.TenantID, LogID: h.LogID, Origin: h.Origin, Epoch: h.Epoch, Base: h.Base, Size: h.Size, Checkpoint: h.Checkpoint, VKeys: h.VKeys})
 	}
 	// The database first: a snapshot of PostgreSQL should not last longer than it must.
-	if err := b.w.AddStream(ctx, partDatabase, true, func(w io.Writer) error { return c.Write(ctx, counting{w, b.stored}) }); err != nil {
+	if err := b.w.AddStream(ctx, partDatabase, true, func(w io.Writer) error { return c.Write(ctx, countingWriter{w, b.stored}) }); err != nil {
 		return err
 	}
 	return b.addSealed(ctx, held)
@@ -222,14 +222,14 @@ func asideIn(ctx context.Context, store blob.Store, h *ledger.Holding) ([]blob.R
 	return out, err
 }
 
-// counting tells how many bytes were written.
-type counting struct {
+// countingWriter tells how many bytes were written.
+type countingWriter struct {
 	w    io.Writer
 	tell func(int64)
 }
 
 // Write implements io.Writer.
-func (c counting) Write(b []byte) (int, error) {
+func (c countingWriter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.tell(int64(n))
 	return n, err

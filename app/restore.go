@@ -246,7 +246,7 @@ func (r *restoring) write(ctx context.Context) error {
 	if p == nil {
 		return errs.Wrap(errs.Invalid, backup.ErrDamaged, "the backup holds no database")
 	}
-	write := func(w io.Writer) error { return r.s.Copy(ctx, p, counting{w, r.restored}) }
+	write := func(w io.Writer) error { return r.s.Copy(ctx, p, countingWriter{w, r.restored}) }
 	if r.cfg.Database != "" {
 		return sqldb.RestorePostgres(ctx, r.cfg.Database, m.Database.Schema, write)
 	}
@@ -300,7 +300,7 @@ func (r *restoring) file(ctx context.Context, store blob.Store, p *backup.Part, 
 		return err
 	}
 	defer w.Abort()
-	if err := r.s.Copy(ctx, p, counting{w, r.restored}); err != nil {
+	if err := r.s.Copy(ctx, p, countingWriter{w, r.restored}); err != nil {
 		return err
 	}
 	err = w.Commit(ctx, nil)

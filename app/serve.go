@@ -37,7 +37,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: a.telemetry.Observer(), Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
+	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: counting{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
 		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure()})
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
@@ -50,6 +50,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.notify.Streams.Register(h)
 	a.notify.Alerts.Register(h)
 	a.policies.Register(h)
+	a.status.register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
 		h.Handle("GET /metrics", api.Rule{Permission: actor.SettingsManage}, a.telemetry.Metrics())
@@ -96,6 +97,9 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	if err != nil {
 		return err
 	}
+	if err := a.openCertificates(); err != nil {
+		return err
+	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Config.Listen)
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "cannot listen on %s; is another server there? Choose another address with --listen", a.Config.Listen)
@@ -118,21 +122,24 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.notify.Alerts.Start(ctx)
 	go a.watchLogs(background)
 	go a.watchKMS(background)
+	go a.reload(background)
+	go a.status.run(background)
 	if err := a.serveMetrics(background); err != nil {
 		err = errors.Join(err, l.Close(), a.stopJobs())
 		a.exports.Service.Close()
 		return err
 	}
 	scheme := "http"
-	if a.Config.TLSCert != "" {
+	if a.certificates != nil {
 		scheme = "https"
 	}
 	if started != nil {
 		started(scheme + "://" + l.Addr().String())
 	}
 	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
-	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey}
+	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, Certificates: a.certificates}
 	err = server.Serve(ctx, l)
+	a.status.end(context.WithoutCancel(ctx))
 	err = errors.Join(err, a.stopJobs())
 	a.schedules.Close()
 	a.exports.Service.Close()

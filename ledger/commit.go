@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/sqldb"
@@ -129,12 +131,13 @@ func (c *committer) commit(group []*submission) {
 		return
 	}
 	start := time.Now()
-	ctx := context.Background() // whoever asked may be gone; what is under way is finished
 	logs := map[*tenant]*logAppend{}
 	events := 0
 	for _, s := range group {
 		events += len(s.events)
 	}
+	// Whoever asked may be gone; what is under way is finished.
+	ctx, end := c.l.span(context.Background(), spanCommit, attribute.Int("probity.requests", len(group)), attribute.Int("probity.events", events))
 	err := c.l.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, s := range group {
 			a := logs[s.t]
@@ -181,6 +184,7 @@ func (c *committer) commit(group []*submission) {
 		close(s.done)
 	}
 	c.l.metrics.commit(group, time.Since(start))
+	end(err)
 }
 
 // one prepares a submission inside the transaction. An error of the submission stays with it (s.err); a returned error fails the whole group.

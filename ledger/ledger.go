@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"probity.dev/internal/blob"
 	"probity.dev/internal/cache"
 	"probity.dev/internal/crypt"
@@ -48,6 +50,8 @@ type Options struct {
 	Log         *slog.Logger
 	// Metrics receives figures; nil drops them.
 	Metrics Metrics
+	// Tracer makes spans of appends, commits, checkpoints, sealing and searches; nil makes none.
+	Tracer trace.Tracer
 }
 
 // Ledger is every tenant's log on one node. It is safe for concurrent use.
@@ -88,6 +92,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
+	opt.trace()
 	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}, holdWake: make(chan struct{}, 1)}
 	if err := os.MkdirAll(filepath.Join(opt.Dir, "segments"), 0o700); err != nil {
 		return nil, err

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
@@ -154,12 +156,14 @@ func (l *Ledger) publishAll(ctx context.Context) error {
 
 // publish signs a checkpoint of what is durable, if that has grown. The order is fixed: prove that the head extends what was signed before, write the
 // high-water mark, then the database. A crash between the two leaves a signed size that the database does reach, never one that it does not.
-func (l *Ledger) publish(ctx context.Context, t *tenant) error {
+func (l *Ledger) publish(ctx context.Context, t *tenant) (err error) {
 	h := t.committed.Load()
 	size := h.tree.Size()
 	if old := t.published.Load(); size == old.size && (size == 0 || old.text != "") {
 		return l.republish(ctx, t, h, old)
 	}
+	ctx, end := l.span(ctx, spanCheckpoint, attribute.String("probity.log_id", t.logID), attribute.Int64("probity.size", int64(size)))
+	defer func() { end(err) }()
 	if err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
 		return l.freeze(t, h, err)
 	}

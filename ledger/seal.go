@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
@@ -139,7 +141,9 @@ func (t *tenant) sealable(before int64) (first, count uint64) {
 }
 
 // sealRange writes the range's two files, reads the evidence back and compares it with the tiles, and only then lets the hot rows go.
-func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) error {
+func (l *Ledger) sealRange(ctx context.Context, t *tenant, first, count uint64) (err error) {
+	ctx, end := l.span(ctx, spanSeal, attribute.String("probity.log_id", t.logID), attribute.Int64("probity.events", int64(count)))
+	defer func() { end(err) }()
 	s := Segment{First: first, Count: count, WorkingFirst: first, WorkingCount: count}
 	s.EvidencePath, s.WorkingPath = segmentNames(t.logID, first, count)
 	if err := l.sealEvidence(ctx, t, &s); err != nil {

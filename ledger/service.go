@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/glob"
@@ -76,7 +78,9 @@ type AppendOptions struct {
 
 // Append records events. Each is judged by itself unless opt.Atomic: a bad event among good ones is rejected with its reason. The returned error is about the request as a whole;
 // nothing was recorded then. The events are the caller's again when Append returns; strings and values taken from them must not change.
-func (l *Ledger) Append(ctx context.Context, tenantID string, items []Item, opt AppendOptions) (*Receipt, error) {
+func (l *Ledger) Append(ctx context.Context, tenantID string, items []Item, opt AppendOptions) (_ *Receipt, err error) {
+	ctx, end := l.span(ctx, spanAppend, attribute.Int("probity.events", len(items)))
+	defer func() { end(err) }()
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {
 		return nil, err

@@ -104,7 +104,11 @@ nothing can be read without it. --instance-name becomes part of the name of ever
 		} else {
 			fmt.Fprintf(s, "\nThe master key is %s. Without it nothing can be read.\n", r.MasterKey)
 		}
-		fmt.Fprintf(s, "\nNext:  probity serve --data %s\n", quote(r.Data))
+		next := "--data " + quote(r.Data)
+		if f := c.Flags().Lookup("config"); f.Changed { // it says more than where the data is
+			next = "--config " + quote(f.Value.String())
+		}
+		fmt.Fprintf(s, "\nNext:  probity serve %s\n", next)
 		return nil
 	}
 	return c

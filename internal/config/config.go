@@ -31,6 +31,8 @@ type Config struct {
 	LogFormat          string   // json, text
 	OTLPEndpoint       string
 	OTLPHeaders        string // secret: name=value pairs separated by commas
+	SentryDSN          string // secret: it holds the key that allows sending
+	SentryEnvironment  string
 	SealAfter          time.Duration
 	CheckpointInterval time.Duration
 	QueryThreads       int
@@ -40,6 +42,7 @@ type Config struct {
 	SessionIdle        time.Duration
 	SessionAbsolute    time.Duration
 	MetricsListen      string
+	StatusPage         string   // signed-in or public
 	OutboundAllow      []string // see outbound.ParseAllow
 	SMTPServer         string   // host:port; "" for no e-mail
 	SMTPFrom           string

@@ -68,6 +68,26 @@ func objectSettings() []Setting {
 	}
 }
 
+// keySettings are those of the master key.
+func keySettings() []Setting {
+	token := text("kms-token", "text", "", "Token for Vault, when kms names no file that holds one and no role.", func(c *Config) *string { return &c.KMSToken }, nil)
+	secret := text("kms-secret-id", "text", "", "Secret id of the role for Vault (AppRole) that kms names.", func(c *Config) *string { return &c.KMSSecretID }, nil)
+	token.Secret, secret.Secret = true, true
+	return []Setting{
+		text("kms", "url", "", "Where the master key is: file:PATH, vault://HOST[:PORT]/MOUNT/KEY (transit engine of Vault or OpenBao) or awskms:ARN; keys/master.key in the data directory when empty. "+
+			"See docs/operators.md for the options. Keys are moved from one to another with probity keys rewrap.",
+			func(c *Config) *string { return &c.KMS }, optional(keyLocation)),
+		token, secret,
+	}
+}
+
+func keyLocation(v string) (string, error) {
+	if _, err := kms.Parse(v); err != nil {
+		return "", errors.New(errs.Message(err))
+	}
+	return v, nil
+}
+
 func backupSettings() []Setting {
 	access := text("backup-access-key", "text", "", "Access key of the object store that backups go to; found like storage-access-key when empty. It should not be able to delete what it has not written.",
 		func(c *Config) *string { return &c.BackupAccessKey }, nil)
@@ -96,26 +116,6 @@ func destination(v string) (string, error) {
 	}
 	if strings.Contains(v, "://") {
 		return "", errors.New("must be a folder or a location such as s3://bucket/prefix")
-	}
-	return v, nil
-}
-
-// keySettings are those of the master key.
-func keySettings() []Setting {
-	token := text("kms-token", "text", "", "Token for Vault, when kms names no file that holds one and no role.", func(c *Config) *string { return &c.KMSToken }, nil)
-	secret := text("kms-secret-id", "text", "", "Secret id of the role for Vault (AppRole) that kms names.", func(c *Config) *string { return &c.KMSSecretID }, nil)
-	token.Secret, secret.Secret = true, true
-	return []Setting{
-		text("kms", "url", "", "Where the master key is: file:PATH, vault://HOST[:PORT]/MOUNT/KEY (transit engine of Vault or OpenBao) or awskms:ARN; keys/master.key in the data directory when empty. "+
-			"See docs/operators.md for the options. Keys are moved from one to another with probity keys rewrap.",
-			func(c *Config) *string { return &c.KMS }, optional(keyLocation)),
-		token, secret,
-	}
-}
-
-func keyLocation(v string) (string, error) {
-	if _, err := kms.Parse(v); err != nil {
-		return "", errors.New(errs.Message(err))
 	}
 	return v, nil
 }
@@ -199,7 +199,9 @@ func notifySettings() []Setting {
 func observeSettings() []Setting {
 	otlpHeaders := text("otlp-headers", "text", "", "Headers sent to the collector, as name=value pairs separated by commas.",
 		func(c *Config) *string { return &c.OTLPHeaders }, headerPairs)
-	otlpHeaders.Secret = true
+	sentryDSN := text("sentry-dsn", "url", "", "Where panics, answers of status 500 and above and failures in the background are reported, over the Sentry protocol, such as https://KEY@sentry.example.com/1. They hold types, places in the program, routes and ids, no text of an error and no value of a request. Nowhere when empty.",
+		func(c *Config) *string { return &c.SentryDSN }, optional(dsn))
+	otlpHeaders.Secret, sentryDSN.Secret = true, true
 	return []Setting{
 		text("log-level", "choice", "info", "Least level that is logged: debug, info, warn or error.",
 			func(c *Config) *string { return &c.LogLevel }, oneOf("debug", "info", "warn", "error")),
@@ -207,9 +209,13 @@ func observeSettings() []Setting {
 			func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
 		text("metrics-listen", "address", "", "Address and port to serve /metrics and /debug/pprof/ on, without credentials. When empty, /metrics is served on the main address, to callers with settings.manage.",
 			func(c *Config) *string { return &c.MetricsListen }, optional(hostPort)),
+		text("status-page", "choice", "signed-in", "Who may see /status and /api/status, which say how available the service was and what is degraded: signed-in or public. They name no tenant.",
+			func(c *Config) *string { return &c.StatusPage }, oneOf("signed-in", "public")),
 		text("otlp-endpoint", "url", "", "OpenTelemetry collector that receives traces over OTLP/HTTP, such as http://localhost:4318. No traces when empty.",
 			func(c *Config) *string { return &c.OTLPEndpoint }, optional(httpURL)),
-		otlpHeaders,
+		otlpHeaders, sentryDSN,
+		text("sentry-environment", "text", "production", "What errors are filed under beside the release, such as production or staging.",
+			func(c *Config) *string { return &c.SentryEnvironment }, notEmpty),
 	}
 }
 
@@ -362,6 +368,14 @@ func httpURL(v string) (string, error) {
 	u, err := url.Parse(v)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return "", fmt.Errorf("must be an http or https address")
+	}
+	return v, nil
+}
+
+func dsn(v string) (string, error) {
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User.Username() == "" || strings.Trim(u.Path, "/") == "" {
+		return "", fmt.Errorf("must be like https://KEY@sentry.example.com/1")
 	}
 	return v, nil
 }

@@ -42,7 +42,7 @@ func Rights() []Right {
 		{"log_epoch", readOnly, []string{"opening"}, "epochs that have ended; the owner ends one (probity log new-epoch)"},
 		{"log_key", appendOnly, []string{"skey", "retired_at"}, "keys of the logs; none is forgotten"},
 		{"verification", appendOnly, nil, "results of verification"},
-		{"tenant", appendOnly, []string{"name", "keyset"}, "tenants and their wrapped keys"},
+		{"tenant", appendOnly, []string{"name", "keyset", "keyset_at"}, "tenants and their wrapped keys"},
 		{"tenant_secret", appendOnly, []string{"secret", "destroyed_at"}, "secrets of months; destroying one leaves the row"},
 		{"goose_db_version", readOnly, nil, "migrations that were applied"},
 		{"schema_window", readOnly, nil, "version of the schema, and what may work on it"},

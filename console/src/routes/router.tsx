@@ -147,7 +147,16 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
 });
 
-const tree = root.addChildren([signin, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, settings])]);
+/** The server makes this page itself, so that it is there when the console is not. Here it is only met on the way from signing in. */
+const status = createRoute({
+  getParentRoute: () => root,
+  path: '/status',
+  beforeLoad: () => {
+    throw redirect({ href: '/status', reloadDocument: true });
+  },
+});
+
+const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({
