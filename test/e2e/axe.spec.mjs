@@ -39,7 +39,10 @@ const stops = [
     await page.getByRole('button', { name: 'Use this range' }).waitFor();
     await page.waitForTimeout(300);
   }],
-  ['exports', async (page) => page.goto(`${url}/exports`)],
+  ['exports', async (page) => {
+    await page.goto(`${url}/exports`);
+    await page.getByRole('heading', { name: 'Exports', level: 1 }).waitFor();
+  }],
   ['schedules', async (page) => {
     await page.goto(`${url}/schedules`);
     await page.getByRole('button', { name: 'New schedule' }).first().click();
