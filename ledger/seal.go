@@ -172,6 +172,9 @@ func (l *Ledger) storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *
 		s.WorkingPath, s.WorkingFirst, s.WorkingCount, s.WorkingSHA, s.WorkingSize, s.Root[:], s.MinRecorded, s.MaxRecorded, s.MinOccurred, s.MaxOccurred, sqldb.Now()); err != nil {
 		return sqldb.Translate(err)
 	}
+	if err := holdNew(ctx, tx, logID, s); err != nil {
+		return err
+	}
 	if covered && l.db.Shared() {
 		_, err := tx.ExecContext(ctx, `SELECT seal_hot($1, $2)`, logID, s.First)
 		return sqldb.Translate(err)
@@ -181,9 +184,6 @@ func (l *Ledger) storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *
 		if _, err := tx.ExecContext(ctx, q, logID, s.First, s.First+s.Count); err != nil {
 			return sqldb.Translate(err)
 		}
-	}
-	if err := holdNew(ctx, tx, logID, s); err != nil {
-		return err
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE log SET sealed = $1 WHERE log_id = $2`, s.First+s.Count, logID)
 	return sqldb.Translate(err)
