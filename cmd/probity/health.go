@@ -20,7 +20,8 @@ func newHealth() *cobra.Command {
 		Use: "health", Short: "Ask the server on this machine whether it is ready", Args: cobra.NoArgs,
 		Example: "  probity health --listen :8780",
 		Long: `Asks the server that has the same settings (--listen, --tls-cert, --config and the environment) whether it can do its work, as GET /readyz does, and exits 0 when it can.
-It is for health checks of containers, whose image need not hold another program for it. The certificate is not verified: the server is asked under the address that it listens on, which no certificate names.`,
+It is for health checks of containers, whose image need not hold another program for it.
+The certificate is not verified: the server is asked under the address that it listens on, which no certificate names.`,
 	}
 	settings(c, "listen", "tls-cert", "tls-key")
 	timeout := c.Flags().Duration("timeout", 5*time.Second, "how long the answer may take")
