@@ -25,6 +25,7 @@ import (
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/httpapi"
+	"probity.dev/ledger/selfaudit"
 	"probity.dev/verify"
 )
 
@@ -369,7 +370,7 @@ func (x *importing) flush(ctx context.Context) error {
 func (x *importing) record(ctx context.Context) error {
 	m := &x.o.Manifest
 	e := &event.Event{Action: "archive.imported", Activity: "import", Severity: "high", Actor: httpapi.By(Operator(x.tenantID, false)), Resource: event.Resource{Type: "archive", ID: x.o.SHA256},
-		Data: []event.Member{member("format", m.Format), member("archive_created_at", m.CreatedAt), member("archived_tenant", m.Tenant.ID), member("epochs", m.Epochs), member("keys", x.o.Keys),
-			member("last_checkpoint", x.o.Checkpoint), member("events", x.res.Read), member("accepted", x.res.Accepted), member("duplicates", x.res.Duplicates), member("rejected", x.res.Rejected)}}
+		Data: []event.Member{selfaudit.Member("format", m.Format), selfaudit.Member("archive_created_at", m.CreatedAt), selfaudit.Member("archived_tenant", m.Tenant.ID), selfaudit.Member("epochs", m.Epochs), selfaudit.Member("keys", x.o.Keys),
+			selfaudit.Member("last_checkpoint", x.o.Checkpoint), selfaudit.Member("events", x.res.Read), selfaudit.Member("accepted", x.res.Accepted), selfaudit.Member("duplicates", x.res.Duplicates), selfaudit.Member("rejected", x.res.Rejected)}}
 	return x.a.Ledger.Record(ctx, x.tenantID, e, nil)
 }

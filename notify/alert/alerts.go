@@ -12,6 +12,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // Alert describes what a rule has raised. Times are UTC.
@@ -151,7 +152,7 @@ func (s *Service) Acknowledge(ctx context.Context, by actor.Principal, id, note 
 	}
 	e := newEvent(ctx, "alert.acknowledge", "approve", by, event.Resource{Type: "alert", ID: a.id, Name: v.Rule})
 	e.Category, e.Reason = "security", note
-	e.Data = []event.Member{member("rule_id", a.rule), member("severity", a.severity)}
+	e.Data = []event.Member{selfaudit.Member("rule_id", a.rule), selfaudit.Member("severity", a.severity)}
 	err = s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
 		ok, err := acknowledge(ctx, tx, a, body, by.ID(), s.now())
 		if err == nil && !ok {

@@ -9,6 +9,7 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
 )
@@ -67,6 +68,6 @@ func fireEvent(ctx context.Context, f *follower, sp *spell) *event.Event {
 	e := newEvent(ctx, "alert.fire", "other", actor.System(f.r.tenant), event.Resource{Type: "alert", ID: sp.id, Name: f.v.Name})
 	e.Actor, e.Category = event.Actor{Type: "system", ID: "probity"}, "security"
 	e.Severity = map[string]string{send.Info: "info", send.Warning: "medium", send.Error: "high", send.Critical: "critical"}[f.r.severity]
-	e.Data = []event.Member{member("rule_id", f.r.id), member("events", sp.events), member("group_by", f.r.by), member("first_seq", sp.first.seq), member("muted", !sp.told)}
+	e.Data = []event.Member{selfaudit.Member("rule_id", f.r.id), selfaudit.Member("events", sp.events), selfaudit.Member("group_by", f.r.by), selfaudit.Member("first_seq", sp.first.seq), selfaudit.Member("muted", !sp.told)}
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
 )
@@ -284,7 +285,7 @@ func (s *Service) Mute(ctx context.Context, by actor.Principal, id string, until
 	}
 	e := ruleEvent(ctx, action, activity, by, r, v)
 	if r.mutedUntil > 0 {
-		e.Data = append(e.Data, member("until", until.UTC()))
+		e.Data = append(e.Data, selfaudit.Member("until", until.UTC()))
 	}
 	err = s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
 		return updateRule(ctx, tx, r, false, max(s.now(), r.updatedAt))

@@ -9,14 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/worker"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 	"probity.dev/notify"
 )
 
@@ -105,29 +104,15 @@ func require(by actor.Principal, permissions ...string) error {
 	return nil
 }
 
-// member makes a member of an event's data from a value of our own making, which always marshals.
-func member(name string, v any) event.Member {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("alert: an event cannot be written: " + err.Error())
-	}
-	return event.Member{Name: name, Value: jsontext.Value(b)}
-}
-
 func newEvent(ctx context.Context, action, activity string, by actor.Principal, about event.Resource) *event.Event {
-	e := &event.Event{Source: "probity", Action: action, Category: "config", Activity: activity, Severity: "notice", Actor: event.Actor{Type: by.Type(), ID: by.ID(), Name: by.Name, Email: by.Email},
-		Resource: about, Context: event.Context{IP: by.IP, UserAgent: by.UserAgent, SessionID: by.SessionID, RequestID: api.RequestID(ctx)}}
-	if by.Role != "" {
-		e.Actor.Roles = []string{by.Role}
-	}
-	return e
+	return selfaudit.New(ctx, by, "config", action, activity, about)
 }
 
 // ruleEvent is an event about a rule, with all that it looks for. What its filter names may be personal, so the filter is marked as such.
 func ruleEvent(ctx context.Context, action, activity string, by actor.Principal, r *rule, v *ruleBody) *event.Event {
 	e := newEvent(ctx, action, activity, by, event.Resource{Type: "alert_rule", ID: r.id, Name: v.Name})
-	e.Data = []event.Member{member("filter", v.Filter), member("more_than", r.moreThan), member("window_seconds", r.window/1e6), member("group_by", r.by), member("cool_down_seconds", r.quiet/1e6),
-		member("severity", r.severity), member("channels", r.channels), member("enabled", r.enabled)}
+	e.Data = []event.Member{selfaudit.Member("filter", v.Filter), selfaudit.Member("more_than", r.moreThan), selfaudit.Member("window_seconds", r.window/1e6), selfaudit.Member("group_by", r.by), selfaudit.Member("cool_down_seconds", r.quiet/1e6),
+		selfaudit.Member("severity", r.severity), selfaudit.Member("channels", r.channels), selfaudit.Member("enabled", r.enabled)}
 	e.Personal = []string{"/data/filter"}
 	return e
 }

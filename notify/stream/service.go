@@ -9,14 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/worker"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
 )
@@ -72,20 +71,8 @@ func (s *Service) unseal(ctx context.Context, r *row) (*sealed, error) {
 
 // newEvent is an event about a stream. It says what goes over it, and nothing of where.
 func newEvent(ctx context.Context, action, activity string, by actor.Principal, r *row, v *sealed) *event.Event {
-	member := func(name string, value any) event.Member {
-		b, err := json.Marshal(value)
-		if err != nil {
-			panic("stream: an event cannot be written: " + err.Error())
-		}
-		return event.Member{Name: name, Value: jsontext.Value(b)}
-	}
-	e := &event.Event{Source: "probity", Action: action, Category: "config", Activity: activity, Severity: "notice", Actor: event.Actor{Type: by.Type(), ID: by.ID(), Name: by.Name, Email: by.Email},
-		Resource: event.Resource{Type: "event_stream", ID: r.id, Name: v.Name},
-		Context:  event.Context{IP: by.IP, UserAgent: by.UserAgent, SessionID: by.SessionID, RequestID: api.RequestID(ctx)},
-		Data:     []event.Member{member("kind", r.kind), member("format", r.format), member("unmasked", r.unmasked), member("filter", v.Filter), member("next_seq", r.next)}}
-	if by.Role != "" {
-		e.Actor.Roles = []string{by.Role}
-	}
+	e := selfaudit.New(ctx, by, "config", action, activity, event.Resource{Type: "event_stream", ID: r.id, Name: v.Name})
+	e.Data = []event.Member{selfaudit.Member("kind", r.kind), selfaudit.Member("format", r.format), selfaudit.Member("unmasked", r.unmasked), selfaudit.Member("filter", v.Filter), selfaudit.Member("next_seq", r.next)}
 	return e
 }
 
