@@ -139,6 +139,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	a.openSchedules()
+	a.verifier.wrong = a.verificationFailed
 	return a, nil
 }
 

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"database/sql"
-	"log/slog"
 	"strconv"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"probity.dev/notify/send"
 	"probity.dev/notify/stream"
 	"probity.dev/report/export"
+	"probity.dev/report/schedule"
 )
 
 // watchEvery is how often it is looked whether a log is frozen.
@@ -24,7 +24,6 @@ type notifyPart struct {
 	Streams *stream.Service
 	Alerts  *alert.Service
 	client  *outbound.Client
-	log     *slog.Logger
 }
 
 func (a *App) openNotify() error {
@@ -40,7 +39,7 @@ func (a *App) openNotify() error {
 			return err
 		}
 	}
-	a.notify = notifyPart{client: client, log: a.telemetry.Logger, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
+	a.notify = notifyPart{client: client, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
 		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger,
 		Explain: func(ctx context.Context, tenantID, alertID string) (map[string]string, error) {
 			return a.notify.Alerts.Explain(ctx, tenantID, alertID)
@@ -52,15 +51,13 @@ func (a *App) openNotify() error {
 	return nil
 }
 
-// say sends a notification that belongs to no transaction; that it could not be stored is all that can be said about a failure.
-func (n notifyPart) say(ctx context.Context, tenantID string, what notify.Notification) {
-	if err := n.Service.Say(ctx, tenantID, what); err != nil {
-		n.log.LogAttrs(ctx, slog.LevelError, "a notification was not stored", slog.String("kind", what.Kind), slog.Any("error", err))
+// verificationFailed tells of a verification that found something wrong, whoever asked for it, and runs the schedules that wait for one.
+func (a *App) verificationFailed(ctx context.Context, tx *sql.Tx, tenantID, logID string) error {
+	err := a.notify.Service.Notify(ctx, tx, tenantID, notify.Notification{Kind: notify.KindVerificationFailed, Cause: notify.Cause{Type: "log", ID: logID}, Topic: "verification:" + logID})
+	if err != nil {
+		return err
 	}
-}
-
-func (n notifyPart) verificationFailed(ctx context.Context, tenantID, logID string) {
-	n.say(ctx, tenantID, notify.Notification{Kind: notify.KindVerificationFailed, Cause: notify.Cause{Type: "log", ID: logID}, Topic: "verification:" + logID})
+	return a.schedules.Fire(ctx, tx, tenantID, schedule.TriggerVerificationFailed)
 }
 
 // watchLogs says when a log freezes and when it takes events again. What was said last is in the database, so that a restart says nothing twice.

@@ -16,7 +16,6 @@ import (
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/httpapi"
 	"probity.dev/ledger/views"
-	"probity.dev/report/schedule"
 )
 
 // Handler builds the HTTP surface: API, health, metrics and console.
@@ -230,8 +229,6 @@ func (a *App) scrub(ctx context.Context) {
 			a.telemetry.Logger.Error("scrub", "log_id", t.LogID, "error", err)
 		case !r.OK:
 			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())
-			a.notify.verificationFailed(ctx, t.ID, t.LogID)
-			a.fire(ctx, t.ID, schedule.TriggerVerificationFailed)
 		default:
 			a.telemetry.Logger.Info("scrub", "log_id", t.LogID, "ok", true, "events_per_second", int64(r.EventsPerSecond))
 		}

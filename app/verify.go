@@ -176,6 +176,8 @@ type verifier struct {
 	wg      sync.WaitGroup
 	stop    context.Context
 	cancel  context.CancelFunc
+	// wrong is called in the transaction that stores a verification which found something wrong.
+	wrong func(ctx context.Context, tx *sql.Tx, tenantID, logID string) error
 }
 
 type progress struct{ done, total uint64 }
@@ -240,10 +242,10 @@ func (v *verifier) run(ctx context.Context, tenantID string) (*verify.Report, er
 	if err != nil {
 		return nil, err
 	}
-	return r, v.store(ctx, log.LogID, r)
+	return r, v.store(ctx, tenantID, log.LogID, r)
 }
 
-func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) error {
+func (v *verifier) store(ctx context.Context, tenantID, logID string, r *verify.Report) error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -258,7 +260,10 @@ func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) er
 	}
 	return v.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO verification (log_id, at, ok, size, report) VALUES ($1, $2, $3, $4, $5)`, logID, sqldb.Now(), ok, size, string(text))
-		return sqldb.Translate(err)
+		if err != nil || r.OK {
+			return sqldb.Translate(err)
+		}
+		return v.wrong(ctx, tx, tenantID, logID)
 	})
 }
 
