@@ -8,6 +8,7 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // The actions that this package records.
@@ -25,28 +26,7 @@ const (
 
 // newEvent starts an event of the product with the actor and where the request came from.
 func newEvent(ctx context.Context, action, category, activity string, by actor.Principal) *event.Event {
-	c := ClientOf(ctx)
-	e := &event.Event{Source: "probity", Action: action, Category: category, Activity: activity, Severity: "notice",
-		Actor:   event.Actor{Type: by.Type(), ID: by.ID(), Name: by.Name, Email: by.Email},
-		Context: event.Context{UserAgent: c.UserAgent, SessionID: by.SessionID, RequestID: c.RequestID, ForwardedFor: addresses(c.Hops)}}
-	if by.Role != "" {
-		e.Actor.Roles = []string{by.Role}
-	}
-	if c.IP.IsValid() {
-		e.Context.IP = c.IP.String()
-	}
-	return e
-}
-
-// addresses leaves out hops that are no address.
-func addresses(hops []string) []string {
-	var out []string
-	for _, h := range hops {
-		if h != "unknown" {
-			out = append(out, h)
-		}
-	}
-	return out
+	return selfaudit.New(ctx, by, category, action, activity, event.Resource{})
 }
 
 func aboutUser(e *event.Event, u User) *event.Event {

@@ -11,6 +11,7 @@ import (
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
+	"probity.dev/ledger"
 )
 
 // The statements of this file are not confined to a tenant, because they find out whose a credential is. Each is keyed by something that only the
@@ -160,4 +161,32 @@ func secret(ctx context.Context, db *sqldb.DB, name string, wrap, unwrap func([]
 		return nil, err
 	}
 	return unwrap(wrapped)
+}
+
+// indexSecret is the name of the secret under which addresses are looked up.
+const indexSecret = "index"
+
+// secretAAD is what a secret of the domain is bound to when the master key wraps it.
+func secretAAD(name string) []byte { return []byte("access|" + name) }
+
+// MasterSecret is the domain's secret under the master key, for whoever changes the master key.
+func MasterSecret(db *sqldb.DB) ledger.WrappedSecret {
+	return ledger.WrappedSecret{AAD: secretAAD(indexSecret),
+		Load: func(ctx context.Context) (wrapped []byte, err error) {
+			err = db.Read(ctx).QueryRowContext(ctx, `SELECT wrapped FROM access_secret WHERE name = $1`, indexSecret).Scan(&wrapped)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil, nil
+			}
+			return wrapped, sqldb.Translate(err)
+		},
+		Store: func(ctx context.Context, tx *sql.Tx, old, next []byte) error {
+			res, err := tx.ExecContext(ctx, `UPDATE access_secret SET wrapped = $1 WHERE name = $2 AND wrapped = $3`, next, indexSecret, old)
+			if err != nil {
+				return sqldb.Translate(err)
+			}
+			if n, err := res.RowsAffected(); err != nil || n != 1 {
+				return errors.Join(err, errs.New(errs.Conflict, "somebody else has changed the secret of the access domain meanwhile; try again"))
+			}
+			return nil
+		}}
 }

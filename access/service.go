@@ -75,9 +75,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	const name = "index"
-	aad := []byte("access|" + name)
-	key, err := secret(ctx, o.DB, name,
+	aad := secretAAD(indexSecret)
+	key, err := secret(ctx, o.DB, indexSecret,
 		func(b []byte) ([]byte, error) { return o.KMS.Wrap(ctx, b, aad) }, func(b []byte) ([]byte, error) { return o.KMS.Unwrap(ctx, b, aad) })
 	if err != nil {
 		return nil, fmt.Errorf("open the secret of the access domain: %w", err)

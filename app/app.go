@@ -7,17 +7,18 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"time"
 
 	"probity.dev/access"
 	"probity.dev/catalog/field"
+	"probity.dev/internal/api"
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/jobs"
+	"probity.dev/internal/kms"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/telemetry"
 	"probity.dev/ledger"
@@ -38,7 +39,7 @@ type App struct {
 	Access *access.Service
 
 	db        *sqldb.DB
-	kms       *crypt.FileKMS
+	kms       *kms.Guard
 	engine    query.Engine
 	telemetry *telemetry.Telemetry
 	policies  *Policies
@@ -47,31 +48,36 @@ type App struct {
 	reads     *reads
 	jobs      *jobs.Service
 	exports   exportsPart
+	backups   *dailyBackup
 	links     *link.Service
 	schedules *schedule.Service
 	sender    *send.Sender
 	notify    notifyPart
 	lock      io.Closer
 	storage   *storage
-}
 
-// masterKeyPath is the file of the master key in a data directory.
-func masterKeyPath(dir string) string { return filepath.Join(dir, "keys", "master.key") }
+	certificates *api.Certificates // nil without TLS
+	metrics      *metrics
+	status       *status
+}
 
 // Open opens the data directory of cfg. It fails when the directory has not been initialised, or when another process has it open. logs receives log lines.
 func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err error) {
 	if !hasData(cfg) {
 		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
 	}
-	kms, err := crypt.OpenFileKMS(masterKeyPath(cfg.Data))
+	if err := checkComplete(cfg.Data); err != nil {
+		return nil, err
+	}
+	key, err := openKMS(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, cfg, kms, logs)
+	return open(ctx, cfg, key, logs)
 }
 
-func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.Writer) (a *App, err error) {
-	a = &App{Config: cfg, kms: kms}
+func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer) (a *App, err error) {
+	a = &App{Config: cfg}
 	if a.policies, err = LoadPolicies(cfg); err != nil {
 		return nil, err
 	}
@@ -85,13 +91,20 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		return a, err
 	}
 	if a.telemetry, err = telemetry.New(ctx, telemetry.Options{Version: Version, Instance: cfg.InstanceName, LogLevel: cfg.LogLevel, LogFormat: cfg.LogFormat, Output: logs,
-		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders}); err != nil {
+		OTLPEndpoint: cfg.OTLPEndpoint, OTLPHeaders: cfg.OTLPHeaders, SentryDSN: cfg.SentryDSN, SentryEnvironment: cfg.SentryEnvironment}); err != nil {
 		return a, err
 	}
-	if a.db, err = openSchema(ctx, cfg); err != nil {
+	a.kms = kms.NewGuard(key, observeKMS(a.telemetry.Registry))
+	if err = a.startKMS(ctx); err != nil {
+		return a, err
+	}
+	if err = a.openDatabase(ctx); err != nil {
 		return a, err
 	}
 	if err = a.enter(ctx); err != nil {
+		return a, err
+	}
+	if err = a.checkMasterKey(ctx); err != nil {
 		return a, err
 	}
 	// What the caches and the engine hold is bounded; this makes the collector return the rest before the process grows past it.
@@ -105,7 +118,9 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 	a.verifier = newVerifier(a.Ledger, a.db, a.storage.evidence, a.telemetry)
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
-	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
+	a.backups = newDailyBackup(a)
+	a.status = newStatus(a)
+	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
 	if err != nil {
 		return a, err
@@ -119,6 +134,7 @@ func open(ctx context.Context, cfg *config.Config, kms *crypt.FileKMS, logs io.W
 		return a, err
 	}
 	a.openSchedules()
+	a.verifier.wrong = a.verificationFailed
 	return a, nil
 }
 
@@ -132,9 +148,10 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 		return err
 	}
 	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cmp.Or(cfg.QueryThreads, processors)}))
+	a.metrics = newMetrics(a.telemetry.Registry)
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Marks: a.storage.marks(cfg), Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
 		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
-		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: newMetrics(a.telemetry.Registry)})
+		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: a.metrics, Tracer: a.telemetry.Tracer})
 	if err == nil && a.storage.cache != nil {
 		err = a.Ledger.CheckFiles(ctx)
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -15,34 +14,55 @@ import (
 // databasePath is the file of the database in a data directory, where it is not PostgreSQL.
 func databasePath(dir string) string { return filepath.Join(dir, "probity.db") }
 
+// highWaterPath is the file of the high-water mark in a data directory.
+func highWaterPath(dir string) string { return filepath.Join(dir, "highwater.json") }
+
 // hasData reports whether a data directory has been initialised.
 func hasData(cfg *config.Config) bool {
-	path := databasePath(cfg.Data)
+	paths := []string{databasePath(cfg.Data)}
 	if cfg.Database != "" {
-		path = masterKeyPath(cfg.Data)
+		paths = []string{masterKeyPath(cfg.Data), highWaterPath(cfg.Data)} // the first where the master key is a file there
 	}
-	_, err := os.Stat(path)
-	return !errors.Is(err, os.ErrNotExist)
+	for _, p := range paths {
+		if _, err := os.Stat(p); !errors.Is(err, os.ErrNotExist) {
+			return true
+		}
+	}
+	return false
 }
 
-// openDatabase opens the database of cfg as it is.
-func openDatabase(ctx context.Context, cfg *config.Config) (*sqldb.DB, error) {
+// Connect opens the database of an installation as it is, whatever its schema. The caller closes it.
+func Connect(ctx context.Context, cfg *config.Config) (*sqldb.DB, error) {
+	if cfg.Database == "" && !hasData(cfg) {
+		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
+	}
+	return connect(ctx, cfg)
+}
+
+// connect opens the database of cfg as it is.
+func connect(ctx context.Context, cfg *config.Config) (*sqldb.DB, error) {
 	if cfg.Database != "" {
 		return sqldb.OpenPostgres(ctx, cfg.Database)
 	}
 	return sqldb.OpenSQLite(ctx, databasePath(cfg.Data))
 }
 
-// openSchema opens the database of cfg with the present schema.
-func openSchema(ctx context.Context, cfg *config.Config) (*sqldb.DB, error) {
-	db, err := openDatabase(ctx, cfg)
+// openSchema opens the database of cfg with a schema that this program can work on. The database's owner makes or migrates it.
+func openSchema(ctx context.Context, cfg *config.Config) (*sqldb.DB, *sqldb.Standing, error) {
+	db, err := connect(ctx, cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if _, _, err = db.Migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("bring the database up to date: %w", err), db.Close())
+	s, err := db.Prepare(ctx)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
 	}
-	return db, nil
+	return db, s, nil
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // checkEmpty refuses a PostgreSQL database that holds an installation already. It comes before anything is made, and finds out what is wrong with the address.
@@ -50,7 +70,7 @@ func checkEmpty(ctx context.Context, cfg *config.Config) (err error) {
 	if cfg.Database == "" {
 		return nil
 	}
-	db, err := openSchema(ctx, cfg)
+	db, _, err := openSchema(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -61,6 +81,21 @@ func checkEmpty(ctx context.Context, cfg *config.Config) (err error) {
 	}
 	if tenants > 0 {
 		return errs.New(errs.Conflict, "the database holds data already; choose another one")
+	}
+	return nil
+}
+
+// openDatabase opens the database, and says in the log what is wrong with the rights of the role and does not keep it from working.
+func (a *App) openDatabase(ctx context.Context) error {
+	db, s, err := openSchema(ctx, a.Config)
+	if err != nil {
+		return err
+	}
+	a.db = db
+	for _, r := range s.AppRoles {
+		if r.Role == s.Role && len(r.Excess) > 0 {
+			a.telemetry.Logger.Warn("the database role may do more than it needs; probity migrate apply with the owner's address and --app-role takes that away", "role", r.Role, "excess", r.Excess)
+		}
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"probity.dev/internal/actor"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
@@ -20,7 +22,7 @@ type exportsPart struct {
 }
 
 func (a *App) openExports(context.Context) error {
-	a.exports.source = &exportSource{ledger: a.Ledger, masks: a.masks}
+	a.exports.source = &exportSource{ledger: a.Ledger, masks: a.masks, tracer: a.telemetry.Tracer}
 	var err error
 	a.exports.Service, err = export.NewService(export.ServiceOptions{DB: a.db, Source: a.exports.source, Recorder: recorder{a.Ledger}, Sealer: exportSealer{a.Ledger},
 		Tenants: exportTenants{a.Ledger}, Notifier: exportNotifier{a}, Files: a.storage.working, Shared: sharable(a.Config), Jobs: a.jobs, Queue: queueOfExports, Viewer: a.Access.Present, Logger: a.telemetry.Logger})
@@ -34,6 +36,7 @@ func (a *App) openExports(context.Context) error {
 type exportSource struct {
 	ledger *ledger.Ledger
 	masks  *masks
+	tracer trace.Tracer
 }
 
 // Query turns a filter as a person typed it into a query.
@@ -65,6 +68,8 @@ func (s *exportSource) Records(ctx context.Context, tenantID string, f export.Fi
 	if err != nil {
 		return err
 	}
+	ctx, span := s.tracer.Start(ctx, "export.records")
+	defer span.End()
 	_, err = s.ledger.Runs(ctx, tenantID, q, s.masks.For(viewer), work)
 	return err
 }
@@ -90,6 +95,8 @@ func (s *exportSource) Bundle(ctx context.Context, tenantID string, f export.Fil
 	if err != nil {
 		return err
 	}
+	ctx, span := s.tracer.Start(ctx, "export.bundle")
+	defer span.End()
 	_, err = s.ledger.Bundle(ctx, tenantID, q, ledger.BundleOptions{Inclusion: o.Proof == "inclusion", Epoch: o.Epoch, Mask: s.masks.For(viewer), Masking: MaskingWords(viewer), Progress: progress}, w)
 	return err
 }

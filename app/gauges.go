@@ -35,13 +35,21 @@ var (
 	waitingGauge    = gauge("deliveries_waiting", "Deliveries of notifications that are to be tried or tried again, of all tenants.")
 	deadGauge       = gauge("deliveries_dead", "Dead letters of notifications that nobody has replayed or discarded, of all tenants.")
 	lateGauge       = gauge("delivery_lateness_seconds", "How long the delivery that has waited longest for its first attempt has waited.")
+	kmsGauge        = gauge("kms_up", "1 when the key-management service did what it was last asked for, 0 when it did not.")
+	keyAgeGauge     = gauge("key_age_seconds", "How long a key has been in use: master (all logs), tenant, signing.", "key", "log_id")
+	keyBehindGauge  = gauge("keys_behind", "Keysets and secrets that are not wrapped under the present version of the master key.")
+	freeGauge       = gauge("data_free_bytes", "Room that is left on the file system of the data directory.")
+	sizeGauge       = gauge("data_size_bytes", "Size of the file system of the data directory.")
+	ratioGauge      = gauge("availability_ratio", "Share of the minutes of the last 30 days, as far as they were measured, in which the service was there.")
+	budgetGauge     = gauge("error_budget_left_minutes", "Minutes of the last 30 days that may still be lost before the objective is missed; negative when it is.")
+	partGauge       = gauge("part_state", "How a part of the service works: 0 as it should, 1 degraded, 2 not at all.", "part")
 	scrapeGauge     = gauge("scrape_error", "1 when figures are missing because the database could not be read.")
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{frozenGauge, eventsGauge, epochGauge, unsealedGauge, uncoveredGauge, signedGauge, verifiedGauge, verifiedAtGauge, verifiedNGauge, pendingGauge,
-		walGauge, waitingGauge, deadGauge, lateGauge, scrapeGauge} {
+		walGauge, waitingGauge, deadGauge, lateGauge, kmsGauge, keyAgeGauge, keyBehindGauge, freeGauge, sizeGauge, ratioGauge, budgetGauge, partGauge, scrapeGauge} {
 		to <- d
 	}
 }
@@ -51,9 +59,10 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
 	failed := 0.0
-	if g.logs(ctx, to) != nil || g.database(ctx, to) != nil {
+	if g.logs(ctx, to) != nil || g.database(ctx, to) != nil || g.keys(ctx, to) != nil {
 		failed = 1
 	}
+	g.service(ctx, to)
 	to <- prometheus.MustNewConstMetric(scrapeGauge, prometheus.GaugeValue, failed)
 }
 
@@ -95,6 +104,32 @@ func logFigures(set func(*prometheus.Desc, float64), h *ledger.Head) {
 	}
 }
 
+func (g gauges) keys(ctx context.Context, to chan<- prometheus.Metric) error {
+	m, err := g.a.MasterKeyState(ctx)
+	if err != nil {
+		return err
+	}
+	to <- prometheus.MustNewConstMetric(kmsGauge, prometheus.GaugeValue, one(m.Problem == ""))
+	to <- prometheus.MustNewConstMetric(keyBehindGauge, prometheus.GaugeValue, float64(m.Behind))
+	since := func(key, logID string, t time.Time) {
+		to <- prometheus.MustNewConstMetric(keyAgeGauge, prometheus.GaugeValue, time.Since(t).Seconds(), key, logID)
+	}
+	since("master", "", m.Since)
+	tenants, err := g.a.Ledger.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		k, err := g.a.Ledger.Keys(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		since("tenant", t.LogID, k.Keyset.Since)
+		since("signing", t.LogID, k.Signing[0].CreatedAt)
+	}
+	return nil
+}
+
 func (g gauges) database(ctx context.Context, to chan<- prometheus.Metric) error {
 	var pending int64
 	err := g.a.db.Read(ctx).QueryRowContext(ctx, `SELECT COUNT(*) FROM pending_event`).Scan(&pending)
@@ -116,6 +151,25 @@ func (g gauges) database(ctx context.Context, to chan<- prometheus.Metric) error
 		set(walGauge, info.Size())
 	}
 	return nil
+}
+
+// service says how the service as a whole is.
+func (g gauges) service(ctx context.Context, to chan<- prometheus.Metric) {
+	set := func(d *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	if free, size, err := space(g.a.Config.Data); err == nil {
+		set(freeGauge, free)
+		set(sizeGauge, size)
+	}
+	l := g.a.status.now(ctx)
+	for _, p := range l.parts {
+		set(partGauge, map[State]float64{StateOK: 0, StateDegraded: 1, StateDown: 2}[p.State], p.ID)
+	}
+	if l.report != nil {
+		set(ratioGauge, l.report.Ratio())
+		set(budgetGauge, float64(l.report.Left))
+	}
 }
 
 func one(yes bool) float64 {

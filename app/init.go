@@ -36,7 +36,7 @@ type InitResult struct {
 	Email     string `json:"email"`
 	Password  string `json:"password"`
 	APIKey    string `json:"api_key"`
-	MasterKey string `json:"master_key_file"`
+	MasterKey string `json:"master_key_file"` // the path of a file, or the name of a key elsewhere
 	URL       string `json:"url"`
 }
 
@@ -52,11 +52,11 @@ func Init(ctx context.Context, cfg *config.Config, o InitOptions, logs io.Writer
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	kms, err := crypt.CreateFileKMS(masterKeyPath(cfg.Data))
+	key, err := createKMS(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	a, err := open(ctx, cfg, kms, logs)
+	a, err := open(ctx, cfg, key, logs)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (a *App) AddTenant(ctx context.Context, o InitOptions) (*InitResult, error)
 		return nil, err
 	}
 	return &InitResult{Data: a.Config.Data, TenantID: t.ID, Tenant: t.Name, LogID: t.LogID, Origin: t.Origin, VKey: t.VKey, Email: o.Email, Password: o.Password, APIKey: key,
-		MasterKey: masterKeyPath(a.Config.Data), URL: "http://" + a.Config.Listen}, nil
+		MasterKey: MasterKey(a.Config), URL: "http://" + a.Config.Listen}, nil
 }
 
 // NewPassword makes a password of 20 characters without lookalikes, some 116 bits.

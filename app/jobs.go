@@ -3,20 +3,18 @@ package app
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
 	"probity.dev/internal/jobs"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // queueOfExports is where exports wait for their turn.
@@ -51,22 +49,7 @@ type jobRecorder struct{ l *ledger.Ledger }
 
 // RecordJob implements jobs.Recorder.
 func (r jobRecorder) RecordJob(ctx context.Context, by actor.Principal, action, activity string, j *jobs.Job, effect func(ctx context.Context, tx *sql.Tx) error) error {
-	e := &event.Event{Source: "probity", Action: action, Category: "governance", Activity: activity, Severity: "notice",
-		Actor:    event.Actor{Type: by.Type(), ID: by.ID(), Name: by.Name, Email: by.Email},
-		Resource: event.Resource{Type: "job", ID: strconv.FormatInt(j.ID, 10)},
-		Context:  event.Context{IP: by.IP, UserAgent: by.UserAgent, SessionID: by.SessionID, RequestID: api.RequestID(ctx)},
-		Data:     []event.Member{member("kind", j.Kind), member("args", j.Args), member("state", j.State)}}
-	if by.Role != "" {
-		e.Actor.Roles = []string{by.Role}
-	}
+	e := selfaudit.New(ctx, by, "governance", action, activity, event.Resource{Type: "job", ID: strconv.FormatInt(j.ID, 10)})
+	e.Data = []event.Member{selfaudit.Member("kind", j.Kind), selfaudit.Member("args", j.Args), selfaudit.Member("state", j.State)}
 	return r.l.Record(ctx, by.TenantID, e, effect)
-}
-
-// member makes a member of an event's data from a value of our own making, which always marshals.
-func member(name string, v any) event.Member {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("app: an event cannot be written: " + err.Error())
-	}
-	return event.Member{Name: name, Value: jsontext.Value(b)}
 }

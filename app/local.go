@@ -4,12 +4,10 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
 	"os/user"
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
-	"probity.dev/internal/config"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/report/export"
@@ -27,12 +25,6 @@ func Operator(tenantID string, masked bool) actor.Principal {
 		p.Role, p.Permissions = actor.RoleAuditor, actor.RolePermissions(actor.RoleAuditor)
 	}
 	return p
-}
-
-// HasMasterKey reports whether a data directory holds its master key, without which values cannot be read.
-func HasMasterKey(cfg *config.Config) bool {
-	_, err := os.Stat(masterKeyPath(cfg.Data))
-	return err == nil
 }
 
 // Client returns an HTTP client whose requests are answered in this process as p, without a listener and without a key: what the command line does to a data

@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 
 	"probity.dev/internal/blob"
+	"probity.dev/internal/config"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger"
 )
@@ -14,19 +16,19 @@ import (
 type sharedMarks struct {
 	store *blob.S3
 	// own is the file in which a server that was alone has kept its marks. What is in it is put into the store where that has no mark.
-	own *ledger.MarkFile
+	own *ledger.FileMarks
 }
 
 const marksPrefix = "highwater/"
 
 func markName(logID string) string { return marksPrefix + logID + ".json" }
 
-// Where implements [ledger.Marks].
+// Where implements [ledger.MarkStore].
 func (m *sharedMarks) Where(logID string) string {
 	return "the object " + markName(logID) + " of the storage " + m.store.String()
 }
 
-// All implements [ledger.Marks].
+// All implements [ledger.MarkStore].
 func (m *sharedMarks) All(ctx context.Context) (map[string]ledger.StoredMark, error) {
 	out, err := m.own.All(ctx)
 	if err != nil {
@@ -58,13 +60,37 @@ func (m *sharedMarks) All(ctx context.Context) (map[string]ledger.StoredMark, er
 	return out, nil
 }
 
-// Load implements [ledger.Marks].
+// Load implements [ledger.MarkStore].
 func (m *sharedMarks) Load(ctx context.Context, logID string) (ledger.StoredMark, error) {
 	text, tag, err := m.store.Fetch(ctx, markName(logID))
 	return ledger.StoredMark{Text: text, Version: tag}, err
 }
 
-// Swap implements [ledger.Marks].
+// Swap implements [ledger.MarkStore].
 func (m *sharedMarks) Swap(ctx context.Context, logID, version string, text []byte) (string, error) {
 	return m.store.Swap(ctx, markName(logID), version, text)
+}
+
+// storedMarks are the marks that servers with a common object store have there.
+func storedMarks(ctx context.Context, cfg *config.Config) (out ledger.Marks, err error) {
+	_, working, err := sealedBuckets(cfg)
+	if err != nil {
+		return out, err
+	}
+	m := &sharedMarks{store: working, own: ledger.NewFileMarks(markPath(cfg.Data), false)}
+	all, err := m.All(ctx)
+	if err != nil {
+		return out, err
+	}
+	logs := make(map[string]json.RawMessage, len(all))
+	for id, s := range all {
+		if s.Version != "" {
+			logs[id] = s.Text
+		}
+	}
+	text, err := json.Marshal(logs)
+	if err != nil {
+		return out, err
+	}
+	return out, out.Add(text)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,19 @@ type metrics struct {
 	unsigned prometheus.Counter
 	sealedC  prometheus.Counter
 	sealing  prometheus.Histogram
+
+	sealFailed, sealWorked, signFailed atomic.Int64 // Unix seconds of the last
+}
+
+// sealingFails reports whether sealing has failed lately, and not worked since.
+func (m *metrics) sealingFails() bool {
+	failed := m.sealFailed.Load()
+	return failed > m.sealWorked.Load() && time.Since(time.Unix(failed, 0)) < failingFor
+}
+
+// unsignedLately reports whether signing has failed lately.
+func (m *metrics) unsignedLately() bool {
+	return time.Since(time.Unix(m.signFailed.Load(), 0)) < failingFor
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -41,13 +55,20 @@ func (m *metrics) Commit(_, events int, took time.Duration) {
 func (m *metrics) Results(status string, n int) { m.events.WithLabelValues(status).Add(float64(n)) }
 
 // SealFailed implements ledger.Metrics.
-func (m *metrics) SealFailed(logID string) { m.unsealed.WithLabelValues(logID).Inc() }
+func (m *metrics) SealFailed(logID string) {
+	m.unsealed.WithLabelValues(logID).Inc()
+	m.sealFailed.Store(time.Now().Unix())
+}
 
 // PublishFailed implements ledger.Metrics.
-func (m *metrics) PublishFailed() { m.unsigned.Inc() }
+func (m *metrics) PublishFailed() {
+	m.unsigned.Inc()
+	m.signFailed.Store(time.Now().Unix())
+}
 
 // Sealed implements ledger.Metrics.
 func (m *metrics) Sealed(events uint64, took time.Duration) {
 	m.sealedC.Add(float64(events))
+	m.sealWorked.Store(time.Now().Unix())
 	m.sealing.Observe(took.Seconds())
 }

@@ -3,15 +3,16 @@ package app
 import (
 	"context"
 	"database/sql"
-	"log/slog"
 	"strconv"
 	"time"
 
 	"probity.dev/internal/outbound"
 	"probity.dev/notify"
+	"probity.dev/notify/alert"
 	"probity.dev/notify/send"
 	"probity.dev/notify/stream"
 	"probity.dev/report/export"
+	"probity.dev/report/schedule"
 )
 
 // watchEvery is how often it is looked whether a log is frozen.
@@ -21,8 +22,8 @@ const watchEvery = 5 * time.Second
 type notifyPart struct {
 	Service *notify.Service
 	Streams *stream.Service
+	Alerts  *alert.Service
 	client  *outbound.Client
-	log     *slog.Logger
 }
 
 func (a *App) openNotify() error {
@@ -38,21 +39,25 @@ func (a *App) openNotify() error {
 			return err
 		}
 	}
-	a.notify = notifyPart{client: client, log: a.telemetry.Logger, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
-		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger}),
-		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
+	a.notify = notifyPart{client: client, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
+		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger,
+		Explain: func(ctx context.Context, tenantID, alertID string) (map[string]string, error) {
+			return a.notify.Alerts.Explain(ctx, tenantID, alertID)
+		}}),
+		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Notify: func(ctx context.Context, tx *sql.Tx, tenantID string, n notify.Notification) error {
+			return a.notify.Service.Notify(ctx, tx, tenantID, n)
+		}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
+	a.notify.Alerts = alert.New(alert.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Source: alertSource{a}, Notifier: a.notify.Service, Logger: a.telemetry.Logger})
 	return nil
 }
 
-// say sends a notification that belongs to no transaction; that it could not be stored is all that can be said about a failure.
-func (n notifyPart) say(ctx context.Context, tenantID string, what notify.Notification) {
-	if err := n.Service.Say(ctx, tenantID, what); err != nil {
-		n.log.LogAttrs(ctx, slog.LevelError, "a notification was not stored", slog.String("kind", what.Kind), slog.Any("error", err))
+// verificationFailed tells of a verification that found something wrong, whoever asked for it, and runs the schedules that wait for one.
+func (a *App) verificationFailed(ctx context.Context, tx *sql.Tx, tenantID, logID string) error {
+	err := a.notify.Service.Notify(ctx, tx, tenantID, notify.Notification{Kind: notify.KindVerificationFailed, Cause: notify.Cause{Type: "log", ID: logID}, Topic: "verification:" + logID})
+	if err != nil {
+		return err
 	}
-}
-
-func (n notifyPart) verificationFailed(ctx context.Context, tenantID, logID string) {
-	n.say(ctx, tenantID, notify.Notification{Kind: notify.KindVerificationFailed, Cause: notify.Cause{Type: "log", ID: logID}, Topic: "verification:" + logID})
+	return a.schedules.Fire(ctx, tx, tenantID, schedule.TriggerVerificationFailed)
 }
 
 // watchLogs says when a log freezes and when it takes events again. What was said last is in the database, so that a restart says nothing twice.

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"database/sql"
-	"log/slog"
 	"time"
 
 	"probity.dev/report/schedule"
@@ -14,7 +12,7 @@ const queueOfSchedules = "schedules"
 
 func (a *App) openSchedules() {
 	a.schedules = schedule.New(schedule.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Exports: a.exports.Service, Jobs: a.jobs, Queue: queueOfSchedules,
-		Present: a.Access.Present, Zone: a.zone, Logger: a.telemetry.Logger})
+		Mails: a.links.Mails(), Present: a.Access.Present, Zone: a.zone, Logger: a.telemetry.Logger})
 }
 
 // zone is the time zone in which a tenant counts days.
@@ -28,12 +26,4 @@ func (a *App) zone(ctx context.Context, tenantID string) (*time.Location, error)
 		return time.UTC, nil // settings of another machine, which knew the zone
 	}
 	return loc, nil
-}
-
-// fire runs what waits for a trigger; that it could not be stored is all that can be said about a failure.
-func (a *App) fire(ctx context.Context, tenantID, trigger string) {
-	err := a.db.Write(ctx, func(tx *sql.Tx) error { return a.schedules.Fire(ctx, tx, tenantID, trigger) })
-	if err != nil {
-		a.telemetry.Logger.LogAttrs(ctx, slog.LevelError, "schedules that wait for an event were not run", slog.String("trigger", trigger), slog.Any("error", err))
-	}
 }

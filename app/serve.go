@@ -16,7 +16,6 @@ import (
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/httpapi"
 	"probity.dev/ledger/views"
-	"probity.dev/report/schedule"
 )
 
 // Handler builds the HTTP surface: API, health, metrics and console.
@@ -37,10 +36,10 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: a.telemetry.Observer(), Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
+	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: counting{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
 		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure()})
-	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads}).Register(h)
+	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
 	a.Access.Register(h)
 	a.exports.Service.Register(h)
 	a.links.Register(h)
@@ -48,7 +47,9 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
+	a.notify.Alerts.Register(h)
 	a.policies.Register(h)
+	a.status.register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
 		h.Handle("GET /metrics", api.Rule{Permission: actor.SettingsManage}, a.telemetry.Metrics())
@@ -83,6 +84,9 @@ func (a *App) ready(ctx context.Context) error {
 	if frozen > 0 && frozen == len(tenants) {
 		return errs.New(errs.Unavailable, "every log is frozen; the log has the reasons")
 	}
+	if problem, _ := a.kms.Problem(); problem != "" {
+		return api.Degraded("the key-management service cannot be used: running work goes on, new tenants and a restart have to wait")
+	}
 	return nil
 }
 
@@ -90,6 +94,9 @@ func (a *App) ready(ctx context.Context) error {
 func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	h, err := a.Handler()
 	if err != nil {
+		return err
+	}
+	if err := a.openCertificates(); err != nil {
 		return err
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Config.Listen)
@@ -107,28 +114,35 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.Access.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
+	go a.backups.run(background)
 	a.schedules.Start(ctx)
 	a.notify.Service.Start(ctx)
 	a.notify.Streams.Start(ctx)
+	a.notify.Alerts.Start(ctx)
 	go a.watchLogs(background)
+	go a.watchKMS(background)
+	go a.reload(background)
+	go a.status.run(background)
 	if err := a.serveMetrics(background); err != nil {
 		err = errors.Join(err, l.Close(), a.stopJobs())
 		a.exports.Service.Close()
 		return err
 	}
 	scheme := "http"
-	if a.Config.TLSCert != "" {
+	if a.certificates != nil {
 		scheme = "https"
 	}
 	if started != nil {
 		started(scheme + "://" + l.Addr().String())
 	}
 	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
-	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, CertFile: a.Config.TLSCert, KeyFile: a.Config.TLSKey, Drain: a.Config.Drain}
+	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, Certificates: a.certificates, Drain: a.Config.Drain}
 	err = server.Serve(ctx, l)
+	a.status.end(context.WithoutCancel(ctx))
 	err = errors.Join(err, a.stopJobs())
 	a.schedules.Close()
 	a.exports.Service.Close()
+	a.notify.Alerts.Close()
 	a.notify.Streams.Close()
 	a.notify.Service.Close()
 	a.verifier.close()
@@ -219,8 +233,6 @@ func (a *App) scrub(ctx context.Context) {
 			a.telemetry.Logger.Error("scrub", "log_id", t.LogID, "error", err)
 		case !r.OK:
 			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())
-			a.notify.verificationFailed(ctx, t.ID, t.LogID)
-			a.fire(ctx, t.ID, schedule.TriggerVerificationFailed)
 		default:
 			a.telemetry.Logger.Info("scrub", "log_id", t.LogID, "ok", true, "events_per_second", int64(r.EventsPerSecond))
 		}

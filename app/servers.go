@@ -12,6 +12,7 @@ import (
 	"probity.dev/internal/config"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
+	"probity.dev/ledger"
 )
 
 // sharable reports whether several servers may work with the database of cfg: when nothing but copies lies in their data directories.
@@ -104,6 +105,38 @@ func (a *App) installationID(ctx context.Context) (id string, err error) {
 		return sqldb.Translate(tx.QueryRowContext(ctx, `SELECT value FROM installation WHERE name = 'id'`).Scan(&id))
 	})
 	return id, err
+}
+
+// commonID is the id under which the servers of a copied database have claimed their storage, "" if they have not.
+func commonID(ctx context.Context, q ledger.Asker) (id string, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT value FROM installation WHERE name = 'id'`)
+	if err != nil {
+		return "", sqldb.Translate(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&id); err != nil {
+			return "", err
+		}
+	}
+	return id, sqldb.Translate(rows.Err())
+}
+
+// forgetID makes a restored database one of another installation than that which was backed up: the storage of that is not its own.
+func forgetID(ctx context.Context, address string) (err error) {
+	db, err := sqldb.OpenPostgres(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.Write(ctx, func(tx *sql.Tx) error {
+		var known bool
+		if err := tx.QueryRowContext(ctx, `SELECT to_regclass('installation') IS NOT NULL`).Scan(&known); err != nil || !known {
+			return sqldb.Translate(err)
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM installation WHERE name = 'id'`)
+		return sqldb.Translate(err)
+	})
 }
 
 // lone makes sure that no other server works on the database, for decisions that may not be made while one does.

@@ -94,11 +94,11 @@ func (s *storage) queryOptions(o query.Options) query.Options {
 const ownerName = "owner"
 
 // marks is where high-water marks are kept, nil for a file in the data directory.
-func (s *storage) marks(cfg *config.Config) ledger.Marks {
+func (s *storage) marks(cfg *config.Config) ledger.MarkStore {
 	if !sharable(cfg) {
 		return nil
 	}
-	return &sharedMarks{store: s.objects, own: ledger.NewMarkFile(filepath.Join(cfg.Data, "highwater.json"), false)}
+	return &sharedMarks{store: s.objects, own: ledger.NewFileMarks(markPath(cfg.Data), false)}
 }
 
 // claimStorage makes sure that no other installation works on the same objects: each would take the files of the other for left-overs of a crash. One that has claimed its storage

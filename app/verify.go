@@ -55,7 +55,7 @@ func StoredSources(ctx context.Context, cfg *config.Config) (sources []verify.So
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := openDatabase(ctx, cfg)
+	db, err := connect(ctx, cfg)
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())
 	}
@@ -177,6 +177,8 @@ type verifier struct {
 	wg      sync.WaitGroup
 	stop    context.Context
 	cancel  context.CancelFunc
+	// wrong is called in the transaction that stores a verification which found something wrong.
+	wrong func(ctx context.Context, tx *sql.Tx, tenantID, logID string) error
 }
 
 type progress struct{ done, total uint64 }
@@ -256,10 +258,10 @@ func (v *verifier) run(ctx context.Context, tenantID string, told func(done, tot
 	if err != nil {
 		return nil, err
 	}
-	return r, v.store(ctx, log.LogID, r)
+	return r, v.store(ctx, tenantID, log.LogID, r)
 }
 
-func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) error {
+func (v *verifier) store(ctx context.Context, tenantID, logID string, r *verify.Report) error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -274,7 +276,10 @@ func (v *verifier) store(ctx context.Context, logID string, r *verify.Report) er
 	}
 	return v.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO verification (log_id, at, ok, size, report) VALUES ($1, $2, $3, $4, $5)`, logID, sqldb.Now(), ok, size, string(text))
-		return sqldb.Translate(err)
+		if err != nil || r.OK {
+			return sqldb.Translate(err)
+		}
+		return v.wrong(ctx, tx, tenantID, logID)
 	})
 }
 

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/sqldb"
@@ -136,9 +139,10 @@ func (c *committer) commit(group []*submission) {
 		return
 	}
 	start := time.Now()
-	ctx := context.Background() // whoever asked may be gone; what is under way is finished
 	logs := map[*tenant]*logAppend{}
 	questions = nil
+	// Whoever asked may be gone; what is under way is finished.
+	ctx, end := c.l.span(context.Background(), spanCommit)
 	err := c.l.db.Write(ctx, func(tx *sql.Tx) error {
 		if c.l.db.Shared() { // while others had the lock, more has arrived
 			group, questions = apart(c.gather(group))
@@ -147,6 +151,7 @@ func (c *committer) commit(group []*submission) {
 		for _, s := range group {
 			events += len(s.events)
 		}
+		trace.SpanFromContext(ctx).SetAttributes(attribute.Int("probity.requests", len(group)), attribute.Int("probity.events", events))
 		for _, s := range group {
 			a := logs[s.t]
 			if a == nil {
@@ -192,6 +197,7 @@ func (c *committer) commit(group []*submission) {
 		close(s.done)
 	}
 	c.l.metrics.commit(group, time.Since(start))
+	end(err)
 	c.takeUp(questions)
 }
 

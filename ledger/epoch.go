@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
@@ -78,22 +76,11 @@ func (t *tenant) skipped(base uint64) uint64 {
 // Newest stands for the present epoch of a log.
 const Newest int64 = -1
 
-// signersOf are the keys that sign for an origin, the newest first: a signature counts only by a key whose name is the origin.
-func (t *tenant) signersOf(origin string) []note.Signer {
-	var out []note.Signer
-	for _, s := range t.signers {
-		if s.Name() == origin {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // vkeysOf lists every key of the log, those of an epoch first.
 func (t *tenant) vkeysOf(number int64) []string {
 	own := t.origin(number) + "+"
 	var first, rest []string
-	for _, k := range t.vkeys {
+	for _, k := range t.logKeys.Load().vkeys {
 		if strings.HasPrefix(k, own) {
 			first = append(first, k)
 		} else {
@@ -156,7 +143,7 @@ func (l *Ledger) loadEdge(ctx context.Context, t *tenant, e *epoch) error {
 
 // stated opens a checkpoint that this log signed; nil when there is none or it is not one of this log's.
 func (t *tenant) stated(checkpoint string) *tlog.Checkpoint {
-	keys, err := tlog.ParseKeys(strings.Join(t.vkeys, "\n"))
+	keys, err := tlog.ParseKeys(strings.Join(t.logKeys.Load().vkeys, "\n"))
 	if err != nil {
 		return nil
 	}

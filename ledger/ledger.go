@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"probity.dev/internal/blob"
 	"probity.dev/internal/cache"
 	"probity.dev/internal/crypt"
@@ -32,7 +34,7 @@ type Options struct {
 	// Evidence and Working keep the two files of sealed segments; nil = Dir. They may be the same.
 	Evidence, Working blob.Files
 	// Marks keeps the high-water marks; nil = the file highwater.json in Dir. Servers on different machines need one that they share.
-	Marks Marks
+	Marks MarkStore
 	// Lock keeps evidence from being deleted, where Evidence can: every object for LockFor from its sealing.
 	Lock    blob.LockMode
 	LockFor time.Duration
@@ -50,6 +52,8 @@ type Options struct {
 	Log         *slog.Logger
 	// Metrics receives figures; nil drops them.
 	Metrics Metrics
+	// Tracer makes spans of appends, commits, checkpoints, sealing and searches; nil makes none.
+	Tracer trace.Tracer
 }
 
 // Ledger is every tenant's log on one node. It is safe for concurrent use.
@@ -68,12 +72,13 @@ type Ledger struct {
 	tenants map[string]*tenant
 	byLog   map[string]*tenant
 
-	high    highWater
-	leads   leadership
-	listed  time.Time // when the publisher has looked last for tenants that others have made
-	stop    context.CancelFunc
-	workers sync.WaitGroup
-	feed    feed
+	holdWake chan struct{}
+	high     highWater
+	leads    leadership
+	listed   time.Time // when the publisher has looked last for tenants that others have made
+	stop     context.CancelFunc
+	workers  sync.WaitGroup
+	feed     feed
 }
 
 // Open opens the ledger and starts its committer, publisher and sealer. Before it returns, every log is checked against the high-water mark; one that does not
@@ -91,7 +96,8 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}}
+	opt.trace()
+	l := &Ledger{opt: opt, rules: newRulebook(opt.Classifier), db: opt.DB, log: opt.Log, metrics: metricSink{opt.Metrics}, tenants: map[string]*tenant{}, byLog: map[string]*tenant{}, holdWake: make(chan struct{}, 1)}
 	if err := os.MkdirAll(filepath.Join(opt.Dir, "segments"), 0o700); err != nil {
 		return nil, err
 	}
@@ -100,7 +106,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	}
 	l.opt = opt
 	if opt.Marks == nil {
-		opt.Marks = NewMarkFile(filepath.Join(opt.Dir, "highwater.json"), opt.DB.Shared())
+		opt.Marks = NewFileMarks(filepath.Join(opt.Dir, MarkFile), opt.DB.Shared())
 	}
 	if err := l.high.open(ctx, opt.Marks); err != nil {
 		return nil, err
@@ -125,6 +131,7 @@ func Open(ctx context.Context, opt Options) (*Ledger, error) {
 	l.workers.Go(func() { l.sealLoop(work) })
 	l.workers.Go(func() { l.compactLoop(work) })
 	l.workers.Go(func() { l.laterLoop(work) })
+	l.workers.Go(func() { l.holdLoop(work) })
 	for _, t := range l.opened() {
 		if err := l.recordOpening(ctx, t); err != nil {
 			return nil, errors.Join(err, l.Close())
@@ -211,7 +218,7 @@ func (l *Ledger) CreateTenant(ctx context.Context, id, name string) (TenantInfo,
 }
 
 func (t *tenant) info() TenantInfo {
-	return TenantInfo{ID: t.id, Name: t.name, LogID: t.logID, Origin: t.origin(t.committed.Load().epoch), VKey: t.vkeys[0]}
+	return TenantInfo{ID: t.id, Name: t.name, LogID: t.logID, Origin: t.origin(t.committed.Load().epoch), VKey: t.vkeysOf(t.committed.Load().epoch)[0]}
 }
 
 // Tenants lists the tenants in order of creation.
@@ -261,6 +268,7 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if t.keys, err = crypt.OpenTenant(ctx, l.opt.KMS, id, keyset); err != nil {
 		return nil, err
 	}
+	t.keys.OnMissing(func() (*crypt.Tenant, error) { return l.openKeyset(context.Background(), id) })
 	directory, err := t.loadSecret(ctx, l.db, "directory", periodID{})
 	if err != nil {
 		return nil, err

@@ -216,10 +216,7 @@ func (l *Ledger) switchEpoch(ctx context.Context, t *tenant, loss *Loss, opening
 	}
 	e.closed = true
 	t.closed, t.stored = append(t.closed, e), 0
-	t.signers, t.vkeys = append(t.signers, nil), append(t.vkeys, "")
-	copy(t.signers[1:], t.signers)
-	copy(t.vkeys[1:], t.vkeys)
-	t.signers[0], t.vkeys[0] = signer, vkey
+	t.logKeys.Store(t.logKeys.Load().with(signer, vkey))
 	tree := tlog.NewTree()
 	t.held.Store(true) // until the first event is there
 	t.published.Store(&publishedState{edge: tree.Edge()})

@@ -11,8 +11,8 @@ import (
 	"probity.dev/internal/tlog"
 )
 
-// Marks keeps the high-water mark of each log outside of the database, where every server of the database finds it.
-type Marks interface {
+// MarkStore keeps the high-water mark of each log outside of the database, where every server of the database finds it.
+type MarkStore interface {
 	// All returns the marks of all logs, by log id, with their versions.
 	All(ctx context.Context) (map[string]StoredMark, error)
 	// Load returns the mark of one log; a log without one has the zero value.
@@ -32,7 +32,7 @@ type StoredMark struct {
 // highWater is the record, outside the database, of the newest checkpoint that was signed for each log. A database that does not extend it has been rolled
 // back or forked, and must not be signed for.
 type highWater struct {
-	store Marks
+	store MarkStore
 
 	mu       sync.Mutex
 	logs     map[string]highMark
@@ -49,7 +49,7 @@ type highMark struct {
 	SignedAt   int64  `json:"signed_at,omitempty"` // microseconds since 1970 UTC
 }
 
-func (w *highWater) open(ctx context.Context, store Marks) error {
+func (w *highWater) open(ctx context.Context, store MarkStore) error {
 	w.store, w.logs, w.versions, w.assumed = store, map[string]highMark{}, map[string]string{}, map[string]bool{}
 	all, err := store.All(ctx)
 	if err != nil {

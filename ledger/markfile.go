@@ -17,8 +17,8 @@ import (
 	"probity.dev/internal/errs"
 )
 
-// MarkFile keeps the high-water marks of all logs in one JSON file, for the processes of one machine.
-type MarkFile struct {
+// FileMarks keeps the high-water marks of all logs in one JSON file, for the processes of one machine.
+type FileMarks struct {
 	path string
 	// shared says that other processes may raise the marks.
 	shared bool
@@ -27,14 +27,14 @@ type MarkFile struct {
 	logs map[string]json.RawMessage // nil before the first look
 }
 
-// NewMarkFile returns the marks in the file at path, which is made with the first one. shared says that other processes use it too.
-func NewMarkFile(path string, shared bool) *MarkFile { return &MarkFile{path: path, shared: shared} }
+// NewFileMarks returns the marks in the file at path, which is made with the first one. shared says that other processes use it too.
+func NewFileMarks(path string, shared bool) *FileMarks { return &FileMarks{path: path, shared: shared} }
 
-// Where implements [Marks].
-func (f *MarkFile) Where(string) string { return filepath.Base(f.path) }
+// Where implements [MarkStore].
+func (f *FileMarks) Where(string) string { return filepath.Base(f.path) }
 
 // read reads the file, unless it is known what is in it. The caller holds mu.
-func (f *MarkFile) read() error {
+func (f *FileMarks) read() error {
 	if f.logs != nil && !f.shared {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (f *MarkFile) read() error {
 	return nil
 }
 
-func (f *MarkFile) stored(logID string) StoredMark {
+func (f *FileMarks) stored(logID string) StoredMark {
 	text, ok := f.logs[logID]
 	if !ok {
 		return StoredMark{}
@@ -67,8 +67,8 @@ func (f *MarkFile) stored(logID string) StoredMark {
 	return StoredMark{Text: text, Version: hex.EncodeToString(h[:])}
 }
 
-// All implements [Marks].
-func (f *MarkFile) All(context.Context) (map[string]StoredMark, error) {
+// All implements [MarkStore].
+func (f *FileMarks) All(context.Context) (map[string]StoredMark, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.read(); err != nil {
@@ -81,8 +81,8 @@ func (f *MarkFile) All(context.Context) (map[string]StoredMark, error) {
 	return out, nil
 }
 
-// Load implements [Marks].
-func (f *MarkFile) Load(_ context.Context, logID string) (StoredMark, error) {
+// Load implements [MarkStore].
+func (f *FileMarks) Load(_ context.Context, logID string) (StoredMark, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.read(); err != nil {
@@ -91,8 +91,8 @@ func (f *MarkFile) Load(_ context.Context, logID string) (StoredMark, error) {
 	return f.stored(logID), nil
 }
 
-// Swap implements [Marks].
-func (f *MarkFile) Swap(_ context.Context, logID, version string, text []byte) (string, error) {
+// Swap implements [MarkStore].
+func (f *FileMarks) Swap(_ context.Context, logID, version string, text []byte) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.shared {

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/tlog"
@@ -110,7 +112,7 @@ func (l *Ledger) publishAll(ctx context.Context) error {
 // publish signs a checkpoint of what is durable, if that has grown. The order is fixed: prove that the head extends what was signed before, write the
 // high-water mark, then the database. A crash between the two leaves a signed size that the database does reach, never one that it does not. Two servers that both believe to have the lease cannot
 // both raise the mark, and only one can write to the database.
-func (l *Ledger) publish(ctx context.Context, t *tenant) error {
+func (l *Ledger) publish(ctx context.Context, t *tenant) (err error) {
 	t.publishing.Lock()
 	defer t.publishing.Unlock()
 	h := t.committed.Load()
@@ -133,6 +135,8 @@ func (l *Ledger) publish(ctx context.Context, t *tenant) error {
 		h = t.committed.Load()
 		size = h.tree.Size()
 	}
+	ctx, end := l.span(ctx, spanCheckpoint, attribute.String("probity.log_id", t.logID), attribute.Int64("probity.size", int64(size)))
+	defer func() { end(err) }()
 	if why, err := l.high.check(ctx, t, h, l.tiles(t, h.epoch)); err != nil {
 		return err
 	} else if why != nil {

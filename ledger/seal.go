@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
@@ -151,7 +153,9 @@ func (t *tenant) sealable(before int64) (first, count uint64) {
 }
 
 // sealRange writes the range's two files, reads the evidence back and compares it with the tiles, and only then lets the hot rows go.
-func (l *Ledger) sealRange(ctx context.Context, t *tenant, lease *sqldb.Lease, first, count uint64) error {
+func (l *Ledger) sealRange(ctx context.Context, t *tenant, lease *sqldb.Lease, first, count uint64) (err error) {
+	ctx, end := l.span(ctx, spanSeal, attribute.String("probity.log_id", t.logID), attribute.Int64("probity.events", int64(count)))
+	defer func() { end(err) }()
 	s := Segment{First: first, Count: count, WorkingFirst: first, WorkingCount: count}
 	s.EvidencePath, s.WorkingPath = segmentNames(t.logID, first, count)
 	if err := l.sealEvidence(ctx, t, &s); err != nil {
@@ -162,25 +166,36 @@ func (l *Ledger) sealRange(ctx context.Context, t *tenant, lease *sqldb.Lease, f
 	}
 	t.moving.Lock()
 	defer t.moving.Unlock()
-	err := l.db.Write(ctx, func(tx *sql.Tx) error {
+	covered := s.First+s.Count <= t.committed.Load().base+t.published.Load().size
+	err = l.db.Write(ctx, func(tx *sql.Tx) error {
 		// Whoever has taken over may have taken the files for those of a dead server.
 		if err := lease.Fence(ctx, tx); err != nil {
 			return err
 		}
-		return storeSegment(ctx, tx, t.logID, &s)
+		return l.storeSegment(ctx, tx, t.logID, &s, covered)
 	})
 	if err != nil {
 		return err
 	}
 	t.hot.seal(s)
+	l.wakeHolds()
 	return nil
 }
 
-func storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *Segment) error {
+// storeSegment stores a segment in the place of its hot rows. On PostgreSQL a function of the database's owner removes them, which looks once more whether the segment has the root of the tiles and
+// a signed checkpoint covers it; what none covers, only the owner removes.
+func (l *Ledger) storeSegment(ctx context.Context, tx *sql.Tx, logID string, s *Segment, covered bool) error {
 	if _, err := tx.ExecContext(ctx, `INSERT INTO segment (log_id, first_seq, count, evidence_path, evidence_sha256, evidence_bytes, working_path, working_first, working_count,
 		working_sha256, working_bytes, root, min_recorded, max_recorded, min_occurred, max_occurred, sealed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, logID, s.First, s.Count, s.EvidencePath, s.EvidenceSHA, s.EvidenceBytes,
 		s.WorkingPath, s.WorkingFirst, s.WorkingCount, s.WorkingSHA, s.WorkingSize, s.Root[:], s.MinRecorded, s.MaxRecorded, s.MinOccurred, s.MaxOccurred, sqldb.Now()); err != nil {
+		return sqldb.Translate(err)
+	}
+	if err := holdNew(ctx, tx, logID, s); err != nil {
+		return err
+	}
+	if covered && l.db.Shared() {
+		_, err := tx.ExecContext(ctx, `SELECT seal_hot($1, $2)`, logID, s.First)
 		return sqldb.Translate(err)
 	}
 	for _, q := range []string{`DELETE FROM hot_evidence WHERE log_id = $1 AND first_seq >= $2 AND first_seq < $3`,

@@ -57,7 +57,9 @@ type Found struct {
 
 // Search finds a tenant's events and yields them in order of seq. mask, when not nil, decides what the reader sees, and the text and field conditions apply to
 // what is left. A record belongs to yield.
-func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page, mask event.Masker, yield func(*event.Record) error) (Found, error) {
+func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page, mask event.Masker, yield func(*event.Record) error) (_ Found, err error) {
+	ctx, end := l.span(ctx, spanSearch)
+	defer func() { end(err) }()
 	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return Found{}, err

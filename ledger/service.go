@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/glob"
@@ -70,11 +72,15 @@ type AppendOptions struct {
 	Sources []string
 	// Governance marks events of the product itself: they are recorded whatever the tenant's settings.
 	Governance bool
+	// Archive marks events that were recorded before, here or elsewhere, and whose proofs the caller has verified: those of the product itself and of classes that are switched off are among them.
+	Archive bool
 }
 
 // Append records events. Each is judged by itself unless opt.Atomic: a bad event among good ones is rejected with its reason. The returned error is about the request as a whole;
 // nothing was recorded then. The events are the caller's again when Append returns; strings and values taken from them must not change.
-func (l *Ledger) Append(ctx context.Context, tenantID string, items []Item, opt AppendOptions) (*Receipt, error) {
+func (l *Ledger) Append(ctx context.Context, tenantID string, items []Item, opt AppendOptions) (_ *Receipt, err error) {
+	ctx, end := l.span(ctx, spanAppend, attribute.Int("probity.events", len(items)))
+	defer func() { end(err) }()
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {
 		return nil, err
@@ -154,7 +160,7 @@ func (l *Ledger) admit(t *tenant, it Item, opt AppendOptions, now time.Time) (St
 			return StatusRejected, errs.Field(c.pointer, "personal", "this is kept in clear for ever and looks like personal data; put personal values into actor, subject, resource.id or data")
 		}
 	}
-	if !opt.Governance {
+	if !opt.Governance && !opt.Archive {
 		if e.Source == ownSource {
 			return StatusRejected, errs.Field("/source", "reserved", "the source probity is reserved for the product's own events")
 		}

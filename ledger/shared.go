@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"probity.dev/internal/errs"
@@ -32,6 +33,7 @@ type stand struct {
 	published        uint64
 	checkpoint       string
 	settings         string // differs for any two settings that followed one another
+	keys             string // differs for any two states of the keys that sign
 	server           int64  // generation
 }
 
@@ -42,8 +44,9 @@ type rowQueryer interface {
 
 func (l *Ledger) readStand(ctx context.Context, q rowQueryer, t *tenant) (s stand, err error) {
 	err = q.QueryRowContext(ctx, `SELECT epoch, base, size, sealed, recorded_at, root, published, checkpoint,
-		COALESCE((SELECT string_agg(name || updated_at::text, ' ' ORDER BY name) FROM setting WHERE tenant_id = $1), '') FROM log WHERE tenant_id = $1`, t.id).
-		Scan(&s.epoch, &s.base, &s.size, &s.sealed, &s.recorded, &s.root, &s.published, &s.checkpoint, &s.settings)
+		COALESCE((SELECT string_agg(name || updated_at::text, ' ' ORDER BY name) FROM setting WHERE tenant_id = $1), ''),
+		(SELECT COUNT(*)::text || ' ' || COALESCE(MAX(k.created_at), 0)::text FROM log_key k WHERE k.log_id = log.log_id) FROM log WHERE tenant_id = $1`, t.id).
+		Scan(&s.epoch, &s.base, &s.size, &s.sealed, &s.recorded, &s.root, &s.published, &s.checkpoint, &s.settings, &s.keys)
 	s.server = l.db.Generation() // after the answer
 	return s, sqldb.Translate(err)
 }
@@ -160,6 +163,9 @@ func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant, how proving
 	case s.size < h.tree.Size():
 		return l.freeze(t, h, errs.New(errs.Unavailable, "the database holds %d events, %d were there before: it is an older copy", s.size, h.tree.Size()))
 	}
+	if err := l.takeUpKeys(ctx, tx, t, s); err != nil { // before a checkpoint that a new one has signed
+		return err
+	}
 	if t.behind(s) {
 		if err := l.catchUpRows(ctx, tx, t, h, s); err != nil || t.usable() != nil {
 			return err
@@ -168,7 +174,7 @@ func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant, how proving
 	if err := l.prove(ctx, t, s, how); err != nil || t.usable() != nil {
 		return err
 	}
-	if s.settings != t.settingsStamp() {
+	if s.settings != stamp(&t.settingsAt) {
 		if err := l.loadSettings(ctx, t); err != nil {
 			return err
 		}
@@ -177,8 +183,20 @@ func (l *Ledger) catchUp(ctx context.Context, tx *sql.Tx, t *tenant, how proving
 	return nil
 }
 
-func (t *tenant) settingsStamp() string {
-	if s := t.settingsAt.Load(); s != nil {
+// takeUpKeys takes up the keys that sign for a log when another server has rotated them.
+func (l *Ledger) takeUpKeys(ctx context.Context, tx *sql.Tx, t *tenant, s stand) error {
+	if s.keys == stamp(&t.keysAt) {
+		return nil
+	}
+	if err := l.loadKeys(ctx, tx, t); err != nil {
+		return err
+	}
+	t.keysAt.Store(&s.keys)
+	return nil
+}
+
+func stamp(at *atomic.Pointer[string]) string {
+	if s := at.Load(); s != nil {
 		return *s
 	}
 	return ""
@@ -186,7 +204,7 @@ func (t *tenant) settingsStamp() string {
 
 // stale reports whether something else than the events of a log is not known here.
 func (t *tenant) stale(s stand) bool {
-	return s.server != t.proven.Load() || s.settings != t.settingsStamp()
+	return s.server != t.proven.Load() || s.settings != stamp(&t.settingsAt) || s.keys != stamp(&t.keysAt)
 }
 
 // prove compares the log with the high-water mark when the database server may be another than the one that was compared: nothing is signed on a copy that lacks what was signed for, be it a promise.

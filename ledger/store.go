@@ -39,7 +39,7 @@ func (l *Ledger) loadLog(ctx context.Context, db database, t *tenant) error {
 	t.stored = size
 	// What was published is known whatever is wrong with the rest, so that a verifier of a frozen log has something to hold it against.
 	t.published.Store(&publishedState{size: published, text: checkpoint, edge: tlog.NewTree().Edge()})
-	if err := l.loadKeys(ctx, t); err != nil {
+	if err := l.loadKeys(ctx, db, t); err != nil {
 		return err
 	}
 	segments, err := l.loadSegments(ctx, db, t.logID, 0)
@@ -109,36 +109,6 @@ func (l *Ledger) freeze(t *tenant, h *headState, why error) error {
 	}
 	l.log.Error("log frozen", "log_id", t.logID, "error", text)
 	return nil
-}
-
-func (l *Ledger) loadKeys(ctx context.Context, t *tenant) error {
-	rows, err := l.db.Read(ctx).QueryContext(ctx, `SELECT vkey, skey, retired_at FROM log_key WHERE log_id = $1 ORDER BY created_at DESC`, t.logID)
-	if err != nil {
-		return sqldb.Translate(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var vkey string
-		var sealed []byte
-		var retired sql.NullInt64
-		if err := rows.Scan(&vkey, &sealed, &retired); err != nil {
-			return err
-		}
-		t.vkeys = append(t.vkeys, vkey)
-		if retired.Valid {
-			continue
-		}
-		skey, err := t.keys.Open("log-key|"+vkey, sealed)
-		if err != nil {
-			return errs.Wrap(errs.Internal, err, "a signing key of the log does not open")
-		}
-		s, err := tlog.NewSigner(string(skey))
-		if err != nil {
-			return err
-		}
-		t.signers = append(t.signers, s)
-	}
-	return sqldb.Translate(rows.Err())
 }
 
 // queryer is a database or a transaction.

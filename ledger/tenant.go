@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"probity.dev/internal/cache"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
@@ -30,9 +28,8 @@ type tenant struct {
 	keys     *crypt.Tenant
 	people   *person.Directory
 	dedupe   *dedupeWindow
-	signers  []note.Signer // of every epoch, the newest key first
-	vkeys    []string      // every key that ever signed, current first
-	closed   []epoch       // the epochs before the present one, in order
+	logKeys  atomic.Pointer[logKeys]
+	closed   []epoch // the epochs before the present one, in order
 
 	secretsMu sync.Mutex
 	secrets   map[periodID]evidence.Hash
@@ -49,6 +46,7 @@ type tenant struct {
 	later  atomic.Bool // events wait to be recorded
 
 	hot    hotWindow
+	holdMu sync.Mutex // one at a time brings the object store to the legal holds
 	sealMu sync.Mutex // one sealing or compaction at a time
 	// moving is held while rows leave the database for a segment and the list of segments does not have it yet.
 	moving    sync.RWMutex
@@ -60,7 +58,9 @@ type tenant struct {
 	proven atomic.Int64
 	// settingsAt tells which settings are in memory, on a shared database.
 	settingsAt atomic.Pointer[string]
-	settings   atomic.Pointer[Settings]
+	// keysAt tells which keys that sign are in memory, likewise.
+	keysAt   atomic.Pointer[string]
+	settings atomic.Pointer[Settings]
 }
 
 // headState is an immutable view of a log's head.

@@ -15,8 +15,8 @@ import (
 // it is decided whether the text occurs in them; so what it keeps too much costs time and nothing else. It leaves out no event whose text matches and whose
 // working copy is undamaged. Of damage in a row that it leaves out nobody learns here; verification is for that.
 //
-// It is quick because it makes no records, decrypts without checking tags (see [aesgcm.Sealer.Peek]), derives the keys of many rows together, looks at each profile once, and
-// leaves encrypted what the reader sees the same whatever it is.
+// It is quick because it asks the index of names in which profiles the text can be, makes no records, decrypts without checking tags (see [aesgcm.Sealer.Peek]), derives the
+// keys of many rows together, looks at each profile once, and leaves encrypted what the reader sees the same whatever it is.
 type textScan struct {
 	l      *Ledger
 	t      *tenant

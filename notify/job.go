@@ -16,28 +16,17 @@ import (
 
 // Start begins to deliver. It returns at once; [Service.Close] stops the work. What a crash interrupted is tried again when its lease has run out.
 func (s *Service) Start(ctx context.Context) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.mu.Lock()
-	s.stop = stop
-	s.mu.Unlock()
+	run := []func(context.Context){s.clean}
 	if s.o.Queue == nil {
 		for range workers {
-			s.done.Go(func() { s.work(ctx) })
+			run = append(run, s.work)
 		}
 	}
-	s.done.Go(func() { s.clean(ctx) })
+	s.run.Start(ctx, run...)
 }
 
 // Close stops the work and waits for it. An attempt under way is cut short and made again later.
-func (s *Service) Close() {
-	s.mu.Lock()
-	stop := s.stop
-	s.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
-	s.done.Wait()
-}
+func (s *Service) Close() { s.run.Close() }
 
 func (s *Service) work(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -124,7 +113,7 @@ func (s *Service) attempt(ctx context.Context, d *delivery) (o send.Outcome) {
 	if err != nil {
 		return unreadable(err)
 	}
-	m, err := s.message(d, n)
+	m, err := s.message(ctx, d, n)
 	if err != nil {
 		return unreadable(err)
 	}

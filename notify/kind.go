@@ -1,7 +1,9 @@
 package notify
 
 import (
+	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"text/template"
@@ -21,6 +23,8 @@ type Kind struct {
 	Params []string `json:"-"`
 	// Resolves says that the trouble of the same topic is over.
 	Resolves bool `json:"-"`
+	// Explained kinds also have the parameters that [Options.Explain] finds, "rule" at least.
+	Explained bool `json:"-"`
 	// Path of the console that shows the cause, a template like Title and Text.
 	Path  string `json:"-"`
 	Title string `json:"-"`
@@ -36,6 +40,13 @@ const (
 	KindLogFrozen          = "log.frozen"
 	KindLogResumed         = "log.resumed"
 	KindVerificationFailed = "log.verification_failed"
+	KindStreamPaused       = "stream.paused"
+	KindAlertInfo          = "alert.info"
+	KindAlertWarning       = "alert.warning"
+	KindAlertError         = "alert.error"
+	KindAlertCritical      = "alert.critical"
+	KindAlertResolved      = "alert.resolved"
+	KindAlertRuleStopped   = "alert.rule_stopped"
 )
 
 var kindList = []Kind{
@@ -49,10 +60,26 @@ var kindList = []Kind{
 		Title: "The log takes events again", Text: "The log was frozen and is not any more."},
 	{Name: KindVerificationFailed, Label: "Verification failed", About: "The nightly check found a record that is not what was recorded.", Severity: send.Critical, Path: "/log",
 		Title: "The log does not verify", Text: "The check of the log and its working copies found a record that is not as it was recorded. The runbook is docs/runbooks/wrong-record.md."},
+	alertKind(KindAlertCritical, "Critical alert", send.Critical),
+	alertKind(KindAlertError, "Alert of the severity error", send.Error),
+	alertKind(KindAlertWarning, "Warning", send.Warning),
+	alertKind(KindAlertInfo, "Alert for information", send.Info),
+	{Name: KindAlertResolved, Label: "Alert ended", About: "What an alert told of has not happened for the rule's cool-down.", Severity: send.Info, Params: []string{"alert"}, Path: "/alerts?alert={{.alert}}", Resolves: true, Explained: true,
+		Title: "Ended: {{.rule}}", Text: "What the alert told of has not happened for some time."},
+	{Name: KindAlertRuleStopped, Label: "Alert rule stopped", About: "An alert rule selects so much that the server does not follow it any more.", Severity: send.Warning, Path: "/alerts?tab=rules",
+		Title: "An alert rule was stopped", Text: "An alert rule selects so many events that it is not followed any more. The console says which and why."},
+	{Name: KindStreamPaused, Label: "Stream paused", About: "A stream's receiver failed for so long that the stream was paused.", Severity: send.Warning, Path: "/streams",
+		Title: "A stream of events was paused", Text: "The receiver of a stream has taken nothing for four days, or wants no more. The log keeps what it has not had; a resumed stream catches up."},
 	{Name: KindChannelPaused, Label: "Channel paused", About: "Another channel failed for so long that it was paused.", Severity: send.Warning, Path: "/notifications",
 		Title: "A notification channel was paused", Text: "Another channel of your organisation could not deliver and was paused. What it should have delivered waits among the dead letters."},
 	{Name: KindTest, Label: "Test", About: "What the test button sends.", Severity: send.Info, Path: "/notifications",
 		Title: "Test notification", Text: "This is a test of a notification channel. Nothing happened."},
+}
+
+// alertKind is the kind of notification that tells of alerts of one severity, so that channels can choose by it.
+func alertKind(name, label, severity string) Kind {
+	return Kind{Name: name, Label: label, About: "An alert rule found what it looks for.", Severity: severity, Params: []string{"alert", "what", "events", "first_seq"}, Path: "/alerts?alert={{.alert}}", Explained: true,
+		Title: "{{.rule}}", Text: "{{.what}}. The first of them is number {{.first_seq}} of the log. Who it was is shown in the console to those who may see it."}
 }
 
 type compiled struct {
@@ -86,8 +113,19 @@ type payload struct {
 	Tenant   string            `json:"tenant_id"`
 }
 
+// explain adds what is kept encrypted until it is sent: the name of an alert's rule.
+func (s *Service) explain(ctx context.Context, n *notification, params map[string]string) error {
+	params["rule"] = "Alert"
+	if s.o.Explain == nil {
+		return nil
+	}
+	more, err := s.o.Explain(ctx, n.tenant, n.causeID)
+	maps.Copy(params, more)
+	return err
+}
+
 // message renders a stored notification for a delivery.
-func (s *Service) message(d *delivery, n *notification) (*send.Message, error) {
+func (s *Service) message(ctx context.Context, d *delivery, n *notification) (*send.Message, error) {
 	k, ok := kinds[n.kind]
 	if !ok {
 		k = kinds[KindTest] // written by a newer server; what it was about is in the cause
@@ -96,6 +134,11 @@ func (s *Service) message(d *delivery, n *notification) (*send.Message, error) {
 	params := map[string]string{}
 	if err := json.Unmarshal([]byte(n.params), &params); err != nil {
 		return nil, err
+	}
+	if k.Explained {
+		if err := s.explain(ctx, n, params); err != nil {
+			return nil, err
+		}
 	}
 	render := func(t *template.Template) (string, error) {
 		var b strings.Builder

@@ -9,6 +9,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 	"probity.dev/notify/send"
 )
 
@@ -227,7 +228,7 @@ func (s *Service) apply(c *channel, v *sealed, ch *ChannelChange) (action string
 			return "", nil, err
 		}
 		v.Settings = set
-		members = append(members, member("settings", "replaced"))
+		members = append(members, selfaudit.Member("settings", "replaced"))
 	}
 	if ch.MutedUntil != nil {
 		action = actionUnmute
@@ -235,7 +236,7 @@ func (s *Service) apply(c *channel, v *sealed, ch *ChannelChange) (action string
 		if !ch.MutedUntil.IsZero() {
 			action = actionMute
 			c.mutedUntil = ch.MutedUntil.UnixMicro()
-			members = append(members, member("until", ch.MutedUntil.UTC()))
+			members = append(members, selfaudit.Member("until", ch.MutedUntil.UTC()))
 		}
 	}
 	if ch.Paused != nil {

@@ -77,6 +77,8 @@ type Notification struct {
 	Once string
 	// Topic groups what is about the same trouble, so that a later one can resolve it; the cause when empty.
 	Topic string
+	// Channels are the ids of those that it goes over, whatever their topics; those whose topics want it when empty.
+	Channels []string
 	// Params fill the template of the kind. Values are numbers, ids and words of ours, never personal ones; each has at most 128 characters of [A-Za-z0-9 _.:/+-].
 	Params map[string]string
 }

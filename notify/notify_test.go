@@ -59,11 +59,11 @@ func TestKinds(t *testing.T) {
 			}
 			params += `"` + p + `":"v-` + p + `"`
 		}
-		m, err := s.message(&delivery{id: "d"}, &notification{kind: k.Name, topic: "t", causeType: "c", causeID: "1", params: params + "}"})
+		m, err := s.message(context.Background(), &delivery{id: "d"}, &notification{kind: k.Name, topic: "t", causeType: "c", causeID: "1", params: params + "}"})
 		if err != nil || m.Title == "" || m.Text == "" || m.Severity == "" || strings.Contains(m.Title+m.Text, "{{") || strings.Contains(m.Title+m.Text, "<no value>") || m.Link != "" {
 			t.Errorf("%s: %+v %v", k.Name, m, err)
 		}
-		if k.Label == "" || k.About == "" || (m.Action == send.Resolve) != (k.Name == KindLogResumed) {
+		if k.Label == "" || k.About == "" || (m.Action == send.Resolve) != (k.Name == KindLogResumed || k.Name == KindAlertResolved) {
 			t.Errorf("%+v", k)
 		}
 	}

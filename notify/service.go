@@ -5,12 +5,13 @@ import (
 	"database/sql"
 	"encoding/json"
 	"log/slog"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/worker"
 )
 
 // Options of [New]. DB, Recorder, Sealer and Sender must be set.
@@ -21,6 +22,8 @@ type Options struct {
 	Sender   Sender
 	// Queue carries deliveries; when nil, the service looks for due ones itself.
 	Queue Queue
+	// Explain returns further parameters of the notifications about an alert; nil when there are no alerts.
+	Explain func(ctx context.Context, tenantID, alertID string) (map[string]string, error)
 	// Instance names the installation in messages.
 	Instance string
 	// PublicURL is where people reach the console, without a slash at its end; messages have no link when it is empty.
@@ -35,9 +38,7 @@ type Service struct {
 	o    Options
 	wake chan struct{}
 
-	mu   sync.Mutex
-	stop context.CancelFunc
-	done sync.WaitGroup
+	run worker.Group
 }
 
 // New returns a service that takes notifications; [Service.Start] delivers them. The database must be migrated.
@@ -100,7 +101,11 @@ func (s *Service) Notify(ctx context.Context, tx *sql.Tx, tenantID string, n Not
 	}
 	for _, c := range channels {
 		// A channel is not told that it was paused itself.
-		if !wants(c.topics, n.Kind) || n.Cause == (Cause{Type: "notification_channel", ID: c.id}) {
+		chosen := wants(c.topics, n.Kind)
+		if len(n.Channels) > 0 {
+			chosen = slices.Contains(n.Channels, c.id)
+		}
+		if !chosen || n.Cause == (Cause{Type: "notification_channel", ID: c.id}) {
 			continue
 		}
 		if err := s.queue(ctx, tx, c, row); err != nil {

@@ -44,6 +44,9 @@ func openState(path string) (*state, error) {
 	return s, nil
 }
 
+// SplitCheckpoints splits the content of a state file into its signed checkpoints.
+func SplitCheckpoints(b []byte) [][]byte { return splitNotes(b) }
+
 // splitNotes splits signed notes that follow each other: a note ends with the last of its signature lines.
 func splitNotes(b []byte) [][]byte {
 	var out [][]byte

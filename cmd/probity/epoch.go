@@ -53,7 +53,7 @@ a key of its own. Its seqs begin above everything that was signed for, so that n
 Files of sealed events that the database does not know are set aside, not deleted.
 
 What was acknowledged and is missing stays lost, and whoever holds a receipt, a proof or a checkpoint can show that: "probity verify --state" names both sizes. Look for a newer copy of the
-database first (docs/runbooks/log-frozen.md), and copy the data directory before you go on.`,
+database first (docs/runbooks/log-frozen.md), and copy the data directory before you go on. On PostgreSQL with an application role, the address must be the owner's.`,
 	}
 	var d decision
 	d.bind(c)
@@ -97,12 +97,19 @@ type epochView struct {
 	SetAside   []string `json:"set_aside"`
 }
 
-func printEpoch(ctx context.Context, c *cobra.Command, a *app.App, t ledger.TenantInfo, l *ledger.Loss) error {
+func epochOf(ctx context.Context, a *app.App, t ledger.TenantInfo, l *ledger.Loss) (epochView, error) {
 	h, err := a.Ledger.Head(ctx, t.ID)
+	if err != nil {
+		return epochView{}, err
+	}
+	return epochView{Origin: h.Origin, Base: h.Base, VKey: h.VKeys[0], Held: l.Held, Signed: l.Signed, Lost: l.Lost, Checkpoint: l.Checkpoint, SetAside: append([]string{}, l.Strays...)}, nil
+}
+
+func printEpoch(ctx context.Context, c *cobra.Command, a *app.App, t ledger.TenantInfo, l *ledger.Loss) error {
+	v, err := epochOf(ctx, a, t, l)
 	if err != nil {
 		return err
 	}
-	v := epochView{Origin: h.Origin, Base: h.Base, VKey: h.VKeys[0], Held: l.Held, Signed: l.Signed, Lost: l.Lost, Checkpoint: l.Checkpoint, SetAside: append([]string{}, l.Strays...)}
 	if output(c) == "json" {
 		return printJSON(c.OutOrStdout(), v)
 	}

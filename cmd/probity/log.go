@@ -31,7 +31,7 @@ func onLog(c *cobra.Command, t *target, do func(p *place, l *client.Log) error) 
 
 func newKeys() *cobra.Command {
 	c := &cobra.Command{
-		Use: "keys", Short: "Print the keys that verify the log", Args: cobra.NoArgs,
+		Use: "keys", Short: "Print the keys that verify the log; rotate keys", Args: cobra.NoArgs,
 		Example: "  probity keys --data ./data > log.vkey\n  probity verify q1.zip --key log.vkey",
 		Long: `Prints the log's verifier keys, the present one first: one a line, as --key of verify and show takes them. They are public. Compare the key with the one that the keeper
 of the log gave you by another way; who takes the key from the log itself believes whoever runs it.
@@ -41,6 +41,7 @@ of the log gave you by another way; who takes the key from the log itself believ
 	var t target
 	t.bind(c)
 	outputFlag(c, "text", "table", "json", "csv")
+	c.AddCommand(newKeysStatus(), newKeysRotate(), newKeysRewrap())
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return onLog(c, &t, func(p *place, l *client.Log) error {
 			text, err := p.Client.Keys(c.Context(), l.LogID)
@@ -186,7 +187,7 @@ func newLog() *cobra.Command {
 			return nil
 		})
 	}
-	c.AddCommand(newLogNewEpoch(), newLogAccept())
+	c.AddCommand(newLogNewEpoch(), newLogAccept(), newLogHold())
 	return c
 }
 

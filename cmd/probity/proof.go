@@ -36,6 +36,19 @@ func readKeys(arg string) (string, error) {
 	return text, err
 }
 
+// readKeyList is readKeys for several arguments.
+func readKeyList(args []string) (string, error) {
+	var all []string
+	for _, a := range args {
+		text, err := readKeys(a)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "\n"), nil
+}
+
 // checkedProof is a proof with what checking it has shown.
 type checkedProof struct {
 	proof    *client.Proof

@@ -54,7 +54,7 @@ Commands that read or write events work on a server (--server URL and an API key
 			root.AddCommand(c)
 		}
 	}
-	add(groupRun, newInit(), newServe(), newDemo(), newTenant(), newConfig())
+	add(groupRun, newInit(), newServe(), newDemo(), newTenant(), newMigrate(), newConfig(), newBackup(), newRestore(), newArchive(), newImport(), newHealth())
 	add(groupEvents, newIngest(), newSearch(), newShow(), newExport())
 	add(groupProof, newVerify(), newKeys(), newCheckpoint(), newLog())
 	root.AddCommand(newVersion(), newDocs())
@@ -81,7 +81,7 @@ func started(c *cobra.Command) {
 
 // settings adds the flags of settings to a command; without names, all of them.
 // dataSettings are the settings that say where the data of an installation is.
-var dataSettings = []string{"data", "database", "storage", "storage-working", "storage-lock", "log-level"}
+var dataSettings = []string{"data", "database", "storage", "storage-working", "storage-lock", "kms", "kms-token", "kms-secret-id", "log-level"}
 
 func settings(c *cobra.Command, names ...string) { config.Bind(c.Flags(), names...) }
 

@@ -45,8 +45,8 @@ func TestStories(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "start": start, "stop": stop, "norm": norm, "pick": pick, "waitfor": waitFor, "events": events, "interrupt": interrupt,
-			"flip": flip, "drop": drop, "edit": edit, "flipzip": flipZip,
+			"code": code, "start": start, "halt": stop, "norm": norm, "pick": pick, "waitfor": waitFor, "events": events, "interrupt": interrupt,
+			"killbackups": killBackups, "flip": flip, "drop": drop, "edit": edit, "flipzip": flipZip,
 		},
 	})
 }
@@ -131,7 +131,7 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	storyLock.Unlock()
 }
 
-// stop stops the server as Ctrl-C does and asks that it ends well.
+// stop, in stories halt, since stop is a word of their own, stops the server as Ctrl-C does and asks that it ends well.
 func stop(ts *testscript.TestScript, _ bool, _ []string) {
 	storyLock.Lock()
 	r := serving[ts]
@@ -356,4 +356,22 @@ func flipZip(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has no member %s", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(path, out.Bytes(), 0o600))
+}
+
+// killBackups begins backups and kills each at a later moment than the one before, until one ends by itself: killbackups DIR PLACE
+func killBackups(ts *testscript.TestScript, _ bool, args []string) {
+	for wait := 20 * time.Millisecond; ; wait += wait / 2 {
+		c := program(ts, "backup", "--data", args[0], "--to", args[1], "--recipient", ts.Getenv("RECIPIENT"))
+		var notes bytes.Buffer
+		c.Stderr = &notes
+		ts.Check(c.Start())
+		timer := time.AfterFunc(wait, func() { _ = c.Process.Kill() })
+		err := c.Wait()
+		if timer.Stop() {
+			if err != nil {
+				ts.Fatalf("%v: %s", err, notes.String())
+			}
+			return
+		}
+	}
 }

@@ -99,8 +99,16 @@ nothing can be read without it. --instance-name becomes part of the name of ever
 		s := screen(c)
 		fmt.Fprintln(s, "Created", r.Data)
 		printFounded(s, r)
-		fmt.Fprintf(s, "\nBack up this file apart from the data. Without it nothing can be read:\n  %s\n", r.MasterKey)
-		fmt.Fprintf(s, "\nNext:  probity serve --data %s\n", quote(r.Data))
+		if app.MasterKeyFile(cfg) {
+			fmt.Fprintf(s, "\nBack up this file apart from the data. Without it nothing can be read:\n  %s\n", r.MasterKey)
+		} else {
+			fmt.Fprintf(s, "\nThe master key is %s. Without it nothing can be read.\n", r.MasterKey)
+		}
+		next := "--data " + quote(r.Data)
+		if f := c.Flags().Lookup("config"); f.Changed { // it says more than where the data is
+			next = "--config " + quote(f.Value.String())
+		}
+		fmt.Fprintf(s, "\nNext:  probity serve %s\n", next)
 		return nil
 	}
 	return c

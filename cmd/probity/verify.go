@@ -27,7 +27,8 @@ func newVerify() *cobra.Command {
                     no server may be running on it
   a server          fetches and recomputes all evidence and tiles; any log that follows C2SP tlog-tiles will do
 
---key is the log's key, which its keeper printed at init ("probity keys" prints it); the text itself, or a file with one key a line. Without it the target's own key is used, which
+--key is the log's key, which its keeper printed at init ("probity keys" prints it); the text itself, or a file with one key a line. A log whose key was rotated has several: what
+an old key signed is checked with the old one, what a new key signed with the new one. Without it the target's own key is used, which
 shows that the log is consistent but not who signed it. --state is a file with the checkpoint that you saw last: the log must extend it, and it is brought up to date when
 all is well. Whoever keeps such a file notices a log that was rewritten or cut.
 
@@ -35,7 +36,7 @@ The exit code is 0 when all is well, 1 when something is wrong, with the first w
 	}
 	var o verifyFlags
 	fl := c.Flags()
-	fl.StringVar(&o.key, "key", "", "the log's key as you know it: the key itself, or a file")
+	fl.StringArrayVar(&o.key, "key", nil, "the log's key as you know it: the key itself, or a file; may be repeated, as after a rotation")
 	fl.StringVar(&o.opt.State, "state", "", "file with the checkpoint seen last; made if it does not exist")
 	fl.StringVar(&o.apiKey, "api-key", "", "API key for a server; prefer PROBITY_API_KEY")
 	fl.StringVar(&o.apiKeyFile, "api-key-file", "", "file that holds the API key")
@@ -44,11 +45,11 @@ The exit code is 0 when all is well, 1 when something is wrong, with the first w
 	settings(c, dataSettings[1:]...) // the directory is an argument
 	outputFlag(c, "text", "json")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		keys, err := readKeys(o.key)
+		keys, err := readKeyList(o.key)
 		if err != nil {
 			return err
 		}
-		if keys != "" {
+		if strings.TrimSpace(keys) != "" {
 			if o.opt.Keys, err = tlog.ParseKeys(keys); err != nil {
 				return err
 			}
@@ -76,9 +77,10 @@ The exit code is 0 when all is well, 1 when something is wrong, with the first w
 }
 
 type verifyFlags struct {
-	key, apiKey, apiKeyFile string
-	evidence                bool
-	opt                     verify.Options
+	key                []string
+	apiKey, apiKeyFile string
+	evidence           bool
+	opt                verify.Options
 }
 
 func (o *verifyFlags) verify(c *cobra.Command, what string) (*verify.Report, error) {

@@ -35,7 +35,7 @@ type Observer interface {
 	Begin(r *http.Request) (ctx context.Context, done func(Outcome))
 }
 
-// Outcome is what an [Observer] learns about a finished request. It holds no value of the request itself.
+// Outcome is what an [Observer] learns about a finished request. It holds no value of the request itself, but Cause and Panic may quote some: an observer MUST NOT pass on their texts.
 type Outcome struct {
 	Method    string // an HTTP method, or "OTHER"
 	Route     string // the path template, or "unmatched"
@@ -43,6 +43,14 @@ type Outcome struct {
 	Duration  time.Duration
 	BytesOut  int64
 	RequestID string
+	Cause     error  // of a status from 500 on, where it is known
+	Panic     *Panic // nil for almost all
+}
+
+// Panic is what an operation that did not return left behind.
+type Panic struct {
+	Value any
+	Stack []uintptr // program counters, innermost first; the first are those of the runtime
 }
 
 // Options of [New]. The zero value of every field is usable.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -32,13 +33,16 @@ func (a *API) outer(rw http.ResponseWriter, r *http.Request) {
 	w := &recorder{ResponseWriter: rw}
 	a.secure(w.Header(), req.id)
 	defer func() {
-		a.recovered(w, r, recover())
-		o := Outcome{Method: methodWord(r.Method), Route: req.route, Status: w.status, Duration: time.Since(req.start), BytesOut: w.bytes, RequestID: req.id}
+		abort := a.recovered(w, r, req, recover())
+		o := Outcome{Method: methodWord(r.Method), Route: req.route, Status: w.status, Duration: time.Since(req.start), BytesOut: w.bytes, RequestID: req.id, Cause: req.cause, Panic: req.panicked}
 		if o.Status == 0 { // the client went away before anything was sent
 			o.Status = 499
 		}
 		a.access(r.Context(), req, o)
 		done(o)
+		if abort {
+			panic(http.ErrAbortHandler)
+		}
 		body.finish(w)
 	}()
 	h, pattern := a.mux.Handler(r)
@@ -105,20 +109,23 @@ func (p *probe) Header() http.Header         { return p.header }
 func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
 func (p *probe) WriteHeader(status int)      { p.status = status }
 
-// recovered turns a panic into a problem, unless the response has begun; then the connection is cut, so that nobody takes half an answer for a whole one.
-func (a *API) recovered(w *recorder, r *http.Request, v any) {
+// recovered turns a panic into a problem, unless the response has begun; then it asks for the connection to be cut, so that nobody takes half an answer for a whole one.
+func (a *API) recovered(w *recorder, r *http.Request, req *request, v any) (abort bool) {
 	if v == nil {
-		return
+		return false
 	}
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(v)
+		return true
 	}
+	req.panicked = &Panic{Value: v, Stack: make([]uintptr, 64)}
+	req.panicked.Stack = req.panicked.Stack[:runtime.Callers(2, req.panicked.Stack)]
 	a.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", RequestID(r.Context())),
 		slog.String("error", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 	if w.status != 0 {
-		panic(http.ErrAbortHandler)
+		return true
 	}
 	WriteError(w, r, errs.New(errs.Internal, "%s", errs.Message(errors.New("panic"))))
+	return false
 }
 
 func (a *API) access(ctx context.Context, req *request, o Outcome) {

@@ -23,6 +23,8 @@ type request struct {
 	agent  string
 	caller actor.Principal
 	cause  error // of a 5xx, for the log
+
+	panicked *Panic
 }
 
 type requestKey struct{}

@@ -3,21 +3,12 @@ package api
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -161,100 +152,6 @@ func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func certificate(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: der}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return certFile, keyFile
-}
-
-func TestTLS(t *testing.T) {
-	h := newHarness(Options{})
-	dir := t.TempDir()
-	certFile, keyFile := certificate(t, dir, 1)
-	addr, stop := start(t, &Server{Handler: h, CertFile: certFile, KeyFile: keyFile})
-	dial := func(c *tls.Config) (*tls.Conn, error) { return tls.Dial("tcp", addr, c) }
-	conn, err := dial(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test made the certificate
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v := conn.ConnectionState().Version; v != tls.VersionTLS13 {
-		t.Errorf("version %x", v)
-	}
-	conn.Close()
-	if _, err := dial(&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}); err == nil { //nolint:gosec // as above
-		t.Error("TLS 1.2 was accepted")
-	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as above
-	res, err := client.Get("https://" + addr + "/api/whoami")
-	if err != nil || res.StatusCode != 200 {
-		t.Fatal(err)
-	}
-	res.Body.Close()
-	client.CloseIdleConnections()
-	h2 := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as above
-	if res, err = h2.Get("https://" + addr + "/api/whoami"); err != nil || res.ProtoMajor != 2 {
-		t.Error("no HTTP/2 over TLS", err)
-	}
-	res.Body.Close()
-	h2.CloseIdleConnections()
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := (&Server{Handler: h, CertFile: "/none", KeyFile: "/none"}).Serve(context.Background(), nil); err == nil {
-		t.Error("a missing certificate must be refused at the start")
-	}
-
-	// A renewed certificate is served without a restart; a broken one leaves the old in use.
-	certs, err := newCertificates(certFile, keyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial := func() int64 {
-		certs.checked = time.Now().Add(-time.Minute)
-		c, err := certs.get(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		leaf, err := x509.ParseCertificate(c.Certificate[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return leaf.SerialNumber.Int64()
-	}
-	certificate(t, dir, 2)
-	later := time.Now().Add(time.Minute)
-	if err := os.Chtimes(certFile, later, later); err != nil {
-		t.Fatal(err)
-	}
-	if got := serial(); got != 2 {
-		t.Error(got)
-	}
-	if err := os.WriteFile(certFile, []byte("broken"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := serial(); got != 2 {
-		t.Error(got)
 	}
 }
 

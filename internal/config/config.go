@@ -14,8 +14,11 @@ type Config struct {
 	StorageSecretKey   string // secret
 	StorageLock        string // compliance, governance or off
 	StorageRetention   time.Duration
-	StorageCache       int64 // bytes
-	MaxUnsealed        int   // events
+	StorageCache       int64  // bytes
+	MaxUnsealed        int    // events
+	KMS                string // see kms.Parse; "" for the file in Data
+	KMSToken           string // secret
+	KMSSecretID        string // secret
 	Listen             string
 	ExportMailFrom     int64  // bytes
 	PublicURL          string // without a trailing slash; "" when not set
@@ -28,6 +31,8 @@ type Config struct {
 	LogFormat          string   // json, text
 	OTLPEndpoint       string
 	OTLPHeaders        string // secret: name=value pairs separated by commas
+	SentryDSN          string // secret: it holds the key that allows sending
+	SentryEnvironment  string
 	SealAfter          time.Duration
 	CheckpointInterval time.Duration
 	QueryThreads       int
@@ -38,6 +43,7 @@ type Config struct {
 	SessionAbsolute    time.Duration
 	MetricsListen      string
 	Drain              time.Duration
+	StatusPage         string   // signed-in or public
 	OutboundAllow      []string // see outbound.ParseAllow
 	SMTPServer         string   // host:port; "" for no e-mail
 	SMTPFrom           string
@@ -47,6 +53,13 @@ type Config struct {
 	CatalogFile        string // "" for what is built in alone
 	MaskingFile        string
 	ScrubAt            string // HH:MM in UTC, or "off"
+	BackupTo           string // a folder or an S3 location; "" for no schedule
+	BackupAt           string // HH:MM in UTC, or "off"
+	BackupRecipients   []string
+	BackupKeepDaily    int    // days
+	BackupKeepMonthly  int    // months
+	BackupAccessKey    string // secret
+	BackupSecretKey    string // secret
 
 	sources      map[string]Source
 	databaseFlag bool // the address of the database is from the command line

@@ -150,6 +150,56 @@ func TestSecretsComeFromFilesAndAreNotShown(t *testing.T) {
 	}
 }
 
+func TestSecretsThatEverybodyMayRead(t *testing.T) {
+	const canary = "canary-9b1f"
+	secret := filepath.Join(t.TempDir(), "s")
+	write := func(path, content string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(what, want string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	// Every secret has a file, as a flag, as a variable and in the YAML file.
+	for _, s := range Settings() {
+		if !s.Secret {
+			continue
+		}
+		write(secret, canary, 0o644)
+		_, err := Load(flagsOf(t, "--"+s.Name+"-file", secret), noEnv)
+		refused(s.Name, "--"+s.Name+"-file: "+secret+" may be read by everybody", err)
+		_, err = Load(nil, envOf(map[string]string{s.Env() + "_FILE": secret}))
+		refused(s.Name, s.Env()+"_FILE", err)
+		_, err = Load(flagsOf(t, "--config", yamlFile(t, s.Key()+"_file: "+secret)), noEnv)
+		refused(s.Name, s.Key()+"_file: "+secret, err)
+		write(secret, "\n", 0o600)
+		_, err = Load(flagsOf(t, "--"+s.Name+"-file", secret), noEnv)
+		refused(s.Name, "is empty", err)
+	}
+	// So does the YAML file itself when it holds one.
+	plain := yamlFile(t, "smtp_password: "+canary)
+	if _, err := Load(flagsOf(t, "--config", plain), noEnv); err != nil {
+		t.Error(err)
+	}
+	write(plain, "listen: :1\nsmtp_password: "+canary, 0o644)
+	_, err := Load(flagsOf(t, "--config", plain), noEnv)
+	refused("yaml", "line 2: smtp_password is a secret", err)
+	for address, ok := range map[string]bool{"postgres://probity@db.example/p": true, "postgres://probity:canary@db.example/p": false} {
+		write(plain, "database: "+address, 0o644)
+		if _, err := Load(flagsOf(t, "--config", plain), noEnv); (err == nil) != ok || err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 func TestUnitsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Int64Range(0, 1<<50).Draw(t, "size")

@@ -12,9 +12,10 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"probity.dev/internal/errs"
+	"probity.dev/internal/secretfile"
 )
 
-// maxFile bounds the YAML file and files that hold secrets.
+// maxFile bounds the YAML file.
 const maxFile = 1 << 20
 
 // Bind adds a flag for every setting, and --config, to fs. With names, only those settings are added: a command that needs the data directory
@@ -138,11 +139,15 @@ func (l *loader) find(s Setting) (value string, source Source, where string, err
 }
 
 func (l *loader) secret(path string, source Source, where string) (string, Source, string, error) {
-	b, err := readBounded(path)
+	b, err := secretfile.Read(path)
 	if err != nil {
-		return "", source, where, errs.Wrap(errs.Invalid, err, "%s: the file cannot be read", where)
+		return "", source, where, errs.New(errs.Invalid, "%s: %v", where, err)
 	}
-	return strings.TrimRight(string(b), "\r\n"), source, where, nil
+	value := strings.TrimRight(string(b), "\r\n")
+	if value == "" {
+		return "", source, where, errs.New(errs.Invalid, "%s: %s is empty", where, path)
+	}
+	return value, source, where, nil
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -180,6 +185,20 @@ func (l *loader) readFile(path string) error {
 		key, value := root.Content[i], root.Content[i+1]
 		if err := l.fileEntry(key, value); err != nil {
 			return err
+		}
+	}
+	return l.guard()
+}
+
+// guard refuses a file that holds a secret itself where everybody may read it, by the rule for files that hold nothing else.
+func (l *loader) guard() error {
+	for _, s := range Settings() {
+		v, ok := l.file[s.Key()]
+		if !s.Secret || !ok || v.text == "" || s.Flag && !hasPassword(v.text) {
+			continue
+		}
+		if _, err := secretfile.Read(l.path); err != nil {
+			return errs.New(errs.Invalid, "%s line %d: %s is a secret, and %v; or keep it in a file of its own, with %s_file", l.path, v.line, s.Key(), err, s.Key())
 		}
 	}
 	return nil
@@ -252,6 +271,12 @@ func (c *Config) check() error {
 	}
 	if (c.StorageAccessKey == "") != (c.StorageSecretKey == "") {
 		problems = append(problems, errs.New(errs.Invalid, "storage-access-key and storage-secret-key must be given together"))
+	}
+	if (c.BackupAccessKey == "") != (c.BackupSecretKey == "") {
+		problems = append(problems, errs.New(errs.Invalid, "backup-access-key and backup-secret-key must be given together"))
+	}
+	if c.BackupTo != "" && c.BackupAt != "off" && len(c.BackupRecipients) == 0 {
+		problems = append(problems, errs.New(errs.Invalid, "backup-to needs backup-recipients: backups are encrypted; probity backup keygen makes a key"))
 	}
 	return errors.Join(problems...)
 }

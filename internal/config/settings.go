@@ -14,12 +14,13 @@ import (
 
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/kms"
 	"probity.dev/internal/outbound"
 )
 
 // Settings returns the table of settings in the order of the documentation.
 func Settings() []Setting {
-	return slices.Concat(storageSettings(), objectSettings(), networkSettings(), limitSettings(), privacySettings(), notifySettings(), observeSettings())
+	return slices.Concat(storageSettings(), objectSettings(), backupSettings(), keySettings(), networkSettings(), limitSettings(), privacySettings(), notifySettings(), observeSettings())
 }
 
 func storageSettings() []Setting {
@@ -65,6 +66,65 @@ func objectSettings() []Setting {
 		size("storage-cache", "4GiB", "Local copies, in the data directory, of sealed files in an object store. Those used longest ago go first.",
 			func(c *Config) *int64 { return &c.StorageCache }, 64<<20, 1<<50),
 	}
+}
+
+// keySettings are those of the master key.
+func keySettings() []Setting {
+	token := text("kms-token", "text", "", "Token for Vault, when kms names no file that holds one and no role.", func(c *Config) *string { return &c.KMSToken }, nil)
+	secret := text("kms-secret-id", "text", "", "Secret id of the role for Vault (AppRole) that kms names.", func(c *Config) *string { return &c.KMSSecretID }, nil)
+	token.Secret, secret.Secret = true, true
+	return []Setting{
+		text("kms", "url", "", "Where the master key is: file:PATH, vault://HOST[:PORT]/MOUNT/KEY (transit engine of Vault or OpenBao) or awskms:ARN; keys/master.key in the data directory when empty. "+
+			"See docs/operators.md for the options. Keys are moved from one to another with probity keys rewrap.",
+			func(c *Config) *string { return &c.KMS }, optional(keyLocation)),
+		token, secret,
+	}
+}
+
+func keyLocation(v string) (string, error) {
+	if _, err := kms.Parse(v); err != nil {
+		return "", errors.New(errs.Message(err))
+	}
+	return v, nil
+}
+
+func backupSettings() []Setting {
+	access := text("backup-access-key", "text", "", "Access key of the object store that backups go to; found like storage-access-key when empty. It should not be able to delete what it has not written.",
+		func(c *Config) *string { return &c.BackupAccessKey }, nil)
+	secret := text("backup-secret-key", "text", "", "Secret key that belongs to backup-access-key.",
+		func(c *Config) *string { return &c.BackupSecretKey }, nil)
+	access.Secret, secret.Secret = true, true
+	return []Setting{
+		text("backup-to", "path or url", "", "Where backups go: a folder, on another disk than the data, or s3://bucket/prefix?endpoint=https://host:port&region=name. The server makes none when empty.",
+			func(c *Config) *string { return &c.BackupTo }, optional(destination)),
+		text("backup-at", "time", "03:30", "Time of day (HH:MM, UTC) at which the server makes a backup; \"off\" never.",
+			func(c *Config) *string { return &c.BackupAt }, timeOfDay),
+		list("backup-recipients", "Public keys (age1…) that backups are encrypted to; any one of the private keys opens them. probity backup keygen makes a pair.",
+			func(c *Config) *[]string { return &c.BackupRecipients }, recipient),
+		number("backup-keep-daily", "14", "Of how many days the newest backup is kept.",
+			func(c *Config) *int { return &c.BackupKeepDaily }, 1, 3660),
+		number("backup-keep-monthly", "0", "Of how many months the newest backup is kept besides. What is erased stays in a backup until it is pruned.",
+			func(c *Config) *int { return &c.BackupKeepMonthly }, 0, 1200),
+		access, secret,
+	}
+}
+
+// destination is a folder or a location.
+func destination(v string) (string, error) {
+	if strings.HasPrefix(v, "s3://") {
+		return location(v)
+	}
+	if strings.Contains(v, "://") {
+		return "", errors.New("must be a folder or a location such as s3://bucket/prefix")
+	}
+	return v, nil
+}
+
+func recipient(v string) error {
+	if !strings.HasPrefix(v, "age1") {
+		return errors.New("must be age public keys, which begin with age1") // what is here instead may be the private key
+	}
+	return nil
 }
 
 func location(v string) (string, error) {
@@ -141,7 +201,9 @@ func notifySettings() []Setting {
 func observeSettings() []Setting {
 	otlpHeaders := text("otlp-headers", "text", "", "Headers sent to the collector, as name=value pairs separated by commas.",
 		func(c *Config) *string { return &c.OTLPHeaders }, headerPairs)
-	otlpHeaders.Secret = true
+	sentryDSN := text("sentry-dsn", "url", "", "Where panics, answers of status 500 and above and failures in the background are reported, over the Sentry protocol, such as https://KEY@sentry.example.com/1. They hold types, places in the program, routes and ids, no text of an error and no value of a request. Nowhere when empty.",
+		func(c *Config) *string { return &c.SentryDSN }, optional(dsn))
+	otlpHeaders.Secret, sentryDSN.Secret = true, true
 	return []Setting{
 		text("log-level", "choice", "info", "Least level that is logged: debug, info, warn or error.",
 			func(c *Config) *string { return &c.LogLevel }, oneOf("debug", "info", "warn", "error")),
@@ -149,9 +211,13 @@ func observeSettings() []Setting {
 			func(c *Config) *string { return &c.LogFormat }, oneOf("json", "text")),
 		text("metrics-listen", "address", "", "Address and port to serve /metrics and /debug/pprof/ on, without credentials. When empty, /metrics is served on the main address, to callers with settings.manage.",
 			func(c *Config) *string { return &c.MetricsListen }, optional(hostPort)),
+		text("status-page", "choice", "signed-in", "Who may see /status and /api/status, which say how available the service was and what is degraded: signed-in or public. They name no tenant.",
+			func(c *Config) *string { return &c.StatusPage }, oneOf("signed-in", "public")),
 		text("otlp-endpoint", "url", "", "OpenTelemetry collector that receives traces over OTLP/HTTP, such as http://localhost:4318. No traces when empty.",
 			func(c *Config) *string { return &c.OTLPEndpoint }, optional(httpURL)),
-		otlpHeaders,
+		otlpHeaders, sentryDSN,
+		text("sentry-environment", "text", "production", "What errors are filed under beside the release, such as production or staging.",
+			func(c *Config) *string { return &c.SentryEnvironment }, notEmpty),
 	}
 }
 
@@ -304,6 +370,14 @@ func httpURL(v string) (string, error) {
 	u, err := url.Parse(v)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return "", fmt.Errorf("must be an http or https address")
+	}
+	return v, nil
+}
+
+func dsn(v string) (string, error) {
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User.Username() == "" || strings.Trim(u.Path, "/") == "" {
+		return "", fmt.Errorf("must be like https://KEY@sentry.example.com/1")
 	}
 	return v, nil
 }

@@ -1,16 +1,16 @@
 package crypt
 
 import (
-	"bytes"
-	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
 	"github.com/tink-crypto/tink-go/v2/insecuresecretdataaccess"
 	"github.com/tink-crypto/tink-go/v2/keyset"
@@ -31,9 +31,19 @@ const (
 // its tag of 16. The primary key seals; the id names the key that opens, so keys can be added and retired. The ciphers are the standard library's,
 // made once: a directory of persons seals and opens tens of thousands of secrets a second, for which Tink's layers are too dear.
 type Tenant struct {
-	id      string
+	id   string
+	keys atomic.Pointer[tenantKeys]
+
+	// missing is asked for the keyset again when a text names a key that is not in it; see [Tenant.OnMissing].
+	missing func() (*Tenant, error)
+	askMu   sync.Mutex
+	asked   time.Time
+}
+
+// tenantKeys are the keys of a keyset; they never change.
+type tenantKeys struct {
 	primary *tenantKey
-	keys    map[uint32]*tenantKey
+	byID    map[uint32]*tenantKey
 }
 
 type tenantKey struct {
@@ -42,39 +52,8 @@ type tenantKey struct {
 	aead   cipher.AEAD
 }
 
-type kmsAEAD struct {
-	ctx context.Context
-	kms KMS
-}
-
-func (a kmsAEAD) Encrypt(p, aad []byte) ([]byte, error) { return a.kms.Wrap(a.ctx, p, aad) }
-func (a kmsAEAD) Decrypt(c, aad []byte) ([]byte, error) { return a.kms.Unwrap(a.ctx, c, aad) }
-
-// NewTenant makes a keyset for a tenant and returns it wrapped, for storing.
-func NewTenant(ctx context.Context, kms KMS, tenantID string) (*Tenant, []byte, error) {
-	h, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return nil, nil, err
-	}
-	var buf bytes.Buffer
-	if err := h.WriteWithAssociatedData(keyset.NewBinaryWriter(&buf), kmsAEAD{ctx, kms}, []byte("tenant|"+tenantID)); err != nil {
-		return nil, nil, err
-	}
-	t, err := newTenant(tenantID, h)
-	return t, buf.Bytes(), err
-}
-
-// OpenTenant unwraps a tenant's keyset.
-func OpenTenant(ctx context.Context, kms KMS, tenantID string, wrapped []byte) (*Tenant, error) {
-	h, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(wrapped)), kmsAEAD{ctx, kms}, []byte("tenant|"+tenantID))
-	if err != nil {
-		return nil, fmt.Errorf("the keyset of tenant %s does not open with this master key: %w", tenantID, err)
-	}
-	return newTenant(tenantID, h)
-}
-
 func newTenant(id string, h *keyset.Handle) (*Tenant, error) {
-	t := &Tenant{id: id, keys: map[uint32]*tenantKey{}}
+	t, keys := &Tenant{id: id}, &tenantKeys{byID: map[uint32]*tenantKey{}}
 	for i := range h.Len() {
 		e, err := h.Entry(i)
 		if err != nil {
@@ -95,15 +74,42 @@ func newTenant(id string, h *keyset.Handle) (*Tenant, error) {
 		if tk.aead, err = cipher.NewGCM(block); err != nil {
 			return nil, err
 		}
-		t.keys[e.KeyID()] = tk
+		keys.byID[e.KeyID()] = tk
 		if e.IsPrimary() {
-			t.primary = tk
+			keys.primary = tk
 		}
 	}
-	if t.primary == nil {
+	if keys.primary == nil {
 		return nil, fmt.Errorf("the keyset of tenant %s has no primary key", id)
 	}
+	t.keys.Store(keys)
 	return t, nil
+}
+
+// Adopt takes the keys of a newer keyset of the same tenant. What is being sealed meanwhile is sealed under the one or the other.
+func (t *Tenant) Adopt(newer *Tenant) { t.keys.Store(newer.keys.Load()) }
+
+// OnMissing sets what is asked, once a second at most, for the newest keyset when a text names a key that this one lacks: another server may have rotated the keyset. It MUST be set
+// before the tenant is used.
+func (t *Tenant) OnMissing(ask func() (*Tenant, error)) { t.missing = ask }
+
+// renew asks for the newest keyset; it reports whether there may be other keys now.
+func (t *Tenant) renew() bool {
+	if t.missing == nil {
+		return false
+	}
+	t.askMu.Lock()
+	defer t.askMu.Unlock()
+	if time.Since(t.asked) < time.Second {
+		return true // somebody else has just asked
+	}
+	t.asked = time.Now()
+	newer, err := t.missing()
+	if err != nil {
+		return false
+	}
+	t.Adopt(newer)
+	return true
 }
 
 // Seal encrypts b and binds it to the tenant and to label, which names what it is ("person|42").
@@ -124,8 +130,9 @@ func (t *Tenant) bind(dst, label []byte) []byte {
 }
 
 func (t *Tenant) seal(dst, iv, b, aad []byte) []byte {
-	dst = append(append(dst, t.primary.prefix[:]...), iv...)
-	return t.primary.aead.Seal(dst, iv, b, aad)
+	k := t.keys.Load().primary
+	dst = append(append(dst, k.prefix[:]...), iv...)
+	return k.aead.Seal(dst, iv, b, aad)
 }
 
 // errSealed says no more: which of label, tenant, key and text is wrong cannot be known.
@@ -148,7 +155,11 @@ func (t *Tenant) keyOf(sealed []byte) *tenantKey {
 	if len(sealed) < Overhead {
 		return nil
 	}
-	k := t.keys[binary.BigEndian.Uint32(sealed[1:])]
+	id := binary.BigEndian.Uint32(sealed[1:])
+	k := t.keys.Load().byID[id]
+	if k == nil && sealed[0] == 1 && t.renew() {
+		k = t.keys.Load().byID[id]
+	}
 	if k == nil || k.prefix != [prefixSize]byte(sealed[:prefixSize]) {
 		return nil
 	}

@@ -3,6 +3,7 @@ package crypt
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -120,5 +121,60 @@ func TestRandomIsNotGivenTwice(t *testing.T) {
 	r.Read(long)
 	if bytes.Count(long, []byte{0}) > 100 {
 		t.Error("not random")
+	}
+}
+
+// TestRotatedKeysetOpensEverything checks that a rotated keyset opens what older ones sealed, seals under its new key, and reaches those who still hold an older one.
+func TestRotatedKeysetOpensEverything(t *testing.T) {
+	kms, err := CreateFileKMS(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, wrapped, err := NewTenant(t.Context(), kms, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, _ := first.Seal("l", []byte("old"))
+	other, err := OpenTenant(t.Context(), kms, "t", wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	next, rewrapped, err := RotateTenant(t.Context(), kms, "t", wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, _ := next.Seal("l", []byte("new"))
+	other.OnMissing(func() (*Tenant, error) { asked++; return OpenTenant(t.Context(), kms, "t", rewrapped) })
+	for _, holder := range []*Tenant{next, other} {
+		for text, c := range map[string][]byte{"old": old, "new": sealed} {
+			if b, err := holder.Open("l", c); err != nil || string(b) != text {
+				t.Errorf("%q, %v", b, err)
+			}
+		}
+		if primary, keys := holder.Describe(); keys != 2 || primary != fmt.Sprintf("%x", sealed[1:5]) {
+			t.Errorf("%s of %d", primary, keys)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	for range 3 { // a text of nobody's does not have the keyset read again and again
+		if _, err := other.Open("l", append([]byte{1, 9, 9, 9, 9}, make([]byte, 40)...)); err == nil {
+			t.Error("opens a text of nobody's")
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times for a key that is nowhere", asked)
+	}
+	if _, err := first.Open("l", sealed); err == nil {
+		t.Error("an older keyset opens what it has no key for")
+	}
+	first.Adopt(next)
+	if b, err := first.Open("l", sealed); err != nil || string(b) != "new" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := RewrapTenant(t.Context(), kms, kms, "other", rewrapped); err == nil {
+		t.Error("a keyset is wrapped anew for another tenant")
 	}
 }

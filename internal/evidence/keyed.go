@@ -159,18 +159,18 @@ func (t *KeyedTree) commit(f *layoutField, path, value string, to int) (at int) 
 }
 
 // Tag asks for the search tag of a role, below 3, of the event added last, under K_tag.
-func (t *KeyedTree) Tag(role uint8, key *Hash) { copy(t.tag(role, key)[1:33], key[:]) }
+func (t *KeyedTree) Tag(role uint8, key *Hash) { copy(t.tag(role)[1:33], key[:]) }
 
 // ResourceTag asks for the search tag of a resource that stands for nobody, under the secret of [ResourceTags], of the event added last. Type and id of more than 65,535 bytes are a caller's error.
 func (t *KeyedTree) ResourceTag(tags *Hash, typ, id string) {
 	at := len(t.tagged.Bytes())
-	t.tag(RoleResource, tags)
+	t.tag(RoleResource)
 	_, m := t.resources.Message(resourceSize(typ, id), at+1)
 	resourceMessage(m, tags, typ, id)
 }
 
-// tag adds the message of a tag.
-func (t *KeyedTree) tag(role uint8, key *Hash) []byte {
+// tag adds the message of a tag, whose key, at 1 to 33, is left to the caller.
+func (t *KeyedTree) tag(role uint8) []byte {
 	_, m := t.tagged.Message(50, hashSize*len(t.roles))
 	m[0], m[49] = domainTag, role
 	copy(m[33:49], t.events[len(t.events)-1].nonce[:])

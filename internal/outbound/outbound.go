@@ -226,6 +226,10 @@ func (c *Client) resolve(ctx context.Context, host string, port int) ([]netip.Ad
 	return addrs[:min(len(addrs), maxAddresses)], nil
 }
 
+// Transport carries the requests of clients of other protocols over HTTP, such as that of an object store, over guarded connections. Such a client must not follow redirects, and must bound its
+// requests itself.
+func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
+
 // Timeout is the whole time that a request may take.
 func (c *Client) Timeout() time.Duration { return c.o.Timeout }
 

@@ -76,7 +76,9 @@ func translatePostgres(err error, state string) error {
 	case "53100":
 		return unavailable(30*time.Second, errors.Join(ErrDiskFull, err), fullText)
 	case "42501":
-		return unavailable(0, err, "the database does not allow this to the role that probity signs in as: give it the rights, or run the command with the address of the database's owner")
+		return unavailable(0, err, "the database does not allow this to the role that probity signs in as: give it the rights with probity migrate apply --app-role, or run the command with the address of the database's owner")
+	case refused:
+		return errs.Wrap(errs.Conflict, err, "the database refuses the change: %s", pgMessage(err))
 	case "22021": // a zero byte or a broken character: PostgreSQL keeps no such text
 		return errs.Wrap(errs.NotFound, err, "nothing has a name with such characters")
 	case "25006":
@@ -97,6 +99,24 @@ func translatePostgres(err error, state string) error {
 		return unavailable(5*time.Second, err, "the database cannot be reached")
 	}
 	return err
+}
+
+// refused is the SQLSTATE of what the append-only tables do not allow (migration 20). Its messages name logs and seqs, nothing else.
+const refused = "PB001"
+
+func pgMessage(err error) string {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pe.Message
+	}
+	return err.Error()
+}
+
+// sqlState is PostgreSQL's code of an error, "" for any other error.
+func sqlState(err error) string {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pe.Code
+	}
+	return ""
 }
 
 // lost reports whether an error says that there is no connection, or no longer.

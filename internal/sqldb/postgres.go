@@ -5,13 +5,15 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 
 	"probity.dev/internal/errs"
 )
@@ -27,6 +29,7 @@ const (
 const (
 	readConnections  = 16
 	writeConnections = 2
+	leastConnections = 6
 	oldestPostgres   = 150_000
 	connectTimeout   = 5 * time.Second
 	// patience is how long a new connection is tried for while a server restarts, or another takes over.
@@ -50,6 +53,8 @@ type postgres struct {
 	// server is what was seen last of the server's identity, generation how often it has changed.
 	server     atomic.Pointer[string]
 	generation atomic.Int64
+	// ready says that the schema has been found fit, so that every transaction that writes sees whether it still is.
+	ready atomic.Bool
 }
 
 // OpenPostgres opens the PostgreSQL database at address, a URL (postgres://user@host/database?sslmode=verify-full) or a list of keywords and values, version 15 or later. It waits some seconds for a server that is
@@ -58,6 +63,10 @@ func OpenPostgres(ctx context.Context, address string) (*DB, error) {
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
 		return nil, errs.New(errs.Invalid, "the address of the database cannot be read: it must be like postgres://user@host:5432/database?sslmode=verify-full")
+	}
+	readers, err := readLimit(config)
+	if err != nil {
+		return nil, err
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
@@ -70,11 +79,26 @@ func OpenPostgres(ctx context.Context, address string) (*DB, error) {
 	setDefault(config, "tcp_keepalives_interval", "10")
 	setDefault(config, "tcp_keepalives_count", "3")
 	db := &DB{pg: &postgres{config: config, process: processName()}}
-	db.read, db.write = openPostgresPool(config, readConnections, "10min"), openPostgresPool(config, writeConnections, writeTimeout)
+	db.read, db.write = openPostgresPool(config, readers, "10min"), openPostgresPool(config, writeConnections, writeTimeout)
 	if err := checkServer(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// readLimit is how many connections may read, so that the process keeps to what pool_max_conns in the address says. It takes that from the parameters, which the server would not know.
+func readLimit(config *pgx.ConnConfig) (int, error) {
+	const name, others = "pool_max_conns", writeConnections + 1 // and one that holds a name
+	v, ok := config.RuntimeParams[name]
+	if !ok {
+		return readConnections, nil
+	}
+	delete(config.RuntimeParams, name)
+	n, err := strconv.Atoi(v)
+	if err != nil || n < leastConnections || n > 10_000 {
+		return 0, errs.New(errs.Invalid, "%s in the address of the database must be a number from %d to 10000", name, leastConnections)
+	}
+	return n - others, nil
 }
 
 func setDefault(config *pgx.ConnConfig, name, value string) {
@@ -137,7 +161,7 @@ func (p *patientConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(ctx.Err(), err)
-		case <-time.After(wait):
+		case <-time.After(wait/2 + rand.N(wait/2)): // so that many do not come back at once
 		}
 	}
 }
@@ -190,9 +214,7 @@ func (p *postgres) begin(ctx context.Context, pool *sql.DB, options *sql.TxOptio
 			if options != nil {
 				return conn, tx, nil
 			}
-			var server string
-			if err = tx.QueryRowContext(ctx, `SELECT `+serverIdentity+` FROM pg_advisory_xact_lock($1)`, writeLock).Scan(&server); err == nil {
-				p.seen(server)
+			if err = p.lock(ctx, conn); err == nil {
 				return conn, tx, nil
 			}
 			_ = tx.Rollback() // what matters is why the lock was not had
@@ -205,19 +227,29 @@ func (p *postgres) begin(ctx context.Context, pool *sql.DB, options *sql.TxOptio
 	return nil, nil, err
 }
 
-// migrate has connections of its own, because a migration may take longer than any other statement.
-func (p *postgres) migrate(ctx context.Context) (from, to int64, err error) {
-	config := p.config.Copy()
-	config.RuntimeParams["statement_timeout"], config.RuntimeParams["lock_timeout"] = "0", "0"
-	db := stdlib.OpenDB(*config)
-	defer db.Close()
-	conn, err := db.Conn(ctx)
+// lock takes the lock of those who write, and looks whether this program may still write to the schema, which somebody may have changed meanwhile. Both take one round trip; the second statement
+// sees what was committed before the lock was had.
+func (p *postgres) lock(ctx context.Context, conn *sql.Conn) error {
+	var compatible, version int64
+	var server string
+	err := conn.Raw(func(c any) error {
+		own, ok := c.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("a connection to PostgreSQL is a %T", c)
+		}
+		var batch pgx.Batch
+		batch.Queue(`SELECT `+serverIdentity+` FROM pg_advisory_xact_lock($1)`, writeLock).QueryRow(func(row pgx.Row) error { return row.Scan(&server) })
+		if p.ready.Load() {
+			batch.Queue(`SELECT compatible, version FROM schema_window`).QueryRow(func(row pgx.Row) error { return row.Scan(&compatible, &version) })
+		}
+		return own.Conn().SendBatch(ctx, &batch).Close()
+	})
 	if err != nil {
-		return 0, 0, Translate(err)
+		return err
 	}
-	defer conn.Close() //nolint:errcheck // closing the pool ends it, and with it the lock
-	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, migrateLock); err != nil {
-		return 0, 0, Translate(err)
+	p.seen(server)
+	if compatible > ownSchema() {
+		return tooOld(ownSchema(), version, compatible)
 	}
-	return migrate(ctx, db, goose.DialectPostgres, "migrations/postgres")
+	return nil
 }

@@ -3,19 +3,10 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
-	"io/fs"
 	"sync"
 	"time"
-
-	"github.com/pressly/goose/v3"
-
-	"probity.dev/internal/errs"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // DB is an open database. On SQLite there is one writer connection and a pool of readers, so a reader never waits for a writer; PostgreSQL is used in the same way, by
 // any number of processes.
@@ -76,36 +67,6 @@ func Savepoint(ctx context.Context, tx *sql.Tx, name string, fn func() error) er
 	}
 	_, err := tx.ExecContext(ctx, "RELEASE SAVEPOINT "+name)
 	return Translate(err)
-}
-
-// Migrate brings the schema to this build's version and returns the versions before and after. A database that is newer than this
-// build is refused. Of several processes that start together, one migrates and the others wait.
-func (db *DB) Migrate(ctx context.Context) (from, to int64, err error) {
-	if db.pg != nil {
-		return db.pg.migrate(ctx)
-	}
-	return migrate(ctx, db.write, goose.DialectSQLite3, "migrations/sqlite")
-}
-
-func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, folder string) (from, to int64, err error) {
-	dir, err := fs.Sub(migrations, folder)
-	if err != nil {
-		return 0, 0, err
-	}
-	p, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return 0, 0, err
-	}
-	if from, err = p.GetDBVersion(ctx); err != nil {
-		return 0, 0, Translate(err)
-	}
-	sources := p.ListSources()
-	to = sources[len(sources)-1].Version
-	if from > to {
-		return from, to, errs.New(errs.Unavailable, "the database has schema version %d, newer than the %d this build knows; run a newer probity", from, to)
-	}
-	_, err = p.Up(ctx)
-	return from, to, Translate(err)
 }
 
 // Now returns t in the database's unit, microseconds since 1970 UTC.

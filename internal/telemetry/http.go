@@ -14,10 +14,16 @@ import (
 	"probity.dev/internal/api"
 )
 
-// Observer returns what measures and traces the requests of an [api.API]. Call it once: it registers the HTTP metrics.
+// Observer returns what measures and traces the requests of an [api.API], the same for all of them.
 func (t *Telemetry) Observer() api.Observer {
+	t.observing.Do(func() { t.observer = t.newObserver() })
+	return t.observer
+}
+
+// newObserver registers the HTTP metrics.
+func (t *Telemetry) newObserver() *observer {
 	o := &observer{
-		tracer: t.Tracer,
+		tracer: t.Tracer, failures: t.failures,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "probity_http_requests_total", Help: "Requests served, by method, route template and status."}, []string{"method", "route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -33,6 +39,7 @@ func (t *Telemetry) Observer() api.Observer {
 
 type observer struct {
 	tracer   trace.Tracer
+	failures *failures
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
@@ -46,6 +53,9 @@ func (o *observer) Begin(r *http.Request) (context.Context, func(api.Outcome)) {
 	ctx, span := o.tracer.Start(ctx, "HTTP", trace.WithSpanKind(trace.SpanKindServer))
 	return ctx, func(out api.Outcome) {
 		o.inFlight.Dec()
+		if out.Status >= 500 || out.Panic != nil {
+			o.failures.request(out)
+		}
 		o.requests.WithLabelValues(out.Method, out.Route, strconv.Itoa(out.Status)).Inc()
 		o.seconds.WithLabelValues(out.Method, out.Route).Observe(out.Duration.Seconds())
 		o.bytes.WithLabelValues(out.Route).Add(float64(out.BytesOut))

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -37,6 +38,8 @@ type Options struct {
 	OTLPEndpoint string
 	// OTLPHeaders are sent to the collector, as name=value pairs separated by commas.
 	OTLPHeaders string
+	// SentryDSN is where errors are tracked, over the Sentry protocol; nowhere when empty. SentryEnvironment is told along.
+	SentryDSN, SentryEnvironment string
 }
 
 // Telemetry is a running setup.
@@ -49,6 +52,10 @@ type Telemetry struct {
 	Tracer trace.Tracer
 
 	provider *sdktrace.TracerProvider
+	failures *failures // nil when errors are tracked nowhere
+
+	observing sync.Once
+	observer  *observer
 }
 
 // New sets up logging, metrics and traces. It connects to nothing: an unreachable collector costs spans and a warning, never a request.
@@ -57,7 +64,14 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Telemetry{Logger: slog.New(handler), Registry: prometheus.NewRegistry()}
+	t := &Telemetry{Registry: prometheus.NewRegistry()}
+	if t.failures, err = newFailures(o); err != nil {
+		return nil, err
+	}
+	if t.failures != nil {
+		handler = tracked{handler, t.failures}
+	}
+	t.Logger = slog.New(handler)
 	t.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "probity_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": o.Version}})
 	build.Set(1)
@@ -105,6 +119,7 @@ func headers(pairs string) map[string]string {
 
 // Shutdown sends what is still queued. It should be given a deadline.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
+	t.failures.close(ctx)
 	if t.provider == nil {
 		return nil
 	}

@@ -32,6 +32,8 @@ type Handlers struct {
 	Views *views.Store
 	// Reads is told about every read of events, so that reading is itself recorded. May be nil.
 	Reads Reads
+	// Master is the master key.
+	Master MasterKeys
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// CountBudget is how long a count may open events; 4 s when zero.
@@ -79,6 +81,8 @@ func (h *Handlers) Register(a *api.API) {
 	h.registerEntries(a)
 	h.registerLog(a)
 	h.registerSettings(a)
+	h.registerKeys(a)
+	h.registerHolds(a)
 }
 
 func (h *Handlers) mask(p actor.Principal) event.Masker {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,6 +70,32 @@ func (f *FilterParams) Query() (ledger.Query, error) {
 		}
 	}
 	return q, nil
+}
+
+// ParamsOf reads conditions that were kept as query parameters of GET /api/events, a custom field as field.NAME. Errors are Invalid and name what is unknown.
+func ParamsOf(values url.Values) (*FilterParams, error) {
+	f := &FilterParams{values: values}
+	one := map[string]*string{"from": &f.From, "to": &f.To, "time": &f.Time, "text": &f.Text}
+	many := map[string]*[]string{"actor": &f.Actor, "subject": &f.Subject, "person": &f.Person, "action": &f.Action, "resource": &f.Resource, "outcome": &f.Outcome, "source": &f.Source,
+		"ip": &f.IP, "category": &f.Category, "activity": &f.Activity, "severity": &f.Severity, "correlation_id": &f.CorrelationID, "id": &f.ID}
+	words := map[string][]string{"outcome": event.Outcomes, "category": event.Categories, "activity": event.Activities, "severity": event.Severities}
+	for name, list := range values {
+		switch field := strings.HasPrefix(name, "field."); {
+		case field && len(list) == 1, len(list) == 0:
+		case one[name] != nil && len(list) == 1:
+			*one[name] = list[0]
+		case many[name] != nil:
+			*many[name] = slices.Clone(list)
+		default:
+			return nil, errs.Field("/filter", "unknown_field", "The filter has a member that is no query parameter of GET /api/events, or one of several values that takes one.")
+		}
+		for _, v := range list {
+			if known := words[name]; known != nil && !slices.Contains(known, v) {
+				return nil, errs.Field("/filter/"+name, "unknown", "There is no such %s. There are %s.", name, strings.Join(known, ", "))
+			}
+		}
+	}
+	return f, nil
 }
 
 func lower(list []string) []string {

@@ -39,6 +39,12 @@ func New(t testing.TB, change ...func(*ledger.Options)) *Box {
 // Open opens the ledger in dir, making it at first use.
 func Open(t testing.TB, dir string, change ...func(*ledger.Options)) *Box {
 	t.Helper()
+	return OpenOn(t, dir, sqldbtest.OpenIn(t, dir), change...)
+}
+
+// OpenOn is Open with a database of the caller's, which it closes at the end of the test.
+func OpenOn(t testing.TB, dir string, db *sqldb.DB, change ...func(*ledger.Options)) *Box {
+	t.Helper()
 	ctx := context.Background()
 	key := filepath.Join(dir, "master.key")
 	kms, err := crypt.OpenFileKMS(key)
@@ -47,7 +53,6 @@ func Open(t testing.TB, dir string, change ...func(*ledger.Options)) *Box {
 			t.Fatal(err)
 		}
 	}
-	db := sqldbtest.OpenIn(t, dir)
 	b := &Box{DB: db, Dir: dir, opt: ledger.Options{DB: db, KMS: kms, Dir: dir, Instance: "test.example", Classifier: Classifier{}, Engine: Scan{}, CheckpointInterval: 10 * time.Millisecond}}
 	for _, c := range change {
 		c(&b.opt)

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,15 +26,24 @@ type listOutput struct {
 type createInput struct {
 	Body struct {
 		Name     string `json:"name" minLength:"1" maxLength:"100"`
-		Kind     string `json:"kind" enum:"webhook,splunk,syslog"`
+		Kind     string `json:"kind" enum:"webhook,splunk,syslog,s3,nats"`
 		Format   string `json:"format,omitempty" enum:"native,ocsf" default:"native"`
 		Filter   Filter `json:"filter,omitempty"`
 		Unmasked bool   `json:"unmasked,omitempty" doc:"Send personal values as they are; needs ledger.view_unmasked"`
 		Settings struct {
-			URL   string `json:"url,omitempty" maxLength:"2048" writeOnly:"true" doc:"Of a webhook, or of a collector's services/collector/event"`
-			Token string `json:"token,omitempty" maxLength:"64" writeOnly:"true" doc:"Of Splunk's HTTP Event Collector"`
-			Host  string `json:"host,omitempty" maxLength:"253" doc:"Of a syslog server (RFC 5424 over TLS)"`
-			Port  int    `json:"port,omitempty" format:"int32" minimum:"1" maximum:"65535" doc:"6514 when absent"`
+			URL       string `json:"url,omitempty" maxLength:"2048" writeOnly:"true" doc:"Of a webhook, of a collector's services/collector/event, or of a NATS server: tls://host:4222"`
+			Token     string `json:"token,omitempty" maxLength:"256" writeOnly:"true" doc:"Of Splunk's HTTP Event Collector, or of a NATS server"`
+			Host      string `json:"host,omitempty" maxLength:"253" doc:"Of a syslog server (RFC 5424 over TLS)"`
+			Port      int    `json:"port,omitempty" format:"int32" minimum:"1" maximum:"65535" doc:"6514 when absent"`
+			Endpoint  string `json:"endpoint,omitempty" maxLength:"512" doc:"Of an object store that speaks S3, such as https://s3.eu-central-1.amazonaws.com"`
+			Region    string `json:"region,omitempty" maxLength:"40" doc:"Of the bucket"`
+			Bucket    string `json:"bucket,omitempty" maxLength:"63"`
+			Prefix    string `json:"prefix,omitempty" maxLength:"512" doc:"Of the objects' names; ended with a slash"`
+			AccessKey string `json:"access_key,omitempty" maxLength:"256" writeOnly:"true"`
+			SecretKey string `json:"secret_key,omitempty" maxLength:"256" writeOnly:"true"`
+			Subject   string `json:"subject,omitempty" maxLength:"255" doc:"That a JetStream stream of the NATS server takes"`
+			Username  string `json:"username,omitempty" maxLength:"256" doc:"For the NATS server, with password"`
+			Password  string `json:"password,omitempty" maxLength:"256" writeOnly:"true"`
 		} `json:"settings"`
 		FromSeq *int64 `json:"from_seq,omitempty" format:"int53" minimum:"0" doc:"The first event to be sent, 0 for all; absent begins with the next one that is recorded"`
 	} `nameHint:"NewEventStream"`
@@ -44,6 +54,14 @@ type createOutput struct {
 		Stream
 		Secret string `json:"secret,omitempty" doc:"Of a webhook: verifies its v1 signatures. It is shown this once."`
 	} `nameHint:"EventStreamWithSecret"`
+}
+
+type testOutput struct {
+	Body struct {
+		OK      bool   `json:"ok" doc:"The receiver took it"`
+		Code    int32  `json:"code,omitempty"`
+		Problem string `json:"problem,omitempty"`
+	} `nameHint:"EventStreamTest"`
 }
 
 type changeInput struct {
@@ -68,7 +86,7 @@ func (s *Service) Register(a huma.API) {
 			return out, err
 		})
 	huma.Register(a, api.Op("create-event-stream", "POST /api/notify/streams", "Send events on as they are recorded", manage, api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 403, 409),
-		api.Describe("In order and at least once; a batch has a stable id, an event its seq. A receiver that fails is tried again and, after three days, the stream is paused; it catches up when it is resumed.")), s.create)
+		api.Describe("In order and at least once; a batch has a stable id, an event its seq. A receiver that fails is tried again and, after four days, the stream is paused; it catches up when it is resumed.")), s.create)
 	huma.Register(a, api.Op("get-event-stream", "GET /api/notify/streams/{id}", "Show a stream of events", view, api.Errors(404)),
 		func(ctx context.Context, in *streamID) (*streamOutput, error) {
 			by, err := actor.Require(ctx, actor.NotifyView)
@@ -87,6 +105,18 @@ func (s *Service) Register(a huma.API) {
 			v, err := s.Update(ctx, by, in.ID, in.Body.Paused, in.Body.NextSeq)
 			return &streamOutput{v}, err
 		})
+	huma.Register(a, api.Op("test-event-stream", "POST /api/notify/streams/{id}/test", "Send a test line over a stream", manage, api.Errors(404), api.Timeout(2*time.Minute),
+		api.Describe("Hands over one JSON object with the member test, now, and answers with how that went. The position stays.")),
+		func(ctx context.Context, in *streamID) (*testOutput, error) {
+			by, err := actor.Require(ctx, actor.NotifyManage)
+			if err != nil {
+				return nil, err
+			}
+			o, err := s.Test(ctx, by, in.ID)
+			out := &testOutput{}
+			out.Body.OK, out.Body.Code, out.Body.Problem = o.OK, int32(o.Code), o.Problem
+			return out, err
+		})
 	huma.Register(a, api.Op("delete-event-stream", "DELETE /api/notify/streams/{id}", "Delete a stream of events", manage, api.Status(http.StatusNoContent), api.Errors(404)),
 		func(ctx context.Context, in *streamID) (*struct{}, error) {
 			by, err := actor.Require(ctx, actor.NotifyManage)
@@ -104,7 +134,8 @@ func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, e
 	}
 	b := &in.Body
 	v, secret, err := s.Create(ctx, by, NewStream{Name: b.Name, Kind: b.Kind, Format: b.Format, Filter: b.Filter, Unmasked: b.Unmasked, From: b.FromSeq,
-		Settings: Settings{URL: b.Settings.URL, Token: b.Settings.Token, Host: b.Settings.Host, Port: b.Settings.Port}})
+		Settings: Settings{URL: b.Settings.URL, Token: b.Settings.Token, Host: b.Settings.Host, Port: b.Settings.Port, Endpoint: b.Settings.Endpoint, Region: b.Settings.Region,
+			Bucket: b.Settings.Bucket, Prefix: b.Settings.Prefix, AccessKey: b.Settings.AccessKey, SecretKey: b.Settings.SecretKey, Subject: b.Settings.Subject, Username: b.Settings.Username, Password: b.Settings.Password}})
 	if err != nil {
 		return nil, err
 	}

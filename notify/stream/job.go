@@ -9,28 +9,15 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/notify"
 	"probity.dev/notify/send"
 )
 
 // Start begins to follow. It returns at once; [Service.Close] stops the work.
-func (s *Service) Start(ctx context.Context) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.mu.Lock()
-	s.stop = stop
-	s.mu.Unlock()
-	s.done.Go(func() { s.follow(ctx) })
-}
+func (s *Service) Start(ctx context.Context) { s.work.Start(ctx, s.follow) }
 
 // Close stops the work and waits for it. A batch under way is sent again later.
-func (s *Service) Close() {
-	s.mu.Lock()
-	stop := s.stop
-	s.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
-	s.done.Wait()
-}
+func (s *Service) Close() { s.work.Close() }
 
 func (s *Service) follow(ctx context.Context) {
 	slots := make(chan struct{}, atOnce)
@@ -56,7 +43,7 @@ func (s *Service) round(ctx context.Context, slots chan struct{}) error {
 		if err != nil {
 			return err
 		}
-		if uint64(r.next) >= head {
+		if !ripe(r, head, s.now()) {
 			continue
 		}
 		select {
@@ -64,7 +51,7 @@ func (s *Service) round(ctx context.Context, slots chan struct{}) error {
 		default:
 			return nil // the next round begins with whoever has waited longest
 		}
-		s.done.Go(func() {
+		s.work.Go(func() {
 			defer func() { <-slots }()
 			if err := s.run(ctx, r); err != nil && ctx.Err() == nil {
 				s.o.Logger.LogAttrs(ctx, slog.LevelError, "a stream was interrupted; it goes on when its lease has ended", slog.String("stream", r.id), slog.Any("error", err))
@@ -103,11 +90,12 @@ func (s *Service) run(ctx context.Context, r *row) error {
 
 // batch sends one batch and moves the position. It reports whether to go on.
 func (s *Service) batch(ctx context.Context, r *row, v *sealed) (bool, error) {
-	lines, next, err := s.o.Source.Read(ctx, r.tenant, uint64(r.next), v.Filter, r.unmasked, r.format, batchEvents)
+	events, size := limits(r.kind)
+	lines, next, err := s.o.Source.Read(ctx, r.tenant, uint64(r.next), v.Filter, r.unmasked, r.format, events)
 	if err != nil {
 		return false, err
 	}
-	lines, next = trim(lines, next)
+	lines, next = trim(lines, next, size)
 	if len(lines) > 0 {
 		if o := deliver(ctx, s.o.Sender, r, &v.Settings, s.o.Instance, lines); !o.OK {
 			if ctx.Err() != nil {
@@ -124,14 +112,20 @@ func (s *Service) batch(ctx context.Context, r *row, v *sealed) (bool, error) {
 		if err != nil {
 			return err
 		}
+		moved := row{kind: r.kind, next: int64(next), lastOKAt: r.lastOKAt}
+		if len(lines) > 0 {
+			moved.lastOKAt = now
+		}
 		head, err := s.o.Source.Head(ctx, r.tenant)
-		if err != nil || !more || next >= head {
+		if err != nil || !more || !ripe(&moved, head, now) {
 			more = false
 			return release(ctx, tx, r)
 		}
 		return nil
 	})
-	r.next = int64(next)
+	if r.next = int64(next); len(lines) > 0 {
+		r.lastOKAt = s.now()
+	}
 	return more, err
 }
 
@@ -149,7 +143,10 @@ func (s *Service) failed(ctx context.Context, r *row, v *sealed, o send.Outcome)
 	e := newEvent(ctx, "event_stream.pause", "disable", actor.System(r.tenant), r, v)
 	e.Actor, e.Severity, e.Reason = event.Actor{Type: "system", ID: "probity"}, "warning", "it has stopped working: "+o.Problem
 	err := s.o.Recorder.Record(ctx, r.tenant, e, func(ctx context.Context, tx *sql.Tx) error {
-		return pause(ctx, tx, r, "it stopped working: "+o.Problem)
+		if err := pause(ctx, tx, r, "it stopped working: "+o.Problem); err != nil || s.o.Notify == nil {
+			return err
+		}
+		return s.o.Notify(ctx, tx, r.tenant, notify.Notification{Kind: notify.KindStreamPaused, Cause: notify.Cause{Type: "event_stream", ID: r.id}})
 	})
 	if errs.CodeOf(err) == errs.NotFound {
 		return nil

@@ -5,17 +5,17 @@ import (
 	"database/sql"
 	"encoding/json"
 	"log/slog"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/worker"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
 )
@@ -27,6 +27,8 @@ type Options struct {
 	Sealer   notify.Sealer
 	Sender   Sender
 	Source   Source
+	// Notify, when not nil, tells people that a stream was paused because it had stopped working.
+	Notify func(ctx context.Context, tx *sql.Tx, tenantID string, n notify.Notification) error
 	// Instance names the installation to receivers.
 	Instance string
 	Logger   *slog.Logger
@@ -36,11 +38,8 @@ type Options struct {
 
 // Service keeps streams and follows the logs for them. It is safe for concurrent use.
 type Service struct {
-	o Options
-
-	mu   sync.Mutex
-	stop context.CancelFunc
-	done sync.WaitGroup
+	o    Options
+	work worker.Group
 }
 
 // New returns a service; [Service.Start] begins to send. The database must be migrated.
@@ -72,20 +71,8 @@ func (s *Service) unseal(ctx context.Context, r *row) (*sealed, error) {
 
 // newEvent is an event about a stream. It says what goes over it, and nothing of where.
 func newEvent(ctx context.Context, action, activity string, by actor.Principal, r *row, v *sealed) *event.Event {
-	member := func(name string, value any) event.Member {
-		b, err := json.Marshal(value)
-		if err != nil {
-			panic("stream: an event cannot be written: " + err.Error())
-		}
-		return event.Member{Name: name, Value: jsontext.Value(b)}
-	}
-	e := &event.Event{Source: "probity", Action: action, Category: "config", Activity: activity, Severity: "notice", Actor: event.Actor{Type: by.Type(), ID: by.ID(), Name: by.Name, Email: by.Email},
-		Resource: event.Resource{Type: "event_stream", ID: r.id, Name: v.Name},
-		Context:  event.Context{IP: by.IP, UserAgent: by.UserAgent, SessionID: by.SessionID, RequestID: api.RequestID(ctx)},
-		Data:     []event.Member{member("kind", r.kind), member("format", r.format), member("unmasked", r.unmasked), member("filter", v.Filter), member("next_seq", r.next)}}
-	if by.Role != "" {
-		e.Actor.Roles = []string{by.Role}
-	}
+	e := selfaudit.New(ctx, by, "config", action, activity, event.Resource{Type: "event_stream", ID: r.id, Name: v.Name})
+	e.Data = []event.Member{selfaudit.Member("kind", r.kind), selfaudit.Member("format", r.format), selfaudit.Member("unmasked", r.unmasked), selfaudit.Member("filter", v.Filter), selfaudit.Member("next_seq", r.next)}
 	return e
 }
 
@@ -93,7 +80,7 @@ func newEvent(ctx context.Context, action, activity string, by actor.Principal, 
 type Stream struct {
 	ID          string     `json:"id"`
 	Name        string     `json:"name"`
-	Kind        string     `json:"kind" enum:"webhook,splunk,syslog"`
+	Kind        string     `json:"kind" enum:"webhook,splunk,syslog,s3,nats"`
 	Format      string     `json:"format" enum:"native,ocsf"`
 	Filter      Filter     `json:"filter"`
 	Unmasked    bool       `json:"unmasked" doc:"Personal values are sent as they are"`
@@ -255,6 +242,29 @@ func (s *Service) Update(ctx context.Context, by actor.Principal, id string, pau
 		return nil, err
 	}
 	return s.Get(ctx, by, id)
+}
+
+// Test hands one line that says that it is a test to the receiver of a stream, now and once, paused or not. It moves no position.
+func (s *Service) Test(ctx context.Context, by actor.Principal, id string) (send.Outcome, error) {
+	r, err := get(ctx, s.o.DB.Read(ctx), by.TenantID, id)
+	if err != nil {
+		return send.Outcome{}, err
+	}
+	v, err := s.unseal(ctx, r)
+	if err != nil {
+		return send.Outcome{}, err
+	}
+	if err := s.o.Recorder.Record(ctx, by.TenantID, newEvent(ctx, "event_stream.test", "send", by, r, v), func(context.Context, *sql.Tx) error { return nil }); err != nil {
+		return send.Outcome{}, err
+	}
+	at := s.o.Now()
+	line := `{"test":true,"stream_id":` + quote(r.id) + `,"at":"` + at.UTC().Format(time.RFC3339Nano) + `","message":"This is a test of a stream of audit events. Nothing happened."}`
+	probe := *r
+	probe.id += "-test-" + strconv.FormatInt(at.UnixMicro(), 10)
+	if r.kind == S3 {
+		probe.id = r.id + "-test"
+	}
+	return deliver(ctx, s.o.Sender, &probe, &v.Settings, s.o.Instance, []Line{{RecordedAt: at, JSON: []byte(line)}}), nil
 }
 
 // Delete removes a stream.

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,6 +18,8 @@ const (
 	Webhook = "webhook"
 	Splunk  = "splunk"
 	Syslog  = "syslog"
+	S3      = "s3"
+	NATS    = "nats"
 )
 
 // The formats of events.
@@ -36,8 +39,12 @@ const (
 	pollEvery   = 500 * time.Millisecond
 	firstHold   = 2 * time.Second
 	longestHold = 5 * time.Minute
-	pauseAfter  = 3 * 24 * time.Hour // of failures
+	pauseAfter  = 4 * 24 * time.Hour // of failures: an outage over a long weekend ends by itself
 	atOnce      = 4                  // streams
+	// An object is written when so many events wait, or so long after the one before, so that objects are neither tiny nor late.
+	objectEvents = 10_000
+	objectBytes  = 8 << 20
+	objectEvery  = time.Minute
 )
 
 // Filter selects events; empty members do not. Patterns are globs with *.
@@ -79,13 +86,32 @@ type Source interface {
 	Read(ctx context.Context, tenantID string, from uint64, f Filter, unmasked bool, format string, limit int) (lines []Line, next uint64, err error)
 }
 
-// Settings are where a stream leads. URL is that of a webhook or collector, Token the collector's; Host and Port are of a syslog server.
+// Settings are where a stream leads. URL is that of a webhook, collector or NATS server, Token the collector's or the NATS server's; Host and Port are of a syslog server.
 type Settings struct {
 	URL   string     `json:"url,omitempty"`
 	Token string     `json:"token,omitempty"`
 	Host  string     `json:"host,omitempty"`
 	Port  int        `json:"port,omitempty"`
 	Keys  []send.Key `json:"keys,omitempty"`
+	// Of an object store, see [send.Bucket].
+	Endpoint  string `json:"endpoint,omitempty"`
+	Region    string `json:"region,omitempty"`
+	Bucket    string `json:"bucket,omitempty"`
+	Prefix    string `json:"prefix,omitempty"`
+	AccessKey string `json:"access_key,omitempty"`
+	SecretKey string `json:"secret_key,omitempty"`
+	// Of a NATS server, see [send.NATS].
+	Subject  string `json:"subject,omitempty"`
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+}
+
+func (s *Settings) bucket() send.Bucket {
+	return send.Bucket{Endpoint: s.Endpoint, Region: s.Region, Bucket: s.Bucket, Prefix: s.Prefix, AccessKey: s.AccessKey, SecretKey: s.SecretKey}
+}
+
+func (s *Settings) nats() send.NATS {
+	return send.NATS{URL: s.URL, Subject: s.Subject, Username: s.Username, Password: s.Password, Token: s.Token}
 }
 
 // sealed is what a stream keeps encrypted.
@@ -103,6 +129,10 @@ type Sender interface {
 	SendSigned(ctx context.Context, url string, keys []send.Key, id string, body []byte) send.Outcome
 	SendSplunk(ctx context.Context, url, token string, body []byte) send.Outcome
 	SendSyslog(ctx context.Context, host string, port int, frames []byte) send.Outcome
+	CheckBucket(b send.Bucket) error
+	PutObject(ctx context.Context, b send.Bucket, name, contentType string, body []byte) send.Outcome
+	CheckNATS(n send.NATS) error
+	SendNATS(ctx context.Context, n send.NATS, messages []send.NATSMessage) send.Outcome
 }
 
 func check(s Sender, kind string, set *Settings) error {
@@ -116,22 +146,45 @@ func check(s Sender, kind string, set *Settings) error {
 			set.Port = 6514 // RFC 5425
 		}
 		return s.CheckSyslog(set.Host, set.Port)
+	case S3:
+		return s.CheckBucket(set.bucket())
+	case NATS:
+		return s.CheckNATS(set.nats())
 	}
 	return errs.Field("/kind", "unknown", "The kind of stream is unknown.")
 }
 
 func target(kind string, set *Settings) string {
-	if kind == Syslog {
+	switch kind {
+	case Syslog:
 		return set.Host + ":" + strconv.Itoa(set.Port)
+	case S3:
+		return set.Bucket + "/" + set.Prefix + " at " + send.Target(send.Webhook, &send.Settings{URL: set.Endpoint})
+	case NATS:
+		return set.Subject + " at " + send.Target(send.Webhook, &send.Settings{URL: set.URL})
 	}
 	return send.Target(send.Webhook, &send.Settings{URL: set.URL})
 }
 
-// trim cuts a batch to its size in bytes; one event always stays. It returns where to go on.
-func trim(lines []Line, next uint64) ([]Line, uint64) {
+// limits returns how many events, and how many bytes of them, go to a receiver at a time.
+func limits(kind string) (events, size int) {
+	if kind == S3 {
+		return objectEvents, objectBytes
+	}
+	return batchEvents, batchBytes
+}
+
+// ripe reports whether what waits is worth sending now.
+func ripe(r *row, head uint64, now int64) bool {
+	waiting := int64(head) - r.next
+	return waiting > 0 && (r.kind != S3 || waiting >= objectEvents || now-r.lastOKAt >= objectEvery.Microseconds())
+}
+
+// trim cuts a batch to a size in bytes; one event always stays. It returns where to go on.
+func trim(lines []Line, next uint64, limit int) ([]Line, uint64) {
 	size := 0
 	for i, l := range lines {
-		if size += len(l.JSON); size > batchBytes && i > 0 {
+		if size += len(l.JSON); size > limit && i > 0 {
 			return lines[:i], lines[i].Seq
 		}
 	}
@@ -146,6 +199,14 @@ func batchID(streamID string, lines []Line) string {
 // deliver makes one attempt to hand a batch over.
 func deliver(ctx context.Context, s Sender, r *row, set *Settings, instance string, lines []Line) send.Outcome {
 	switch r.kind {
+	case S3:
+		return s.PutObject(ctx, set.bucket(), objectName(r.id, lines), "application/x-ndjson", ndjson(lines))
+	case NATS:
+		messages := make([]send.NATSMessage, 0, len(lines))
+		for _, l := range lines {
+			messages = append(messages, send.NATSMessage{ID: r.id + "-" + strconv.FormatUint(l.Seq, 10), Data: l.JSON})
+		}
+		return s.SendNATS(ctx, set.nats(), messages)
 	case Webhook:
 		var b strings.Builder
 		b.WriteString(`{"type":"events","timestamp":"` + lines[len(lines)-1].RecordedAt.UTC().Format(time.RFC3339Nano) + `","data":{"format":"` + r.format + `","tenant_id":` + quote(r.tenant) + `,"events":[`)
@@ -172,6 +233,19 @@ func deliver(ctx context.Context, s Sender, r *row, set *Settings, instance stri
 		frames = send.SyslogFrame(frames, l.RecordedAt, instance, l.JSON)
 	}
 	return s.SendSyslog(ctx, set.Host, set.Port, frames)
+}
+
+// objectName is the day and the number of the first event. Sent again from the same place, the events that came meanwhile at their end, they replace the object that may be there.
+func objectName(streamID string, lines []Line) string {
+	return lines[0].RecordedAt.UTC().Format("2006/01/02/") + streamID + "-" + fmt.Sprintf("%016d", lines[0].Seq) + ".ndjson"
+}
+
+func ndjson(lines []Line) []byte {
+	var b []byte
+	for _, l := range lines {
+		b = append(append(b, l.JSON...), '\n')
+	}
+	return b
 }
 
 func quote(s string) string {

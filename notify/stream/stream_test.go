@@ -539,10 +539,10 @@ func testSyslog(t *testing.T) {
 func TestTrim(t *testing.T) {
 	big := make([]byte, batchBytes/2+1)
 	lines := []Line{{Seq: 1, JSON: big}, {Seq: 2, JSON: big}, {Seq: 5, JSON: big}}
-	if got, next := trim(lines, 9); len(got) != 1 || next != 2 {
+	if got, next := trim(lines, 9, batchBytes); len(got) != 1 || next != 2 {
 		t.Errorf("%d %d", len(got), next)
 	}
-	if got, next := trim([]Line{{Seq: 1, JSON: make([]byte, 3*batchBytes)}}, 9); len(got) != 1 || next != 9 {
+	if got, next := trim([]Line{{Seq: 1, JSON: make([]byte, 3*batchBytes)}}, 9, batchBytes); len(got) != 1 || next != 9 {
 		t.Errorf("%d %d", len(got), next)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // MaxInline is the most bytes of a compliance log that are answered at once; a larger one becomes an export (mission row A6).
@@ -143,7 +144,7 @@ func (s *Service) Compliance(ctx context.Context, by actor.Principal, c Complian
 	j := &job{id: id.String(), tenant: by.TenantID, kind: kindCompliance, format: r.Format, createdAt: s.now()}
 	hash := sha256.Sum256(out.Bytes())
 	e := createEvent(ctx, by, j, &r)
-	e.Data = append(e.Data, member("rows", at.rows.Load()), member("bytes", out.Len()), member("sha256", hex.EncodeToString(hash[:])), member("delivery", "inline"))
+	e.Data = append(e.Data, selfaudit.Member("rows", at.rows.Load()), selfaudit.Member("bytes", out.Len()), selfaudit.Member("sha256", hex.EncodeToString(hash[:])), selfaudit.Member("delivery", "inline"))
 	if err := s.record(ctx, by.TenantID, e); err != nil {
 		return nil, err
 	}

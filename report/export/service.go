@@ -19,6 +19,7 @@ import (
 	"probity.dev/internal/blob"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/jobs"
+	"probity.dev/ledger/selfaudit"
 )
 
 // The states of an export.
@@ -373,7 +374,7 @@ func (s *Service) Download(ctx context.Context, by actor.Principal, id string) (
 		return nil, nil, err
 	}
 	e := newEvent(ctx, "export.download", "export", by, j)
-	e.Data = append(e.Data, member("rows", j.rowsDone), member("bytes", j.bytes), member("sha256", j.sha256))
+	e.Data = append(e.Data, selfaudit.Member("rows", j.rowsDone), selfaudit.Member("bytes", j.bytes), selfaudit.Member("sha256", j.sha256))
 	err = s.o.Recorder.Record(ctx, j.tenant, e, func(ctx context.Context, tx *sql.Tx) error { return stillThere(ctx, tx, j.tenant, j.id, s.now()) })
 	if err != nil {
 		return nil, nil, errors.Join(err, body.Close())

@@ -14,7 +14,7 @@ const (
 	PreviousMonth   = "previous_month"
 	PreviousQuarter = "previous_quarter"
 	PreviousYear    = "previous_year"
-	SinceLast       = "since_last" // from when the run before was due
+	SinceLast       = "since_last" // from when it was due before; runs that somebody asked for do not count
 	Everything      = "all"
 )
 

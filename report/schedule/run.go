@@ -157,7 +157,11 @@ func (s *Service) Fire(ctx context.Context, tx *sql.Tx, tenantID, trigger string
 		if c.Definition.Timing.Event != trigger {
 			continue
 		}
-		if _, err := s.enqueue(ctx, tx, c, s.o.Now().Truncate(time.Microsecond), "event", runWaiting, ""); err != nil {
+		at := s.o.Now().Truncate(time.Microsecond)
+		if _, err := s.enqueue(ctx, tx, c, at, "event", runWaiting, ""); err != nil {
+			return err
+		}
+		if err := advance(ctx, tx, c, 0, at.UnixMicro()); err != nil {
 			return err
 		}
 	}

@@ -114,6 +114,8 @@ type Options struct {
 	Exports  Exports
 	Jobs     *jobs.Service
 	Queue    string
+	// Mails says that this server can e-mail a download link.
+	Mails bool
 	// Present returns the rights that somebody has now, see access.Service.Present.
 	Present func(ctx context.Context, asked actor.Principal) (actor.Principal, error)
 	// Zone returns a tenant's time zone.
@@ -168,6 +170,9 @@ func (s *Service) check(ctx context.Context, by actor.Principal, d *Definition) 
 	}
 	if d.Missed != MissedRun && d.Missed != MissedSkip {
 		return errs.Field("/missed", "unknown", "What was missed is run or skip.")
+	}
+	if d.Mail && (!s.o.Mails || by.UserID == "") {
+		return errs.Field("/mail", "unavailable", "Nothing can be e-mailed: the server needs the settings smtp-server and public-url, and the schedule the account of a user.")
 	}
 	if err := checkPeriod(d.Period); err != nil {
 		return err

@@ -43,6 +43,7 @@ type world struct {
 	by      []string
 	broken  error
 	locked  map[string]bool
+	mails   bool
 	actions []string
 }
 
@@ -114,7 +115,7 @@ func (w *world) present(_ context.Context, asked actor.Principal) (actor.Princip
 
 func (w *world) service() *Service {
 	run := jobs.New(jobs.Options{DB: w.db, Owner: rand.Text(), Alone: true, Queues: map[string]jobs.Queue{"q": {Workers: 2}}, Poll: 5 * time.Millisecond, Logger: slog.New(slog.DiscardHandler), Recorder: w})
-	s := New(Options{DB: w.db, Recorder: w, Sealer: w, Exports: w, Jobs: run, Queue: "q", Present: w.present, Logger: slog.New(slog.DiscardHandler), Now: w.clock,
+	s := New(Options{DB: w.db, Recorder: w, Sealer: w, Exports: w, Jobs: run, Queue: "q", Mails: w.mails, Present: w.present, Logger: slog.New(slog.DiscardHandler), Now: w.clock,
 		Zone: func(context.Context, string) (*time.Location, error) { return time.LoadLocation("Asia/Kolkata") }})
 	if err := run.Start(context.Background()); err != nil {
 		w.t.Fatal(err)
@@ -343,7 +344,9 @@ func TestFire(t *testing.T) { sqldbtest.Each(t, testFire) }
 func testFire(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
-	c := w.create(s, ana, func(d *Definition) { d.Timing = Timing{Every: OnEvent, Event: TriggerVerificationFailed} })
+	c := w.create(s, ana, func(d *Definition) {
+		d.Timing, d.Period = Timing{Every: OnEvent, Event: TriggerVerificationFailed}, SinceLast
+	})
 	w.create(s, ana, nil)
 	undone := errors.New("undone")
 	for _, e := range []error{undone, nil} {
@@ -356,6 +359,23 @@ func testFire(t *testing.T) {
 	}
 	if got := w.history(s, c.ID); !slices.Equal(got, []string{"03-10T12:00 event started"}) || len(w.made) != 1 {
 		t.Error(got, w.made)
+	}
+	// The next one goes on where this one ended.
+	w.mu.Lock()
+	w.now = w.now.Add(2 * time.Hour)
+	w.made = map[string]export.Request{}
+	w.mu.Unlock()
+	if err := w.db.Write(t.Context(), func(tx *sql.Tx) error { return s.Fire(t.Context(), tx, tenant, TriggerVerificationFailed) }); err != nil {
+		t.Fatal(err)
+	}
+	w.history(s, c.ID)
+	for _, r := range w.made {
+		if r.Filter.From != "2026-03-10T17:30:00+05:30" || r.Filter.To != "2026-03-10T19:30:00+05:30" {
+			t.Errorf("%+v", r.Filter)
+		}
+	}
+	if len(w.made) != 1 {
+		t.Errorf("%d exports", len(w.made))
 	}
 }
 
@@ -380,6 +400,23 @@ func testManyProcesses(t *testing.T) {
 	all.Wait()
 	if got := w.history(s, c.ID); len(got) != 1 {
 		t.Error(got)
+	}
+}
+
+// TestMailIsRefused demands that nobody waits for an e-mail which no server sends.
+func TestMailIsRefused(t *testing.T) {
+	w := newWorld(t)
+	d := Definition{Name: "x", Format: "csv", Period: Everything, Timing: Timing{Every: Daily, At: "06:30"}, Mail: true}
+	if _, err := w.service().Create(t.Context(), ana, d); errs.CodeOf(err) != errs.Invalid {
+		t.Errorf("without a mail server: %v", err)
+	}
+	w.mails = true
+	key := actor.Principal{TenantID: tenant, KeyID: "k-1", Permissions: ana.Permissions}
+	if _, err := w.service().Create(t.Context(), key, d); errs.CodeOf(err) != errs.Invalid {
+		t.Errorf("for a key: %v", err)
+	}
+	if _, err := w.service().Create(t.Context(), ana, d); err != nil {
+		t.Error(err)
 	}
 }
 

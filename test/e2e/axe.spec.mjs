@@ -39,7 +39,10 @@ const stops = [
     await page.getByRole('button', { name: 'Use this range' }).waitFor();
     await page.waitForTimeout(300);
   }],
-  ['exports', async (page) => page.goto(`${url}/exports`)],
+  ['exports', async (page) => {
+    await page.goto(`${url}/exports`);
+    await page.getByRole('heading', { name: 'Exports', level: 1 }).waitFor();
+  }],
   ['schedules', async (page) => {
     await page.goto(`${url}/schedules`);
     await page.getByRole('button', { name: 'New schedule' }).first().click();
@@ -61,6 +64,22 @@ const stops = [
   ['new channel', async (page) => {
     await page.goto(`${url}/notifications`);
     await page.getByRole('button', { name: 'New channel' }).click();
+    await page.getByRole('dialog').getByLabel('Name').waitFor();
+    await page.waitForTimeout(300);
+  }],
+  ...['', '?tab=rules', '?tab=live'].map((tab) => [`alerts${tab}`, async (page) => {
+    await page.goto(`${url}/alerts${tab}`);
+    await page.getByRole('tabpanel').locator('.panel').first().waitFor();
+  }]),
+  ['new rule', async (page) => {
+    await page.goto(`${url}/alerts?tab=rules`);
+    await page.getByRole('button', { name: 'New rule' }).click();
+    await page.getByRole('dialog').getByRole('textbox', { name: 'Name' }).waitFor();
+    await page.waitForTimeout(300);
+  }],
+  ['new stream', async (page) => {
+    await page.goto(`${url}/streams`);
+    await page.getByRole('button', { name: 'New stream' }).click();
     await page.getByRole('dialog').getByLabel('Name').waitFor();
     await page.waitForTimeout(300);
   }],

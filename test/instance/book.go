@@ -208,6 +208,12 @@ func (b *Book) Verify(dir string) *verify.Report {
 	return VerifyDir(b.t, as, verify.Options{Keys: b.keys, State: b.State})
 }
 
+// VerifyStopped is [Book.Verify] for an installation that nobody has open, without a copy.
+func (b *Book) VerifyStopped(dir string) *verify.Report {
+	b.t.Helper()
+	return VerifyDir(b.t, dir, verify.Options{Keys: b.keys, State: b.State})
+}
+
 // VerifyDir verifies every log of a data directory with its working copies. The report must be good.
 func VerifyDir(t testing.TB, dir string, o verify.Options) *verify.Report {
 	t.Helper()

@@ -23,8 +23,8 @@ import (
 // Init makes a data directory with one tenant and returns what its first admin is told.
 func Init(t testing.TB, dir string, flags ...string) *app.InitResult {
 	t.Helper()
-	if sqldbtest.Kind(t) == sqldbtest.Postgres {
-		databases.Store(dir, sqldbtest.Address(t, dir))
+	if _, own := databases.Load(dir); !own && sqldbtest.Kind(t) == sqldbtest.Postgres {
+		UseDatabase(dir, sqldbtest.Address(t, dir))
 	}
 	out, errOut, code := Run(t, append([]string{"init", "--data", dir, "--tenant", "Test", "--output", "json"}, flags...)...)
 	if code != 0 {
@@ -54,18 +54,29 @@ func Join(t testing.TB, dir, of string) {
 	}
 }
 
-// databases leads from data directories to the PostgreSQL databases that go with them.
-var databases sync.Map
+// databases leads from data directories to the PostgreSQL databases that go with them, programs to the programs that are run on them, where that is not [Binary].
+var databases, programs sync.Map
 
-// command is the binary with these arguments and with no settings of whoever runs the tests. A data directory among the arguments brings its database with it.
+// UseDatabase says which PostgreSQL database goes with a data directory.
+func UseDatabase(dir, address string) { databases.Store(dir, address) }
+
+// UseProgram says which program is run on a data directory from now on.
+func UseProgram(dir, path string) { programs.Store(dir, path) }
+
+// command is the binary with these arguments and with no settings of whoever runs the tests. A data directory among the arguments brings its database and its program with it.
 func command(args ...string) *exec.Cmd {
-	c := exec.Command(binary, args...)
-	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROBITY_") })
+	path := binary
+	var env []string
 	for _, a := range args {
 		if address, ok := databases.Load(a); ok {
-			c.Env = append(c.Env, "PROBITY_DATABASE="+address.(string))
+			env = append(env, "PROBITY_DATABASE="+address.(string))
+		}
+		if program, ok := programs.Load(a); ok {
+			path = program.(string)
 		}
 	}
+	c := exec.Command(path, args...)
+	c.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROBITY_") }), env...)
 	return c
 }
 

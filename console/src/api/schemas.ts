@@ -261,6 +261,32 @@ export type Delivery = z.infer<typeof deliverySchema>;
 export const deliveriesSchema = z.object({ items: list(deliverySchema), next_cursor: text });
 export const replayedSchema = z.object({ replayed: count });
 
+const filterSchema = or(z.record(z.string(), z.array(z.string())), {} as Record<string, string[]>);
+export const alertRuleSchema = z.object({
+  id: id, name: text, filter: filterSchema, threshold: or(z.object({ more_than: count, window_seconds: count, group_by: text }), null), cool_down_seconds: count, severity: text, channels: list(z.string()), enabled: flag,
+  muted_until: text, stopped: text, open: count, behind: count, last_fired_at: text, created_at: text,
+});
+export type AlertRule = z.infer<typeof alertRuleSchema>;
+export const alertRulesSchema = z.object({ items: list(alertRuleSchema) });
+
+export const alertSchema = z.object({
+  id: id, rule_id: text, rule: text, severity: text, state: text, group_by: text, group: text, handle, fired_at: text, last_at: text, events: count, samples: list(number), first_seq: count, last_seq: count, notified: flag,
+  acknowledged_at: text, acknowledged_by: text, note: text, resolved_at: text, resolved_because: text,
+});
+export type RaisedAlert = z.infer<typeof alertSchema>;
+export const alertsSchema = z.object({ items: list(alertSchema), next_cursor: text });
+export const previewSchema = z.object({
+  from: text, until: text, partial: flag, matches: count, alerts: count, problem: text, newest: list(z.object({ fired_at: text, first_seq: count, group: text })),
+});
+
+export const streamSchema = z.object({
+  id: id, name: text, kind: text, format: text, filter: z.object({ actions: list(z.string()), sources: list(z.string()), outcomes: list(z.string()) }), unmasked: flag, target: text, next_seq: count, behind: count, sent: count,
+  paused: text, failures: count, last_problem: text, last_ok_at: text, public_keys: list(z.string()), created_at: text, secret: text,
+});
+export type EventStream = z.infer<typeof streamSchema>;
+export const streamsSchema = z.object({ items: list(streamSchema) });
+export const streamTestSchema = z.object({ ok: flag, code: count, problem: text });
+
 export const verificationSchema = z.object({
   at: text, ok: flag, size: count,
   events_per_second: count, error: text,

@@ -98,6 +98,26 @@ const notifications = createRoute({
   component: lazyRouteComponent(() => import('../features/notifications/NotificationsPage'), 'NotificationsPage'),
 });
 
+export const alertTabs = ['history', 'rules', 'live'] as const;
+export type AlertTab = (typeof alertTabs)[number];
+
+const alerts = createRoute({
+  getParentRoute: () => app,
+  path: '/alerts',
+  validateSearch: (raw: Record<string, unknown>): { tab?: AlertTab; alert?: string } => {
+    const tab = alertTabs.find((t) => t === one(raw['tab']));
+    const alert = one(raw['alert']);
+    return { ...(tab ? { tab } : {}), ...(alert ? { alert } : {}) };
+  },
+  component: lazyRouteComponent(() => import('../features/alerts/AlertsPage'), 'AlertsPage'),
+});
+
+const streams = createRoute({
+  getParentRoute: () => app,
+  path: '/streams',
+  component: lazyRouteComponent(() => import('../features/streams/StreamsPage'), 'StreamsPage'),
+});
+
 const log = createRoute({
   getParentRoute: () => app,
   path: '/log',
@@ -127,7 +147,16 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/SettingsPage'), 'SettingsPage'),
 });
 
-const tree = root.addChildren([signin, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, jobs, notifications, log, settings])]);
+/** The server makes this page itself, so that it is there when the console is not. Here it is only met on the way from signing in. */
+const status = createRoute({
+  getParentRoute: () => root,
+  path: '/status',
+  beforeLoad: () => {
+    throw redirect({ href: '/status', reloadDocument: true });
+  },
+});
+
+const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -189,3 +189,58 @@ describe('changes', () => {
     expect(container.textContent).toContain('<script>1</script>');
   });
 });
+
+describe('alerts', () => {
+  const rule = {
+    id: 'r1', name: 'Many denied', filter: { outcome: ['denied'] }, threshold: { more_than: 20, window_seconds: 300, group_by: 'actor' }, cool_down_seconds: 300, severity: 'error', channels: [], enabled: true, open: 1, behind: 0, created_at: '2026-01-01T00:00:00Z',
+  };
+  const raised = {
+    id: 'a1', rule_id: 'r1', rule: 'Many denied', severity: 'error', state: 'firing', group_by: 'actor', group: 'Ana Lima', handle: 42, fired_at: '2026-01-01T00:00:00Z', last_at: '2026-01-01T00:01:00Z', events: 21, samples: [7, 6], first_seq: 7, last_seq: 9, notified: true,
+  };
+  const may = ['ledger.search', 'notify.view', 'notify.manage'];
+
+  it('acknowledges an alert with a note', async () => {
+    const { asked } = show('/alerts?alert=a1', {
+      'GET /api/session': [200, session(may)], 'GET /api/alerts': [200, { items: [raised] }], 'GET /api/alert-rules': [200, { items: [rule] }], 'GET /api/alerts/a1': [200, raised],
+      'POST /api/alerts/a1/acknowledge': [200, { ...raised, state: 'acknowledged' }],
+    });
+    fireEvent.change(await screen.findByLabelText('Note', {}, { timeout: 8000 }), { target: { value: 'seen' } });
+    expect(screen.getByRole('link', { name: '7' }).getAttribute('href')).toBe('/events/7');
+    await act(async () => fireEvent.click(screen.getByRole('button', { name: 'Acknowledge' })));
+    await waitFor(() => expect(asked.find((a) => a.key === 'POST /api/alerts/a1/acknowledge')?.body).toEqual({ note: 'seen' }));
+  }, 15000);
+
+  it('keeps what a rule has and its form does not show', async () => {
+    const { asked } = show('/alerts?tab=rules', {
+      'GET /api/session': [200, session(may)], 'GET /api/alert-rules': [200, { items: [{ ...rule, filter: { outcome: ['denied'], 'field.ward': ['3'] } }] }], 'GET /api/notify/channels': [200, { items: [] }],
+      'PUT /api/alert-rules/r1': [200, rule],
+    });
+    fireEvent.click(await screen.findByRole('button', { name: 'Change Many denied' }, { timeout: 8000 }));
+    await act(async () => fireEvent.click(screen.getByRole('button', { name: 'Save' })));
+    await waitFor(() =>
+      expect(asked.find((a) => a.key === 'PUT /api/alert-rules/r1')?.body).toEqual({
+        name: 'Many denied', filter: { 'field.ward': ['3'], outcome: ['denied'] }, cool_down_seconds: 300, threshold: { more_than: 20, window_seconds: 300, group_by: 'actor' }, severity: 'error', channels: [], enabled: true,
+      }),
+    );
+  }, 15000);
+
+  it('says that nothing is watched, and what went wrong', async () => {
+    show('/alerts', { 'GET /api/session': [200, session(may)], 'GET /api/alerts': [200, { items: [] }], 'GET /api/alert-rules': [200, { items: [] }] });
+    expect(await screen.findByText('Nothing is watched yet', {}, { timeout: 8000 })).toBeTruthy();
+    cleanup();
+    show('/alerts', { 'GET /api/session': [200, session(may)], 'GET /api/alerts': [503, problem(503, 'Service Unavailable', 'the disk is full')], 'GET /api/alert-rules': [200, { items: [] }] });
+    expect(await screen.findByText(/the disk is full/, {}, { timeout: 8000 })).toBeTruthy();
+  }, 20000);
+
+  it('shows a dead stream and sends again from a position', async () => {
+    const stream = {
+      id: 's1', name: 'SIEM', kind: 'nats', format: 'ocsf', filter: {}, target: 'audit.events at nats.example.com', next_seq: 5, behind: 12, sent: 5, paused: 'it stopped working: the connection was refused', failures: 900, created_at: '2026-01-01T00:00:00Z',
+    };
+    const { asked } = show('/streams', { 'GET /api/session': [200, session(may)], 'GET /api/notify/streams': [200, { items: [stream] }], 'PATCH /api/notify/streams/s1': [200, stream] });
+    expect(await screen.findByText('dead', {}, { timeout: 8000 })).toBeTruthy();
+    fireEvent.click(screen.getByRole('button', { name: 'Send again from… SIEM' }));
+    fireEvent.change(await screen.findByLabelText('From event'), { target: { value: '2' } });
+    await act(async () => fireEvent.click(screen.getByRole('button', { name: 'Send from there' })));
+    await waitFor(() => expect(asked.find((a) => a.key === 'PATCH /api/notify/streams/s1')?.body).toEqual({ next_seq: 2 }));
+  }, 15000);
+});

@@ -209,6 +209,23 @@ func (s *Server) Stop() error {
 	}
 }
 
+// Crash ends the server at once: sessions are cut, nothing is written, and the next start recovers.
+func (s *Server) Crash() error {
+	if s.cmd == nil {
+		return nil
+	}
+	cmd := s.cmd
+	s.cmd = nil
+	_ = cmd.Process.Signal(syscall.SIGQUIT) // "immediate"
+	select {
+	case err := <-s.done:
+		return err
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		return <-s.done
+	}
+}
+
 // Close stops the server and removes all its files.
 func (s *Server) Close() error {
 	err := s.Stop()

@@ -155,8 +155,19 @@ func Server(t testing.TB) *pgserver.Server {
 // Own returns a server that the test has for itself, to stop and start it. It ends with the test.
 func Own(t testing.TB) *pgserver.Server {
 	t.Helper()
+	return own(t, settings())
+}
+
+// OwnDurable is [Own] for a server that may crash: what it has committed is there when it is started again.
+func OwnDurable(t testing.TB) *pgserver.Server {
+	t.Helper()
+	return own(t, plain)
+}
+
+func own(t testing.TB, settings [][2]string) *pgserver.Server {
+	t.Helper()
 	need(t)
-	s, err := pgserver.Create(context.Background(), os.TempDir(), settings())
+	s, err := pgserver.Create(context.Background(), os.TempDir(), settings)
 	if err == nil {
 		t.Cleanup(func() {
 			if err := s.Close(); err != nil {

@@ -2,7 +2,7 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconBell, IconExport, IconJobs, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
+import { IconBell, IconExport, IconJobs, IconLive, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
@@ -103,8 +103,22 @@ function Links() {
         </li>
         {notify && (
           <li>
+            <Link to="/alerts" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+              <IconWarn /> Alerts
+            </Link>
+          </li>
+        )}
+        {notify && (
+          <li>
             <Link to="/notifications" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
               <IconBell /> Notifications
+            </Link>
+          </li>
+        )}
+        {notify && (
+          <li>
+            <Link to="/streams" className={classes.link ?? ''}>
+              <IconLive /> Streams
             </Link>
           </li>
         )}

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { useQueryClient } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import { Suspense, lazy } from 'react';
-import { IconAuto, IconClock, IconKey, IconMoon, IconSun } from '../../ui/icons';
+import { IconAuto, IconClock, IconKey, IconLive, IconMoon, IconSun } from '../../ui/icons';
 import { usePreferences } from '../../ui/preferences';
 import { words } from '../../ui/format';
 import { sessionQuery, signOut, useSession } from '../auth/session';
@@ -50,6 +50,9 @@ export function UserMenu() {
           </Menu.Item>
           <Menu.Item leftSection={<IconKey size={16} />} onClick={passwordDialog.open}>
             Change password
+          </Menu.Item>
+          <Menu.Item component="a" href="/status" leftSection={<IconLive size={16} />}>
+            Service status
           </Menu.Item>
           <Menu.Divider />
           <Menu.Item onClick={() => void leave()}>Sign out</Menu.Item>
