@@ -402,6 +402,10 @@ func TestRestoreOfAnotherHistory(t *testing.T) {
 
 // TestBackupOfObjectStorage backs up an installation on object storage to a bucket, and restores it into another one, and into its own.
 func TestBackupOfObjectStorage(t *testing.T) {
+	sqldbtest.Each(t, testBackupOfObjectStorage)
+}
+
+func testBackupOfObjectStorage(t *testing.T) {
 	server := blobtest.Start(t)
 	own, target, to := server.Bucket(true, 0), server.Bucket(true, 0), server.Bucket(false, 0)
 	s := newSite(t, func(c *config.Config) {
@@ -414,6 +418,10 @@ func TestBackupOfObjectStorage(t *testing.T) {
 	s.backUp(t)
 	if _, err := BackUp(context.Background(), s.cfg, BackupOptions{To: s.cfg.Storage, Recipients: []string{s.recipient}}); errs.CodeOf(err) != errs.Invalid {
 		t.Errorf("a backup was put into the storage itself: %v", err)
+	}
+	marked := s.cfg.Database != "" // the high-water mark is in the storage
+	if _, err := os.Stat(markPath(s.cfg.Data)); marked != (err != nil) {
+		t.Errorf("the file of the high-water mark: %v", err)
 	}
 	s.stop(t)
 	cfg := s.empty(t)
@@ -435,5 +443,33 @@ func TestBackupOfObjectStorage(t *testing.T) {
 	}
 	if n := verified(t, cfg, s.tenant); n != s.events {
 		t.Errorf("%d of %d events", n, s.events)
+	}
+	if !marked {
+		return
+	}
+	// What the restored installation has gone on to sign is known to the storage, though not to the backup.
+	a, err := Open(context.Background(), cfg, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newCaller(t, a).answer(t, actor.System(s.tenant), "POST", "/api/events?wait=checkpoint", purchase)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg = s.empty(t)
+	o = s.options(nil)
+	o.TakeStorage, o.Unchecked = true, true
+	if r, err := Restore(context.Background(), cfg, o); err != nil || r.Logs[0].Lost == 0 {
+		t.Errorf("events that the storage's mark covers are missed by nobody: %+v, %v", r, err)
+	}
+	// Another installation made from the backup takes the storage for somebody else's.
+	cfg = s.empty(t)
+	cfg.Storage = blobtest.URL(server.Bucket(true, 0))
+	if _, err := Restore(context.Background(), cfg, s.options(published)); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Storage = blobtest.URL(own)
+	if a, err := Open(context.Background(), cfg, io.Discard); errs.CodeOf(err) != errs.Conflict {
+		t.Errorf("%v, %v", a, err)
 	}
 }

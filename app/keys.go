@@ -79,6 +79,11 @@ func (a *App) RotateMasterKey(ctx context.Context, by func(tenantID string) even
 	if dry {
 		return out, nil
 	}
+	if sharable(a.Config) && MasterKeyFile(a.Config) {
+		if err := a.lone(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if out.NewVersion {
 		if err := a.newMasterVersion(ctx, s.Current); err != nil {
 			return nil, err
@@ -175,6 +180,9 @@ func (m masterKeys) Rotate(ctx context.Context, p actor.Principal, reason string
 	tenants, err := m.a.Ledger.Tenants(ctx)
 	if err != nil {
 		return err
+	}
+	if !dry && sharable(m.a.Config) && MasterKeyFile(m.a.Config) {
+		return errs.New(errs.Forbidden, "every server of the database has the master key in a file of its own: stop them, run probity keys rotate master --data DIR on one, and copy its keys/master.key to the others")
 	}
 	if len(tenants) != 1 {
 		return errs.New(errs.Forbidden, "several tenants share the master key, so only the operator rotates it: probity keys rotate master --data DIR")

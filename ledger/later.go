@@ -93,9 +93,6 @@ func (l *Ledger) laterLoop(ctx context.Context) {
 	}
 }
 
-// errRecorded says that somebody else has recorded an event that waited.
-var errRecorded = errors.New("the event is recorded already")
-
 // recordPending records what waits, oldest first.
 func (l *Ledger) recordPending(ctx context.Context, t *tenant) error {
 	for ctx.Err() == nil {

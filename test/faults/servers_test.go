@@ -12,6 +12,7 @@ import (
 
 	"probity.dev/internal/blob/blobtest"
 	"probity.dev/internal/sqldb/sqldbtest"
+	"probity.dev/internal/tlog"
 	"probity.dev/test/instance"
 )
 
@@ -170,7 +171,7 @@ func testServersThatDoNotFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused("does not open with this master key", 1, c.founded.APIKey, c.flags...)
+	refused("the master key in", 1, c.founded.APIKey, c.flags...)
 	if err := os.WriteFile(key, right, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -243,6 +244,32 @@ func testDecisionsReachAllServers(t *testing.T) {
 	}
 	e, _ := a.Export("csv", map[string]any{"source": []string{"keyed"}})
 	c.taken(e)
+	// Whoever publishes signs with the keys that any server has made, and every server takes what they sign.
+	for i, s := range []*instance.Server{a, b, b, a} {
+		var keys struct{ Signing []struct{ VKey string } }
+		s.Post("/api/crypto/keys/rotate", 200, map[string]any{"key": "signing", "reason": "test", "overlap": "1m"}, nil)
+		s.Post("/api/crypto/keys/rotate", 200, map[string]any{"key": "tenant", "reason": "test"}, nil)
+		s.Get("/api/crypto/keys", &keys)
+		known, err := tlog.ParseKeys(keys.Signing[0].VKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, s := range []*instance.Server{b, a} {
+			r := s.Append(batch("rotated", 100*i+10*k, 10))
+			s.Until(10*time.Second, "a checkpoint by the newest key", func() bool {
+				c, err := tlog.Open([]byte(s.State().Checkpoint.Text), known)
+				return err == nil && c.Size > r.Results[len(r.Results)-1].Seq
+			})
+		}
+	}
+	for _, s := range []*instance.Server{a, b} {
+		if n := s.Count("source=rotated"); n != 80 {
+			t.Errorf("%d events after rotations", n)
+		}
+	}
+	if answer := a.Do("POST", "/api/crypto/keys/rotate", []byte(`{"key":"master","reason":"test"}`), "Content-Type", "application/json"); answer.Status != 403 || !strings.Contains(string(answer.Body), "copy its keys/master.key") {
+		t.Errorf("the master key of one of several servers: %d %s", answer.Status, answer.Body)
+	}
 	// Verifying on one server shows on the other.
 	if s := a.Do("POST", "/api/log/verify", nil).Status; s >= 300 {
 		t.Errorf("verifying: %d", s)
