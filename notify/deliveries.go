@@ -203,7 +203,7 @@ func (s *Service) Test(ctx context.Context, by actor.Principal, id string) (*Del
 	}
 	now := s.now()
 	// Stored as a test that failed, which nobody else takes. Should the process end here, that is what it was.
-	d := &delivery{id: newID(), tenant: c.tenant, channel: c.id, notification: n.id, status: statusFailed, dueAt: now, attempt: 1, tries: 1, problem: "the test was interrupted", createdAt: now,
+	d := &delivery{id: newID(), tenant: c.tenant, channel: c.id, notification: n.id, status: statusFailed, dueAt: now, problem: "the test was interrupted", createdAt: now,
 		finishedAt: sql.NullInt64{Int64: now, Valid: true}}
 	err = s.o.Recorder.Record(ctx, by.TenantID, channelEvent(ctx, actionTest, "send", by, c, v.Name), func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := insertNotification(ctx, tx, n); err != nil {
@@ -215,6 +215,6 @@ func (s *Service) Test(ctx context.Context, by actor.Principal, id string) (*Del
 		return nil, nil, err
 	}
 	// Whoever asked may hang up; the answer is stored all the same.
-	s.try(context.WithoutCancel(ctx), d)
+	s.try(context.WithoutCancel(ctx), []*delivery{d})
 	return s.Delivery(ctx, by, d.id)
 }

@@ -25,18 +25,18 @@ func (s *Service) Start(ctx context.Context) {
 	s.run.Start(ctx, run...)
 }
 
-// Close stops the work and waits for it. An attempt under way is cut short and made again later.
+// Close stops the work and waits for it. An attempt under way is cut short; it, and what was to follow it, goes back to the queue.
 func (s *Service) Close() { s.run.Close() }
 
 func (s *Service) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		d, err := s.claim(ctx)
+		batch, err := s.claim(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.o.Logger.LogAttrs(ctx, slog.LevelError, "no delivery could be taken from the queue", slog.Any("error", err))
 		}
-		if d != nil {
+		if len(batch) > 0 {
 			s.Nudge() // there may be more for the others
-			s.try(ctx, d)
+			s.try(ctx, batch)
 			continue
 		}
 		select {
@@ -47,65 +47,102 @@ func (s *Service) work(ctx context.Context) {
 	}
 }
 
-func (s *Service) claim(ctx context.Context) (d *delivery, err error) {
-	if due, err := anyDue(ctx, s.o.DB.Read(ctx), s.now()); err != nil || !due {
+// claim takes a batch for this worker. Most of the time there is nothing to take; that is found out without the lock that writers share.
+func (s *Service) claim(ctx context.Context) (batch []*delivery, err error) {
+	if id, err := nextChannel(ctx, s.o.DB.Read(ctx), s.now()); err != nil || id == "" {
 		return nil, err
 	}
 	err = s.o.DB.Write(ctx, func(tx *sql.Tx) error {
 		now := s.now()
-		d, err = claim(ctx, tx, now, now+leaseTime.Microseconds())
+		batch, err = claim(ctx, tx, now, now+leaseTime.Microseconds(), batchSize)
 		return err
 	})
-	return d, err
+	return batch, err
 }
 
 // Deliver makes one attempt for a delivery if it is due, and enqueues the next one if that fails. It is what a [Queue] calls; doing so once too often does no harm.
 func (s *Service) Deliver(ctx context.Context, tenantID, deliveryID string) error {
-	var d *delivery
+	var batch []*delivery
 	err := s.o.DB.Write(ctx, func(tx *sql.Tx) (err error) {
 		now := s.now()
-		d, err = claimOne(ctx, tx, tenantID, deliveryID, now, now+leaseTime.Microseconds())
+		batch, err = claimOne(ctx, tx, tenantID, deliveryID, now, now+leaseTime.Microseconds())
 		return err
 	})
-	if errors.Is(err, errNoDelivery) {
-		return nil
-	}
-	if err != nil {
+	if err != nil || len(batch) == 0 {
 		return err
 	}
-	s.try(ctx, d)
+	s.try(ctx, batch)
 	return nil
 }
 
-// try makes one attempt and stores how it ended.
-func (s *Service) try(ctx context.Context, d *delivery) {
-	start := s.now()
-	o := s.attempt(ctx, d)
-	if ctx.Err() != nil && !o.OK {
-		return // the lease runs out, and it is tried again
+// outcome is how an attempt ended.
+type outcome struct {
+	send.Outcome
+	d         *delivery
+	startedAt int64
+	took      int64 // microseconds
+}
+
+// try sends a batch of one channel's deliveries, one after the other, and stores how that went in one transaction: how the attempts ended, and that the rest waits again, untried. It ends early when the channel is to be
+// left alone, when the server stops, and after batchTime, so that what is sent is soon known to be, a crash repeats little, and other channels get their turn; thus the lease covers a batch as it does one attempt.
+func (s *Service) try(ctx context.Context, batch []*delivery) {
+	var over line
+	var ended []*outcome
+	begun := time.Now()
+	for len(ended) < len(batch) && ctx.Err() == nil && time.Since(begun) < s.batchTime {
+		o := &outcome{d: batch[len(ended)], startedAt: s.now()}
+		var made bool
+		if o.Outcome, made = s.attempt(ctx, o.d, &over); !made || ctx.Err() != nil && !o.OK {
+			break
+		}
+		o.took = s.now() - o.startedAt
+		ended = append(ended, o)
+		if !o.OK && !o.Permanent || o.Gone {
+			break
+		}
 	}
-	if err := s.finish(context.WithoutCancel(ctx), d, o, start); err != nil {
-		s.o.Logger.LogAttrs(ctx, slog.LevelError, "the end of an attempt could not be stored; the delivery is tried again", slog.String("delivery", d.id), slog.Any("error", err))
+	if err := s.finish(context.WithoutCancel(ctx), batch, ended); err != nil {
+		s.o.Logger.LogAttrs(ctx, slog.LevelError, "the end of an attempt could not be stored; the delivery is tried again", slog.String("delivery", batch[0].id), slog.Int("deliveries", len(batch)), slog.Any("error", err))
 	}
 }
 
-// attempt sends. A panic counts as a failure, so that one bad message does not end the server.
-func (s *Service) attempt(ctx context.Context, d *delivery) (o send.Outcome) {
+// line is the channel that a batch goes over, opened.
+type line struct {
+	c *channel
+	v *sealed
+}
+
+// refresh looks at the channel again, and opens it again if somebody has changed it.
+func (l *line) refresh(ctx context.Context, s *Service, d *delivery) error {
+	c, err := getChannel(ctx, s.o.DB.Read(ctx), d.tenant, d.channel)
+	if err != nil {
+		return err
+	}
+	if l.v == nil || l.c.updatedAt != c.updatedAt {
+		if l.v, err = s.unseal(ctx, c); err != nil {
+			return err
+		}
+	}
+	l.c = c
+	return nil
+}
+
+// attempt sends; it reports false when that was not to be tried, because the channel was paused or deleted meanwhile. A panic counts as a failure, so that one bad message does not end the server.
+func (s *Service) attempt(ctx context.Context, d *delivery, over *line) (o send.Outcome, made bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.o.Logger.LogAttrs(ctx, slog.LevelError, "a delivery panicked", slog.String("delivery", d.id), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			o = send.Outcome{Problem: "an internal error; the server's log has the details", Permanent: true}
+			o, made = send.Outcome{Problem: "an internal error; the server's log has the details", Permanent: true}, true
 		}
 	}()
-	unreadable := func(err error) send.Outcome {
+	unreadable := func(err error) (send.Outcome, bool) {
 		s.o.Logger.LogAttrs(ctx, slog.LevelError, "a delivery cannot be read", slog.String("delivery", d.id), slog.Any("error", err))
-		return send.Outcome{Problem: "an internal error; the server's log has the details"}
+		return send.Outcome{Problem: "an internal error; the server's log has the details"}, true
 	}
-	c, err := getChannel(ctx, s.o.DB.Read(ctx), d.tenant, d.channel)
-	if err != nil {
-		return unreadable(err)
+	err := over.refresh(ctx, s, d)
+	if errors.Is(err, errNoChannel) || err == nil && over.c.paused != "" && d.status == statusSending {
+		return send.Outcome{}, false
 	}
-	v, err := s.unseal(ctx, c)
 	if err != nil {
 		return unreadable(err)
 	}
@@ -117,55 +154,109 @@ func (s *Service) attempt(ctx context.Context, d *delivery) (o send.Outcome) {
 	if err != nil {
 		return unreadable(err)
 	}
-	return s.o.Sender.Send(ctx, c.kind, &v.Settings, m)
+	return s.o.Sender.Send(ctx, over.c.kind, &over.v.Settings, m), true
 }
 
-// finish stores the end of an attempt, and pauses a channel that will not work again by itself.
-func (s *Service) finish(ctx context.Context, d *delivery, o send.Outcome, start int64) error {
-	now := s.now()
-	test := d.status == statusFailed // see Test
+// ending changes a delivery to what an attempt has made of it, and returns how long the channel is to be left alone: until hold, 0 for not at all.
+func (o *outcome) ending(now int64) (hold int64) {
+	d, test := o.d, o.d.status == statusFailed // see Test
+	d.attempt, d.tries = d.attempt+1, d.tries+1
 	d.code, d.problem = int64(o.Code), o.Problem
 	d.finishedAt = sql.NullInt64{Int64: now, Valid: true}
-	hold := int64(0)
 	switch wait, again := nextTry(d.tries, o.RetryAfter); {
 	case o.OK:
 		d.status = statusDelivered
 	case test:
+	case o.Gone:
+		d.status = statusDead
+		return now + maxHold.Microseconds() // until it is paused
 	case o.Permanent || !again:
 		d.status = statusDead
 	default:
 		d.status, d.dueAt, d.finishedAt = statusQueued, now+wait.Microseconds(), sql.NullInt64{}
-		hold = now + max(min(wait, maxHold), min(o.RetryAfter, maxWait)).Microseconds()
+		return now + max(min(wait, maxHold), min(o.RetryAfter, maxWait)).Microseconds()
+	}
+	return 0
+}
+
+// finish stores how the first attempts of a batch ended, hands the rest back, and pauses a channel that will not work again by itself.
+func (s *Service) finish(ctx context.Context, batch []*delivery, ended []*outcome) error {
+	now := s.now()
+	test := batch[0].status == statusFailed
+	lease := batch[0].dueAt
+	holds := make([]int64, len(ended))
+	for i, o := range ended {
+		holds[i] = o.ending(now)
 	}
 	var c *channel
-	err := s.o.DB.Write(ctx, func(tx *sql.Tx) error {
-		mine, err := settle(ctx, tx, d, &attempt{number: d.attempt, startedAt: start, took: now - start, code: d.code, problem: d.problem})
-		if err != nil || !mine {
-			return err
+	err := s.o.DB.Write(ctx, func(tx *sql.Tx) (err error) {
+		for i, o := range ended {
+			mine, err := settle(ctx, tx, o.d, lease, &attempt{number: o.d.attempt, startedAt: o.startedAt, took: o.took, code: o.d.code, problem: o.d.problem})
+			if err != nil {
+				return err
+			}
+			// Of several successes in a row, the last says it all.
+			if mine && !(o.OK && i+1 < len(ended) && ended[i+1].OK) {
+				if err := s.note(ctx, tx, o, test, now, holds[i]); err != nil {
+					return err
+				}
+			}
 		}
-		if o.OK {
-			return channelWorked(ctx, tx, d.tenant, d.channel, now)
-		}
-		if test {
-			return nil
-		}
-		if err := channelFailed(ctx, tx, d.tenant, d.channel, d.problem, now, hold); err != nil {
-			return err
-		}
-		if d.status == statusQueued {
-			if err := s.enqueue(ctx, tx, d); err != nil {
+		for _, d := range batch[len(ended):] {
+			if err := s.handBack(ctx, tx, d); err != nil {
 				return err
 			}
 		}
-		c, err = getChannel(ctx, tx, d.tenant, d.channel)
+		c, err = getChannel(ctx, tx, batch[0].tenant, batch[0].channel)
+		switch {
+		case errors.Is(err, errNoChannel): // deleted meanwhile, with all that waited
+			c, err = nil, nil
+		case err == nil && c.paused != "":
+			err = bury(ctx, tx, c.tenant, c.id, now) // what was on its way when it was paused
+		}
 		return err
 	})
-	if err != nil || c == nil {
+	if err != nil || c == nil || test {
 		return err
 	}
-	s.o.Logger.LogAttrs(ctx, slog.LevelWarn, "a notification was not delivered", slog.String("delivery", d.id), slog.String("channel", d.channel), slog.String("status", d.status),
-		slog.Int64("attempt", d.attempt), slog.Int64("code", d.code), slog.String("problem", d.problem))
-	if o.Gone || c.failures >= pauseAtLeast && now-c.failingSince >= pauseAfter.Microseconds() {
+	return s.complain(ctx, c, ended, now)
+}
+
+// note stores what an attempt says about its channel, and enqueues the next one.
+func (s *Service) note(ctx context.Context, tx *sql.Tx, o *outcome, test bool, now, hold int64) error {
+	if o.OK {
+		return channelWorked(ctx, tx, o.d.tenant, o.d.channel, now)
+	}
+	if test {
+		return nil
+	}
+	if err := channelFailed(ctx, tx, o.d.tenant, o.d.channel, o.d.problem, now, hold); err != nil {
+		return err
+	}
+	return s.enqueue(ctx, tx, o.d)
+}
+
+// handBack lets a delivery that was not tried wait again.
+func (s *Service) handBack(ctx context.Context, tx *sql.Tx, d *delivery) error {
+	mine, err := handBack(ctx, tx, d)
+	if err != nil || !mine {
+		return err
+	}
+	return s.enqueue(ctx, tx, &delivery{id: d.id, tenant: d.tenant, status: statusQueued, dueAt: d.before})
+}
+
+// complain logs what was not delivered over a channel, and pauses it when it is not worth trying on.
+func (s *Service) complain(ctx context.Context, c *channel, ended []*outcome, now int64) error {
+	failed, gone := false, false
+	for _, o := range ended {
+		if o.OK {
+			continue
+		}
+		failed, gone = true, gone || o.Gone
+		s.o.Logger.LogAttrs(ctx, slog.LevelWarn, "a notification was not delivered", slog.String("delivery", o.d.id), slog.String("channel", o.d.channel), slog.String("status", o.d.status),
+			slog.Int64("attempt", o.d.attempt), slog.Int64("code", o.d.code), slog.String("problem", o.d.problem))
+	}
+	if failed && (gone || c.failures >= pauseAtLeast && now-c.failingSince >= pauseAfter.Microseconds()) {
 		return s.giveUp(ctx, c)
 	}
 	return nil

@@ -34,7 +34,9 @@ const (
 	maxChannels  = 100 // of a tenant
 	maxName      = 100 // characters
 	maxTopics    = 50
-	leaseTime    = 45 * time.Second // longer than an attempt can take
+	leaseTime    = 45 * time.Second       // longer than batchTime and an attempt can take
+	batchSize    = 16                     // deliveries of a channel that a worker takes at once
+	batchTime    = 200 * time.Millisecond // after which it stores what has become of them
 	pollEvery    = 500 * time.Millisecond
 	cleanEvery   = time.Hour
 	keepDone     = 30 * 24 * time.Hour // deliveries and their attempts, once they have ended

@@ -446,10 +446,10 @@ func testCrash(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.webhook("/a")
 	w.say(ready("e-1"))
-	if d, err := w.s.claim(t.Context()); err != nil || d == nil {
+	if batch, err := w.s.claim(t.Context()); err != nil || len(batch) != 1 {
 		t.Fatal(err)
 	}
-	if d, err := w.s.claim(t.Context()); err != nil || d != nil {
+	if batch, err := w.s.claim(t.Context()); err != nil || batch != nil {
 		t.Fatalf("it was taken twice: %v", err)
 	}
 	// From here on another process.
@@ -465,13 +465,12 @@ func testCrash(t *testing.T) {
 	w.until("the second attempt", func() bool { return len(w.requests("/a")) == 1 })
 	w.s.Close()
 	close(block)
-	if d := w.deliveries(c.ID)[0]; d.Status != statusSending {
+	if d := w.deliveries(c.ID)[0]; d.Status != statusQueued || d.Attempts != 0 {
 		t.Errorf("%+v", d)
 	}
 	w.answers(nil)
 	w.s = w.service(nil)
 	w.start()
-	w.skip(leaseTime + time.Second)
 	d := w.status(c.ID, 0, statusDelivered)
 	if r := w.requests("/a"); len(r) != 2 || r[0].id != r[1].id || r[1].id != d.ID {
 		t.Errorf("%+v", r)
@@ -529,6 +528,16 @@ func testQueue(t *testing.T) {
 	}
 	w.answers(nil)
 	w.skip(2 * time.Minute)
+	// Stopped in the middle: there is a job again, due at once.
+	stopping, stop := context.WithCancel(t.Context())
+	w.answers(func(request) (int, string) { stop(); time.Sleep(50 * time.Millisecond); return 200, "" })
+	if err := w.s.Deliver(stopping, tenant, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	if job, got := <-p.jobs, w.deliveries(c.ID)[0]; !strings.HasPrefix(job, tenant+" "+d.ID) || got.Status != statusQueued || got.Attempts != 1 {
+		t.Errorf("%s %+v", job, got)
+	}
+	w.answers(nil)
 	if err := w.s.Deliver(t.Context(), tenant, d.ID); err != nil {
 		t.Fatal(err)
 	}

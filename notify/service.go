@@ -37,6 +37,8 @@ type Options struct {
 type Service struct {
 	o    Options
 	wake chan struct{}
+	// batchTime is replaced in tests.
+	batchTime time.Duration
 
 	run worker.Group
 }
@@ -49,7 +51,7 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{o: o, wake: make(chan struct{}, 1)}
+	return &Service{o: o, wake: make(chan struct{}, 1), batchTime: batchTime}
 }
 
 func (s *Service) now() int64 { return s.o.Now().UnixMicro() }

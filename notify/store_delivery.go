@@ -4,18 +4,21 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 )
 
-// delivery is a row of notify_delivery. While it is being sent, due_at is when the attempt counts as lost.
+// delivery is a row of notify_delivery. While it is being sent, due_at is when its lease ends, which tells one claim from another; attempt and tries count the attempts whose end is known.
 type delivery struct {
 	id, tenant, channel, notification, status string
 	dueAt, attempt, tries, code               int64
 	problem                                   string
 	createdAt                                 int64
 	finishedAt                                sql.NullInt64
+	// before is when one that was claimed had been due.
+	before int64
 }
 
 // attempt is a row of notify_attempt; took is in microseconds.
@@ -43,41 +46,72 @@ func insertDelivery(ctx context.Context, tx *sql.Tx, d *delivery) error {
 	return sqldb.Translate(err)
 }
 
-// anyDue reports whether a delivery of any tenant is due. It costs a look into an index, so that it can be asked often.
-func anyDue(ctx context.Context, db *sql.DB, now int64) (bool, error) {
-	var found int
-	err := db.QueryRowContext(ctx, `SELECT 1 FROM notify_delivery WHERE status IN ('queued', 'sending') AND due_at <= $1 LIMIT 1`, now).Scan(&found)
+// nextChannel is the channel whose deliveries have been due for longest, of whatever tenant; "" without one. It costs a few looks into an index for each channel, however much waits, so that it can be asked often. A
+// channel that has just failed is left alone, and no channel gets two workers at once: deliveries that are being sent count as due when the lease of all of them has run out.
+func nextChannel(ctx context.Context, q querier, now int64) (id string, err error) {
+	err = q.QueryRowContext(ctx, `SELECT w.id FROM (SELECT c.id AS id, COALESCE(
+			(SELECT MAX(d.due_at) FROM notify_delivery d WHERE d.channel_id = c.id AND d.status = 'sending'),
+			(SELECT MIN(d.due_at) FROM notify_delivery d WHERE d.channel_id = c.id AND d.status = 'queued')) AS due
+		FROM notify_channel c WHERE c.hold_until <= $1) w WHERE w.due <= $1 ORDER BY w.due, w.id LIMIT 1`, now).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		return "", nil
 	}
-	return err == nil, sqldb.Translate(err)
+	return id, sqldb.Translate(err)
 }
 
-// claim takes the delivery that has been due for longest, of whatever tenant: one that waits, or one whose attempt was lost with its node. A channel that has just failed is
-// left alone, and no channel gets two at once. It returns nil when there is none.
-func claim(ctx context.Context, tx *sql.Tx, now, lease int64) (*delivery, error) {
-	d, err := scanDelivery(tx.QueryRowContext(ctx, `UPDATE notify_delivery SET status = 'sending', due_at = $1, attempt = attempt + 1, tries = tries + 1
-		WHERE id = (SELECT d.id FROM notify_delivery d JOIN notify_channel c ON c.id = d.channel_id
-			WHERE d.status IN ('queued', 'sending') AND d.due_at <= $2 AND c.hold_until <= $2
-			AND NOT EXISTS (SELECT 1 FROM notify_delivery o WHERE o.channel_id = d.channel_id AND o.status = 'sending' AND o.due_at > $2)
-			ORDER BY d.due_at, d.id LIMIT 1)
-		AND status IN ('queued', 'sending') AND due_at <= $2 RETURNING `+deliveryColumns, lease, now))
-	if errors.Is(err, errNoDelivery) {
-		return nil, nil
+// claim takes up to limit due deliveries of the next channel, in the order in which they are to be sent: first what was lost with its node, then by when it was due, which is the order of creation for what was not
+// tried yet. It returns none when nothing is due.
+func claim(ctx context.Context, tx *sql.Tx, now, lease int64, limit int) ([]*delivery, error) {
+	channelID, err := nextChannel(ctx, tx, now)
+	if err != nil || channelID == "" {
+		return nil, err
 	}
-	return d, err
+	return take(ctx, tx, lease, `channel_id = $1 AND status IN ('queued', 'sending') AND due_at <= $2 ORDER BY CASE status WHEN 'sending' THEN 0 ELSE 1 END, due_at, id LIMIT $3`, channelID, now, limit)
 }
 
-// claimOne takes a certain delivery if it is due.
-func claimOne(ctx context.Context, tx *sql.Tx, tenant, id string, now, lease int64) (*delivery, error) {
-	return scanDelivery(tx.QueryRowContext(ctx, `UPDATE notify_delivery SET status = 'sending', due_at = $1, attempt = attempt + 1, tries = tries + 1
-		WHERE tenant_id = $2 AND id = $3 AND status IN ('queued', 'sending') AND due_at <= $4 RETURNING `+deliveryColumns, lease, tenant, id, now))
+// claimOne takes a certain delivery if it is due; it returns none if not.
+func claimOne(ctx context.Context, tx *sql.Tx, tenant, id string, now, lease int64) ([]*delivery, error) {
+	return take(ctx, tx, lease, `tenant_id = $1 AND id = $2 AND status IN ('queued', 'sending') AND due_at <= $3`, tenant, id, now)
 }
 
-// settle stores the end of the attempt that d is; it reports false when the delivery is not that attempt's any more.
-func settle(ctx context.Context, tx *sql.Tx, d *delivery, a *attempt) (bool, error) {
-	r, err := tx.ExecContext(ctx, `UPDATE notify_delivery SET status = $1, due_at = $2, code = $3, problem = $4, finished_at = $5 WHERE tenant_id = $6 AND id = $7 AND status IN ('sending', 'failed') AND attempt = $8`,
-		d.status, d.dueAt, d.code, d.problem, d.finishedAt, d.tenant, d.id, d.attempt)
+// take makes the deliveries that a condition selects a worker's until lease.
+func take(ctx context.Context, tx *sql.Tx, lease int64, condition string, args ...any) ([]*delivery, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT `+deliveryColumns+` FROM notify_delivery WHERE `+condition, args...)
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	var batch []*delivery
+	for rows.Next() {
+		d, err := scanDelivery(rows)
+		if err != nil {
+			return nil, err
+		}
+		batch = append(batch, d.claimed(lease))
+	}
+	if err := rows.Err(); err != nil || len(batch) == 0 {
+		return nil, sqldb.Translate(err)
+	}
+	_, err = tx.ExecContext(ctx, `WITH due AS (SELECT id FROM notify_delivery WHERE `+condition+`) UPDATE notify_delivery SET status = 'sending', due_at = $`+strconv.Itoa(len(args)+1)+`
+		WHERE id IN (SELECT id FROM due)`, append(args, lease)...)
+	return batch, sqldb.Translate(err)
+}
+
+// claimed is the delivery as a claim leaves it.
+func (d *delivery) claimed(lease int64) *delivery {
+	d.before = d.dueAt
+	if d.status == statusSending {
+		d.before = d.createdAt // that of the lost claim is nobody's time
+	}
+	d.status, d.dueAt = statusSending, lease
+	return d
+}
+
+// settle stores the end of an attempt, which d holds, and the attempt; it reports false when the delivery is not that claim's any more. The lease is the due_at of the claim.
+func settle(ctx context.Context, tx *sql.Tx, d *delivery, lease int64, a *attempt) (bool, error) {
+	r, err := tx.ExecContext(ctx, `UPDATE notify_delivery SET status = $1, due_at = $2, attempt = $3, tries = $4, code = $5, problem = $6, finished_at = $7
+		WHERE tenant_id = $8 AND id = $9 AND status IN ('sending', 'failed') AND due_at = $10`,
+		d.status, d.dueAt, d.attempt, d.tries, d.code, d.problem, d.finishedAt, d.tenant, d.id, lease)
 	if err != nil {
 		return false, sqldb.Translate(err)
 	}
@@ -87,6 +121,16 @@ func settle(ctx context.Context, tx *sql.Tx, d *delivery, a *attempt) (bool, err
 	_, err = tx.ExecContext(ctx, `INSERT INTO notify_attempt (delivery_id, number, tenant_id, started_at, took, code, problem) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		d.id, a.number, d.tenant, a.startedAt, a.took, a.code, a.problem)
 	return true, sqldb.Translate(err)
+}
+
+// handBack puts a delivery that was claimed and not tried back to where it was; it reports false when it is not that claim's any more.
+func handBack(ctx context.Context, tx *sql.Tx, d *delivery) (bool, error) {
+	r, err := tx.ExecContext(ctx, `UPDATE notify_delivery SET status = 'queued', due_at = $1 WHERE tenant_id = $2 AND id = $3 AND status = 'sending' AND due_at = $4`, d.before, d.tenant, d.id, d.dueAt)
+	if err != nil {
+		return false, sqldb.Translate(err)
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
 }
 
 // page selects deliveries. An empty channel or status does not select; before and beforeID are where the page before ended.

@@ -35,7 +35,7 @@ const tenant, stranger = "t-1", "t-2"
 
 // world is what the service stands on: a real database, real keys, a real sender, and a receiver that does as the test says.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	db     *sqldb.DB
 	dir    string
 	keys   map[string]*crypt.Tenant
@@ -81,7 +81,7 @@ func (loopback) LookupNetIP(context.Context, string, string) ([]netip.Addr, erro
 	return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	ctx := context.Background()
 	w := &world{t: t, db: sqldbtest.Open(t), dir: t.TempDir(), keys: map[string]*crypt.Tenant{}}

@@ -9,14 +9,17 @@ import (
 	"strings"
 )
 
-// goBench runs the Go benchmarks of proofs and of verification, which are measured in process, and takes their figures into
+// goBench runs the Go benchmarks of proofs, of verification and of notifications, which are measured in process. It notes their lines and takes figures into
 // the table: the metric "p99-ns/op" or "p99-ns" of one whose name contains Proof, and "events/s" of one whose name contains
 // Verify, each the first that is found.
 func goBench(ctx context.Context, o options, rep *report) error {
 	say("in-process benchmarks")
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "xxx", "-bench", "Proof|Verify", "-benchtime", o.gobenchTime, "-cpu", "1",
-		"probity.dev/ledger/...", "probity.dev/verify/...")
-	out, err := cmd.CombinedOutput()
+	out, err := goTest(ctx, "Proof|Verify", o.gobenchTime, "-cpu", "1", "probity.dev/ledger/...", "probity.dev/verify/...")
+	if err == nil {
+		var more []byte
+		more, err = goTest(ctx, "FirstAttempt", "1x", "probity.dev/notify")
+		out = append(out, more...)
+	}
 	for _, b := range parseBench(out) {
 		rep.note("in process: %s", b.line)
 		for metric, want := range map[string]struct {
@@ -42,6 +45,10 @@ func goBench(ctx context.Context, o options, rep *report) error {
 		return fmt.Errorf("go test -bench: %w: %s", err, bytes.TrimSpace(out[max(0, len(out)-500):]))
 	}
 	return nil
+}
+
+func goTest(ctx context.Context, bench, benchtime string, more ...string) ([]byte, error) {
+	return exec.CommandContext(ctx, "go", append([]string{"test", "-run", "xxx", "-bench", bench, "-benchtime", benchtime}, more...)...).CombinedOutput()
 }
 
 type benchLine struct {
