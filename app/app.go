@@ -115,7 +115,6 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	a.masks = newMasks(a.Ledger, a.policies.Masking)
-	a.verifier = newVerifier(a.Ledger, a.db, a.storage.evidence, a.telemetry)
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
 	a.backups = newDailyBackup(a)
@@ -134,7 +133,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	a.openSchedules()
-	a.verifier.wrong = a.verificationFailed
+	a.verifier = newVerifier(a)
 	return a, nil
 }
 

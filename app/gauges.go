@@ -76,7 +76,7 @@ func (g gauges) logs(ctx context.Context, to chan<- prometheus.Metric) error {
 		if err != nil {
 			return err
 		}
-		v, err := g.a.verifier.Status(ctx, t.ID)
+		l, err := g.a.verifier.last(ctx, t.ID)
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (g gauges) logs(ctx context.Context, to chan<- prometheus.Metric) error {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, t.LogID)
 		}
 		logFigures(set, &h)
-		if l := v.Last; l != nil {
+		if l != nil {
 			set(verifiedGauge, one(l.OK))
 			set(verifiedAtGauge, float64(l.At.UnixMilli())/1000)
 			set(verifiedNGauge, float64(l.Size))

@@ -145,7 +145,6 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	a.notify.Alerts.Close()
 	a.notify.Streams.Close()
 	a.notify.Service.Close()
-	a.verifier.close()
 	return err
 }
 
@@ -191,7 +190,10 @@ func (a *App) housekeeping(ctx context.Context) {
 			a.telemetry.Logger.Error("old download links", "error", err)
 		}
 		if a.Config.ScrubAt != "off" {
-			a.scrub(ctx)
+			if err := a.verifier.scrub(ctx); err != nil && ctx.Err() == nil {
+				a.verifier.failed.Inc()
+				a.telemetry.Logger.Error("scrub", "error", err)
+			}
 		}
 	}
 }
@@ -207,34 +209,4 @@ func nextScrub(at string, now time.Time) time.Time {
 		next = next.AddDate(0, 0, 1)
 	}
 	return next
-}
-
-// scrubPause is how long a log is not scrubbed again: all servers wake at the same time of day.
-const scrubPause = time.Hour
-
-// scrub verifies every log with its working copies.
-func (a *App) scrub(ctx context.Context) {
-	tenants, err := a.Ledger.Tenants(ctx)
-	if err != nil {
-		a.telemetry.Logger.Error("scrub", "error", err)
-		return
-	}
-	for _, t := range tenants {
-		if done, err := a.verifier.doneSince(ctx, t.LogID, time.Now().Add(-scrubPause)); err == nil && done {
-			continue // by another server, whose clock or whose log was faster
-		}
-		r, ran, err := a.verifier.once(ctx, t.ID, func() {})
-		switch {
-		case err == nil && !ran: // somebody has just asked for it, or another server is at it
-		case err != nil && ctx.Err() != nil:
-			return
-		case err != nil:
-			a.verifier.failed.Inc()
-			a.telemetry.Logger.Error("scrub", "log_id", t.LogID, "error", err)
-		case !r.OK:
-			a.telemetry.Logger.Error("scrub found a wrong record", "log_id", t.LogID, "problem", r.First().String())
-		default:
-			a.telemetry.Logger.Info("scrub", "log_id", t.LogID, "ok", true, "events_per_second", int64(r.EventsPerSecond))
-		}
-	}
 }

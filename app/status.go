@@ -160,14 +160,14 @@ func (s *status) logs(ctx context.Context) (heads []ledger.Head, verified, wrong
 			return nil, 0, 0, 0, err
 		}
 		heads = append(heads, h)
-		v, err := s.a.verifier.Status(ctx, t.ID)
+		last, err := s.a.verifier.last(ctx, t.ID)
 		switch {
 		case err != nil:
 			return nil, 0, 0, 0, err
-		case v.Last == nil:
-		case !v.Last.OK:
+		case last == nil:
+		case !last.OK:
 			wrong++
-		case time.Since(time.Time(v.Last.At)) > scrubAfter:
+		case time.Since(time.Time(last.At)) > scrubAfter:
 			old++
 		default:
 			verified++

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
@@ -186,7 +188,7 @@ type Enqueuing struct {
 	RequestedBy string
 	// At is when it is due; now when zero.
 	At time.Time
-	// Unique makes nothing new while a job of the same kind, tenant and arguments waits or runs.
+	// Unique makes nothing new while a job of the same kind, tenant and arguments waits or runs. One that waits for its next attempt is due at once then, unless At is set.
 	Unique bool
 }
 
@@ -212,9 +214,26 @@ func (s *Service) Enqueue(ctx context.Context, tx *sql.Tx, tenantID string, args
 		return 0, sqldb.Translate(err)
 	}
 	if res.UniqueSkippedAsDuplicate {
+		if res.Job.State == rivertype.JobStateRetryable && o.At.IsZero() {
+			return res.Job.ID, s.hurry(ctx, tx, e, res.Job.ID)
+		}
 		return res.Job.ID, nil
 	}
 	return res.Job.ID, insertJob(ctx, tx, res.Job.ID, tenantID, o.RequestedBy)
+}
+
+// hurry makes a job that waits for its next attempt due.
+func (s *Service) hurry(ctx context.Context, tx *sql.Tx, e engine, id int64) error {
+	x, err := e.executor(tx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	_, err = x.JobRetry(ctx, &riverdriver.JobRetryParams{ID: id, Now: &now})
+	if err = sqldb.Translate(err); errs.CodeOf(err) == errs.Conflict {
+		return errs.New(errs.Conflict, "Another job of this kind, about the same, waits or runs already.")
+	}
+	return err
 }
 
 // Start begins to work and returns at once. [Service.Close] ends it.

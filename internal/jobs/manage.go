@@ -47,6 +47,7 @@ type Job struct {
 	Errors      []Failure       `json:"errors" doc:"Of earlier attempts, oldest first"`
 	Done        int64           `json:"done" format:"int53" doc:"Units done: rows of an export, say"`
 	Total       *int64          `json:"total,omitempty" format:"int53" doc:"Absent while it is not known"`
+	Result      string          `json:"result,omitempty" doc:"What a job that is done has found, in words; absent when its kind finds nothing"`
 	Rate        float64         `json:"rate" doc:"Units a second, in this attempt"`
 	ETASeconds  *int64          `json:"eta_seconds,omitempty" format:"int53"`
 	CreatedAt   time.Time       `json:"created_at"`
@@ -174,6 +175,9 @@ func (s *Service) view(j *rivertype.JobRow, o *own) *Job {
 	if o.total.Valid {
 		v.Total = &o.total.Int64
 	}
+	if v.State == StateDone {
+		v.Result = o.result
+	}
 	if v.State != StateRunning {
 		return v
 	}
@@ -277,19 +281,21 @@ func (s *Service) Retry(ctx context.Context, by actor.Principal, id int64) (*Job
 				return err
 			}
 		}
-		x, err := s.executor(tx)
+		e, err := s.ready()
 		if err != nil {
 			return err
 		}
-		now := time.Now()
 		if j.State == StateDead { // it is tried as often as a new one
+			x, err := e.executor(tx)
+			if err != nil {
+				return err
+			}
 			_, err = x.JobUpdateFull(ctx, &riverdriver.JobUpdateFullParams{ID: id, MaxAttemptsDoUpdate: true, MaxAttempts: int(j.Attempt) + max(s.defined[j.Kind].attempts, 1)})
 			if err != nil {
 				return sqldb.Translate(err)
 			}
 		}
-		_, err = x.JobRetry(ctx, &riverdriver.JobRetryParams{ID: id, Now: &now})
-		return sqldb.Translate(err)
+		return s.hurry(ctx, tx, e, id)
 	})
 	if err != nil {
 		return nil, err

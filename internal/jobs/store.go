@@ -15,8 +15,8 @@ import (
 )
 
 func insertJob(ctx context.Context, tx *sql.Tx, id int64, tenantID, requestedBy string) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO job (job_id, tenant_id, requested_by, owner, lease_until, cancel_asked, units_done, units_total, begun_at, begun_units, updated_at)
-		VALUES ($1, $2, $3, '', 0, 0, 0, NULL, 0, 0, 0)`, id, tenantID, requestedBy)
+	_, err := tx.ExecContext(ctx, `INSERT INTO job (job_id, tenant_id, requested_by, owner, lease_until, cancel_asked, units_done, units_total, begun_at, begun_units, updated_at, result)
+		VALUES ($1, $2, $3, '', 0, 0, 0, NULL, 0, 0, 0, '')`, id, tenantID, requestedBy)
 	return sqldb.Translate(err)
 }
 
@@ -88,10 +88,10 @@ func saveProgress(ctx context.Context, tx *sql.Tx, r *Run, owner string, now, un
 	total.Valid = total.Int64 >= 0
 	var cancelAsked int64
 	if r.begun.Load() {
-		err = tx.QueryRowContext(ctx, `UPDATE job SET units_done = $1, units_total = $2, begun_units = $3, updated_at = $4, lease_until = $5 WHERE job_id = $6 AND owner = $7 RETURNING cancel_asked`,
-			r.done.Load(), total, r.begunUnits.Load(), now, until, r.ID, owner).Scan(&cancelAsked)
+		err = tx.QueryRowContext(ctx, `UPDATE job SET units_done = $1, units_total = $2, begun_units = $3, updated_at = $4, lease_until = $5, result = $6 WHERE job_id = $7 AND owner = $8 RETURNING cancel_asked`,
+			r.done.Load(), total, r.begunUnits.Load(), now, until, r.found(), r.ID, owner).Scan(&cancelAsked)
 	} else {
-		err = tx.QueryRowContext(ctx, `UPDATE job SET lease_until = $1 WHERE job_id = $2 AND owner = $3 RETURNING cancel_asked`, until, r.ID, owner).Scan(&cancelAsked)
+		err = tx.QueryRowContext(ctx, `UPDATE job SET lease_until = $1, result = $2 WHERE job_id = $3 AND owner = $4 RETURNING cancel_asked`, until, r.found(), r.ID, owner).Scan(&cancelAsked)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, false, nil
@@ -148,12 +148,13 @@ type own struct {
 	total               sql.NullInt64
 	begunAt, begunUnits int64
 	updatedAt           int64
+	result              string
 }
 
-const ownColumns = `job.job_id, job.requested_by, job.cancel_asked, job.units_done, job.units_total, job.begun_at, job.begun_units, job.updated_at`
+const ownColumns = `job.job_id, job.requested_by, job.cancel_asked, job.units_done, job.units_total, job.begun_at, job.begun_units, job.updated_at, job.result`
 
 func (o *own) scan(s interface{ Scan(dest ...any) error }) error {
-	return s.Scan(&o.id, &o.requestedBy, &o.cancelAsked, &o.done, &o.total, &o.begunAt, &o.begunUnits, &o.updatedAt)
+	return s.Scan(&o.id, &o.requestedBy, &o.cancelAsked, &o.done, &o.total, &o.begunAt, &o.begunUnits, &o.updatedAt, &o.result)
 }
 
 var errNoJob = errs.New(errs.NotFound, "There is no such job.")

@@ -40,6 +40,18 @@ type Run struct {
 	begunAt     int64        // microseconds
 	begunUnits  atomic.Int64
 	begun       atomic.Bool
+	result      atomic.Pointer[string]
+}
+
+// Result says in a few words what the job has found, for whoever manages jobs; never personal values. It is shown once the attempt has ended well.
+func (r *Run) Result(text string) { r.result.Store(&text) }
+
+// found is what Result said.
+func (r *Run) found() string {
+	if text := r.result.Load(); text != nil {
+		return *text
+	}
+	return ""
 }
 
 // Progress says how many units (rows, say) are done, and of how many; total is negative while nobody knows. The first call of an attempt says where it goes on, for the rate. It is cheap: call

@@ -28,7 +28,6 @@ type Lease struct {
 	mu    sync.Mutex
 	token int64
 	until time.Time // by the clock of this process, counted from before the database was asked
-	note  string
 }
 
 // Lease returns the lease of a name, which is not held yet.
@@ -49,10 +48,10 @@ func (l *Lease) Take(ctx context.Context) (bool, error) {
 	var token int64
 	var server string
 	// A process that has the database for itself does not wait for the lease of a dead one to run out.
-	err := l.db.read.QueryRowContext(ctx, `INSERT INTO lease (name, holder, token, until_at, note) VALUES ($1, $2, 1, `+microsNow+` + $3, $4) ON CONFLICT (name) DO UPDATE SET
-		token = lease.token + CASE WHEN lease.holder = excluded.holder THEN 0 ELSE 1 END, holder = excluded.holder, until_at = excluded.until_at, note = excluded.note
-		WHERE lease.holder = excluded.holder OR lease.until_at < `+microsNow+` OR $5 RETURNING token, `+serverIdentity,
-		l.name, pg.process, leaseTerm.Microseconds(), l.note, pg.alone.Load()).Scan(&token, &server)
+	err := l.db.read.QueryRowContext(ctx, `INSERT INTO lease (name, holder, token, until_at, note) VALUES ($1, $2, 1, `+microsNow+` + $3, '') ON CONFLICT (name) DO UPDATE SET
+		token = lease.token + CASE WHEN lease.holder = excluded.holder THEN 0 ELSE 1 END, holder = excluded.holder, until_at = excluded.until_at
+		WHERE lease.holder = excluded.holder OR lease.until_at < `+microsNow+` OR $4 RETURNING token, `+serverIdentity,
+		l.name, pg.process, leaseTerm.Microseconds(), pg.alone.Load()).Scan(&token, &server)
 	if errors.Is(err, sql.ErrNoRows) {
 		l.until = time.Time{}
 		return false, nil
@@ -61,9 +60,6 @@ func (l *Lease) Take(ctx context.Context) (bool, error) {
 		return l.valid(), Translate(err)
 	}
 	pg.seen(server)
-	if l.token != token {
-		l.note = ""
-	}
 	l.token, l.until = token, begun.Add(leaseTerm)
 	return true, nil
 }
@@ -79,13 +75,6 @@ func (l *Lease) Held() bool {
 }
 
 func (l *Lease) valid() bool { return time.Now().Before(l.until) }
-
-// Note says something for [DB.Noted] with the next renewal.
-func (l *Lease) Note(text string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.note = text
-}
 
 // Fence returns [ErrLeaseLost] unless the lease is held, and keeps others from taking it until tx ends. It MUST be called in a transaction of Write.
 func (l *Lease) Fence(ctx context.Context, tx *sql.Tx) error {
@@ -110,21 +99,9 @@ func (l *Lease) Release(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.until, l.note = time.Time{}, ""
-	_, err := l.db.read.ExecContext(ctx, `UPDATE lease SET until_at = 0, note = '' WHERE name = $1 AND holder = $2 AND token = $3`, l.name, l.db.pg.process, l.token)
+	l.until = time.Time{}
+	_, err := l.db.read.ExecContext(ctx, `UPDATE lease SET until_at = 0 WHERE name = $1 AND holder = $2 AND token = $3`, l.name, l.db.pg.process, l.token)
 	return Translate(err)
-}
-
-// Noted returns what the holder of a lease has noted last; held is false when nobody has it. On SQLite nobody does.
-func (db *DB) Noted(ctx context.Context, name string) (note string, held bool, err error) {
-	if db.pg == nil {
-		return "", false, nil
-	}
-	err = db.read.QueryRowContext(ctx, `SELECT note FROM lease WHERE name = $1 AND until_at >= `+microsNow, name).Scan(&note)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", false, nil
-	}
-	return note, err == nil, Translate(err)
 }
 
 // Alone runs fn while no other process runs what it calls by the same name, and reports whether it did: false means that another process, or another goroutine of this one, is at it. The lease is renewed meanwhile; when

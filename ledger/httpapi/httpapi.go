@@ -44,9 +44,9 @@ type Handlers struct {
 
 // Verifier checks a tenant's whole log in the background.
 type Verifier interface {
-	// Start begins a verification unless one is running.
-	Start(ctx context.Context, tenantID string) error
-	// Status tells how the last one ended and how far the running one is.
+	// Start has the log verified in the background, unless that waits or runs already. requestedBy is the id of the user or key that asks.
+	Start(ctx context.Context, tenantID, requestedBy string) error
+	// Status tells how the last one ended and how far the one is that waits or runs.
 	Status(ctx context.Context, tenantID string) (Verification, error)
 }
 

@@ -196,7 +196,7 @@ func (h *Handlers) startVerification(ctx context.Context, _ *struct{}) (*verific
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Verifier.Start(ctx, p.TenantID); err != nil {
+	if err := h.Verifier.Start(ctx, p.TenantID, p.ID()); err != nil {
 		return nil, err
 	}
 	return h.verification(ctx, nil)

@@ -283,6 +283,12 @@ describe('console', { skip }, () => {
     await page.getByText('Checked in this browser').waitFor();
     await page.getByRole('button', { name: 'Verify now' }).click();
     await page.getByText('Everything verifies').waitFor({ timeout: 60000 });
+    await page.goto(`${url}/jobs`);
+    const job = page.getByRole('list', { name: 'Jobs' }).getByRole('listitem').filter({ hasText: 'Verification of the log' }).first();
+    await job.getByText('done', { exact: true }).waitFor();
+    await job.getByText('Everything verifies').waitFor();
+    await job.getByRole('link', { name: 'Log integrity' }).click();
+    await page.getByText('Checked in this browser').waitFor();
     // Signing in elsewhere makes the log grow; this browser then checks that it only grew.
     const other = await open();
     await other.close();

@@ -234,6 +234,7 @@ export const jobSchema = z.object({
   errors: list(z.object({ attempt: count, at: text, message: text })),
   done: count,
   total: maybe,
+  result: text,
   rate: count,
   eta_seconds: maybe,
   created_at: text,

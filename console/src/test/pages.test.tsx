@@ -122,12 +122,15 @@ describe('pages', () => {
       'GET /api/session': [200, session(['jobs.view', 'jobs.manage'])],
       'GET /api/jobs': [200, { items: [
         job(4, { state: 'running', done: 5, total: 10, rate: 2, eta_seconds: 3 }), job(3, { state: 'dead', attempt: 5, errors: [{ attempt: 5, at: '2026-01-01T00:00:00Z', message: 'The disk is full.' }] }),
-        job(2, { state: 'retrying', attempt: 2 }), job(1, { state: 'done' }),
+        job(2, { state: 'retrying', attempt: 2 }), job(1, { state: 'done' }), job(0, { kind: 'verification', state: 'done', args: {}, result: 'Failed verification' }),
       ] }],
       'POST /api/jobs/3/retry': [409, problem(409, 'Conflict', 'The export of this job is not there any more.')],
     });
     expect(await screen.findByText('The disk is full.', {}, { timeout: 8000 })).toBeTruthy();
     expect(screen.getByText(/5 of 10 · 2\/s · 3 s left/)).toBeTruthy();
+    expect(screen.getByText('Verification of the log')).toBeTruthy();
+    expect(screen.getByText(/^Failed verification/)).toBeTruthy();
+    expect(screen.getAllByRole('link', { name: 'Log integrity' })[0]).toBeTruthy();
     expect(screen.getAllByRole('progressbar').map((p) => p.getAttribute('aria-valuenow'))).toEqual(['50']);
     expect(screen.getAllByRole('button', { name: / job \d$/ }).map((b) => b.getAttribute('aria-label'))).toEqual(['Cancel job 4', 'Replay job 3', 'Delete job 3', 'Run now job 2', 'Cancel job 2']);
     await act(async () => fireEvent.click(screen.getByRole('button', { name: 'Replay job 3' })));

@@ -40,7 +40,7 @@ export function JobsPage() {
       {isPending && !error && <Loading />}
       {data && jobs.length === 0 && (
         <div className="panel">
-          <Empty title={state ? 'No such jobs' : 'No jobs yet'}>{state ? 'Nothing is in this state. Choose another, or all.' : 'Exports appear here while they are made.'}</Empty>
+          <Empty title={state ? 'No such jobs' : 'No jobs yet'}>{state ? 'Nothing is in this state. Choose another, or all.' : 'Exports and verifications appear here from when they are asked for.'}</Empty>
         </div>
       )}
       {jobs.length > 0 && (
@@ -72,6 +72,7 @@ function NotAllowed() {
   );
 }
 
+const failedVerification = 'Failed verification';
 const colours: Record<string, string> = { running: 'pine', done: 'pine', dead: 'ember', retrying: 'amber' };
 
 function JobRow({ job }: { job: Job }) {
@@ -96,6 +97,19 @@ function JobRow({ job }: { job: Job }) {
           {job.finished_at && ` · ended ${times.time(job.finished_at)}`}
         </Text>
         {job.state === 'running' && <Running job={job} />}
+        {job.result && (
+          <Text size="sm" className={job.result === failedVerification ? classes.failed : undefined}>
+            {job.result}
+            {job.kind === 'verification' && (
+              <>
+                {' · '}
+                <TextLink to="/log" size="sm">
+                  Log integrity
+                </TextLink>
+              </>
+            )}
+          </Text>
+        )}
         {last && job.state !== 'done' && (
           <Text size="sm" className={classes.failed}>
             {last.message}

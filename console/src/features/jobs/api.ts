@@ -10,7 +10,7 @@ export const stateWords: Record<JobState, string> = {
   running: 'Running', queued: 'Waiting for their turn', scheduled: 'Due later', retrying: 'Failed, will be tried again', dead: 'Dead letters', cancelled: 'Cancelled', done: 'Done',
 };
 
-const kinds: Record<string, string> = { 'export.write': 'Export', 'link.mail': 'E-mail with a link', 'schedule.run': 'Scheduled export' };
+const kinds: Record<string, string> = { 'export.write': 'Export', 'link.mail': 'E-mail with a link', 'schedule.run': 'Scheduled export', verification: 'Verification of the log' };
 
 /** What a job does, in words; a kind that this console does not know is named as it is. */
 export function kindLabel(kind: string): string {
