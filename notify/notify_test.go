@@ -483,9 +483,7 @@ func testFrozenLog(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c, _ := w.webhook("/a")
-	w.mu.Lock()
-	w.frozen = true
-	w.mu.Unlock()
+	w.Refuse(func() error { return context.DeadlineExceeded })
 	w.say(Notification{Kind: KindLogFrozen, Cause: Cause{"log", "l-1"}})
 	w.status(c.ID, 0, statusDelivered)
 	if !strings.Contains(w.requests("/a")[0].body, `"severity":"critical"`) {
@@ -634,7 +632,7 @@ func testNothingSecretIsStored(t *testing.T) {
 			t.Errorf("%s is in the log", c)
 		}
 	}
-	for _, e := range w.recorded {
+	for _, e := range w.Events() {
 		for _, m := range e.Data {
 			for _, c := range all[2:7] {
 				if strings.Contains(string(m.Value), c) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"database/sql"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -12,22 +11,19 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
-	"probity.dev/internal/crypt"
+	"probity.dev/internal/api/apitest"
 	"probity.dev/internal/outbound"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/sqldb/sqldbtest"
-	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit/selfaudittest"
 	"probity.dev/notify/send"
 )
 
@@ -35,21 +31,18 @@ const tenant, stranger = "t-1", "t-2"
 
 // world is what the service stands on: a real database, real keys, a real sender, and a receiver that does as the test says.
 type world struct {
-	t      testing.TB
+	t testing.TB
+	*selfaudittest.Ledger
 	db     *sqldb.DB
-	dir    string
-	keys   map[string]*crypt.Tenant
 	clock  atomic.Int64 // added to the time, nanoseconds
 	logs   lockedBuffer
 	sender *send.Sender
 	hook   *httptest.Server
 	s      *Service
 
-	mu       sync.Mutex
-	recorded []*event.Event
-	frozen   bool
-	got      []request
-	answer   func(r request) (status int, header string)
+	mu     sync.Mutex
+	got    []request
+	answer func(r request) (status int, header string)
 }
 
 type request struct {
@@ -83,18 +76,8 @@ func (loopback) LookupNetIP(context.Context, string, string) ([]netip.Addr, erro
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	ctx := context.Background()
-	w := &world{t: t, db: sqldbtest.Open(t), dir: t.TempDir(), keys: map[string]*crypt.Tenant{}}
-	var err error
-	kms, err := crypt.CreateFileKMS(filepath.Join(w.dir, "master.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{tenant, stranger} {
-		if w.keys[id], _, err = crypt.NewTenant(ctx, kms, id); err != nil {
-			t.Fatal(err)
-		}
-	}
+	db := sqldbtest.Open(t)
+	w := &world{t: t, Ledger: selfaudittest.New(t, db, tenant, stranger), db: db}
 	w.hook = httptest.NewTLSServer(http.HandlerFunc(w.receive))
 	w.hook.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	t.Cleanup(w.hook.Close)
@@ -161,43 +144,13 @@ func (w *world) requests(path string) []request {
 	return out
 }
 
-func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	w.mu.Lock()
-	frozen := w.frozen
-	w.mu.Unlock()
-	if frozen {
-		return context.DeadlineExceeded
-	}
-	if err := e.Normalise(time.Now()); err != nil {
-		return err
-	}
-	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.recorded = append(w.recorded, e)
-	return nil
-}
-
 // actions returns what was recorded since the last call.
 func (w *world) actions() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	var list []string
-	for _, e := range w.recorded {
+	for _, e := range w.Drain() {
 		list = append(list, strings.TrimPrefix(e.Action, "notification_channel.")+"/"+e.Actor.ID)
 	}
-	w.recorded = nil
 	return strings.Join(list, " ")
-}
-
-func (w *world) Seal(_ context.Context, tenantID, label string, b []byte) ([]byte, error) {
-	return w.keys[tenantID].Seal(label, b)
-}
-
-func (w *world) Unseal(_ context.Context, tenantID, label string, b []byte) ([]byte, error) {
-	return w.keys[tenantID].Open(label, b)
 }
 
 var (
@@ -207,47 +160,26 @@ var (
 	other   = actor.Principal{TenantID: stranger, UserID: "u-oth", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
 )
 
-type callers map[string]actor.Principal
-
-func (c callers) Authenticate(_ context.Context, r *http.Request) (actor.Principal, error) {
-	return c[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")], nil
-}
-
 // caller calls the API over HTTP.
 type caller func(want int, who, method, path string, body any) map[string]any
 
 func (w *world) serve() caller {
-	a := api.New(api.Options{Logger: slog.New(slog.NewTextHandler(&w.logs, nil)), Auth: callers{"admin": admin, "auditor": auditor, "writer": writer, "other": other}})
-	w.s.Register(huma.API(a))
-	srv := httptest.NewServer(a)
-	w.t.Cleanup(srv.Close)
+	a := api.New(api.Options{Logger: slog.New(slog.NewTextHandler(&w.logs, nil)), Auth: apitest.Callers{"admin": admin, "auditor": auditor, "writer": writer, "other": other}})
+	w.s.Register(a)
 	return func(want int, who, method, path string, body any) map[string]any {
 		w.t.Helper()
 		var b []byte
 		if body != nil {
 			b, _ = json.Marshal(body)
 		}
-		req, _ := http.NewRequest(method, srv.URL+path, bytes.NewReader(b))
-		if body != nil {
-			req.Header.Set("Content-Type", "application/json")
-		}
-		req.Header.Set("Authorization", "Bearer "+who)
-		res, err := srv.Client().Do(req)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		defer res.Body.Close()
-		text, _ := io.ReadAll(res.Body)
-		if res.StatusCode != want {
-			w.t.Fatalf("%s %s as %s: %d, want %d: %s", method, path, who, res.StatusCode, want, text)
-		}
+		text := apitest.Call(w.t, a, want, who, method, path, string(b))
 		out := map[string]any{}
-		if len(text) > 0 {
-			if err := json.Unmarshal(text, &out); err != nil {
+		if text != "" {
+			if err := json.Unmarshal([]byte(text), &out); err != nil {
 				w.t.Fatalf("%s: %v", text, err)
 			}
 		}
-		out["raw"] = string(text)
+		out["raw"] = text
 		return out
 	}
 }

@@ -5,49 +5,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
+	"probity.dev/internal/api/apitest"
 	"probity.dev/internal/sqldb/sqldbtest"
 )
 
-type callers map[string]actor.Principal
-
-func (c callers) Authenticate(_ context.Context, r *http.Request) (actor.Principal, error) {
-	return c[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")], nil
-}
-
-func call(t *testing.T, srv *httptest.Server, who, method, path string, status int, into any) string {
+func call(t *testing.T, a http.Handler, who, method, path string, status int, into any) string {
 	t.Helper()
-	req, err := http.NewRequest(method, srv.URL+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+who)
-	res, err := srv.Client().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != status {
-		t.Fatalf("%s %s as %s: %s %s (%v)", method, path, who, res.Status, b, err)
-	}
+	text := apitest.Call(t, a, status, who, method, path, "")
 	if into != nil {
-		if err := json.Unmarshal(b, into); err != nil {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return string(b)
+	return text
 }
 
 func TestHTTP(t *testing.T) { sqldbtest.Each(t, testHTTP) }
@@ -61,10 +37,8 @@ func testHTTP(t *testing.T) {
 	}})
 	viewer := by("a")
 	viewer.Permissions = []string{actor.JobsView}
-	a := api.New(api.Options{Logger: slog.New(slog.DiscardHandler), Auth: callers{"admin": by("a"), "viewer": viewer, "other": by("b"), "none": {TenantID: "a", UserID: "n"}}})
-	w.s.Register(huma.API(a))
-	srv := httptest.NewServer(a)
-	defer srv.Close()
+	a := apitest.Callers{"admin": by("a"), "viewer": viewer, "other": by("b"), "none": {TenantID: "a", UserID: "n"}}.API()
+	w.s.Register(a)
 
 	bad := w.enqueue("a", "bad", Enqueuing{})
 	w.wait("a", bad, StateDead)
@@ -77,22 +51,22 @@ func testHTTP(t *testing.T) {
 		Next  string `json:"next_cursor"`
 	}
 	var got page
-	call(t, srv, "viewer", "GET", "/api/jobs?limit=4", 200, &got)
+	call(t, a, "viewer", "GET", "/api/jobs?limit=4", 200, &got)
 	if len(got.Items) != 4 || got.Items[0].ID != later[4] || got.Next == "" {
 		t.Errorf("%+v", got)
 	}
 	cursor := got.Next
 	got = page{}
-	call(t, srv, "viewer", "GET", "/api/jobs?limit=4&cursor="+cursor, 200, &got)
+	call(t, a, "viewer", "GET", "/api/jobs?limit=4&cursor="+cursor, 200, &got)
 	if len(got.Items) != 2 || got.Items[1].ID != bad || got.Next != "" {
 		t.Errorf("%+v", got)
 	}
 	got = page{}
-	call(t, srv, "viewer", "GET", "/api/jobs?state=dead&kind=test.task", 200, &got)
+	call(t, a, "viewer", "GET", "/api/jobs?state=dead&kind=test.task", 200, &got)
 	if len(got.Items) != 1 || got.Items[0].ID != bad || len(got.Items[0].Errors) != 1 {
 		t.Errorf("%+v", got)
 	}
-	if body := call(t, srv, "other", "GET", "/api/jobs", 200, nil); !strings.Contains(body, `"items":[]`) {
+	if body := call(t, a, "other", "GET", "/api/jobs", 200, nil); !strings.Contains(body, `"items":[]`) {
 		t.Error(body)
 	}
 	one := fmt.Sprintf("/api/jobs/%d", bad)
@@ -117,11 +91,11 @@ func testHTTP(t *testing.T) {
 		{"admin", "POST", waiting + "/cancel", 200},
 		{"admin", "POST", waiting + "/cancel", 409},
 	} {
-		call(t, srv, c.who, c.method, c.path, c.status, nil)
+		call(t, a, c.who, c.method, c.path, c.status, nil)
 	}
 	w.wait("a", bad, StateDead)
-	call(t, srv, "admin", "DELETE", one, 204, nil)
-	call(t, srv, "admin", "GET", one, 404, nil)
+	call(t, a, "admin", "DELETE", one, 204, nil)
+	call(t, a, "admin", "GET", one, 404, nil)
 	if got := strings.Join(w.recorded, " "); got != "job.retry job.cancel job.delete" {
 		t.Errorf("recorded: %s", got)
 	}

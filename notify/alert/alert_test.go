@@ -123,9 +123,9 @@ func testCrashes(t *testing.T) {
 						w.skip(2 * time.Minute)
 					}
 				}
-				w.fail = nil
+				w.Refuse(nil)
 				if rnd.IntN(3) == 0 {
-					w.fail = func() error { return crash }
+					w.Refuse(func() error { return crash })
 				}
 				w.turn()
 				if rnd.IntN(3) == 0 { // the process is gone, with all that it knew; its leases run out
@@ -133,7 +133,7 @@ func testCrashes(t *testing.T) {
 					w.skip(leaseTime + time.Second)
 				}
 			}
-			w.fail = nil
+			w.Refuse(nil)
 			w.skip(time.Hour)
 			w.turn()
 			w.turn()

@@ -1,31 +1,22 @@
 package alert
 
 import (
-	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
-	"probity.dev/internal/crypt"
+	"probity.dev/internal/api/apitest"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/sqldb/sqldbtest"
-	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit/selfaudittest"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
 )
@@ -47,33 +38,21 @@ type entry struct {
 
 // world is a log in memory, a real database, real keys, a clock that the test moves, and a real notify service that sends nothing.
 type world struct {
-	t      *testing.T
+	t *testing.T
+	*selfaudittest.Ledger
 	db     *sqldb.DB
-	keys   map[string]*crypt.Tenant
 	notify *notify.Service
 	s      *Service
 
-	mu       sync.Mutex
-	now      time.Time
-	log      []entry
-	recorded []*event.Event
-	fail     func() error // before anything is written
-	wrote    func()       // after a fire was committed
+	mu  sync.Mutex
+	now time.Time
+	log []entry
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	ctx := context.Background()
-	w := &world{t: t, db: sqldbtest.Open(t), keys: map[string]*crypt.Tenant{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	kms, err := crypt.CreateFileKMS(filepath.Join(t.TempDir(), "master.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{tenant, stranger} {
-		if w.keys[id], _, err = crypt.NewTenant(ctx, kms, id); err != nil {
-			t.Fatal(err)
-		}
-	}
+	db := sqldbtest.Open(t)
+	w := &world{t: t, Ledger: selfaudittest.New(t, db, tenant, stranger), db: db, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	w.notify = notify.New(notify.Options{DB: w.db, Recorder: w, Sealer: w, Sender: silent{}, Now: w.clock})
 	w.s = w.service()
 	return w
@@ -168,53 +147,13 @@ func (w *world) Label(_ context.Context, viewer actor.Principal, seq uint64, _ s
 	return "user " + w.log[seq].user
 }
 
-func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	w.mu.Lock()
-	fail := w.fail
-	w.mu.Unlock()
-	if fail != nil {
-		if err := fail(); err != nil {
-			return err
-		}
-	}
-	if err := e.Normalise(time.Now()); err != nil {
-		return err
-	}
-	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	w.recorded = append(w.recorded, e)
-	wrote := w.wrote
-	w.mu.Unlock()
-	if wrote != nil {
-		wrote()
-	}
-	return nil
-}
-
-func (w *world) RecordLater(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	return w.Record(ctx, tenantID, e, effect)
-}
-
 // actions returns what was recorded since the last call.
 func (w *world) actions() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	var list []string
-	for _, e := range w.recorded {
+	for _, e := range w.Drain() {
 		list = append(list, e.Action+"/"+e.Actor.ID)
 	}
-	w.recorded = nil
 	return strings.Join(list, " ")
-}
-
-func (w *world) Seal(_ context.Context, tenantID, label string, b []byte) ([]byte, error) {
-	return w.keys[tenantID].Seal(label, b)
-}
-
-func (w *world) Unseal(_ context.Context, tenantID, label string, b []byte) ([]byte, error) {
-	return w.keys[tenantID].Open(label, b)
 }
 
 // turn does one round and waits until the rules are idle.
@@ -282,43 +221,22 @@ func (w *world) channel(name string, topics ...string) *notify.Channel {
 	return c
 }
 
-type callers map[string]actor.Principal
-
-func (c callers) Authenticate(_ context.Context, r *http.Request) (actor.Principal, error) {
-	return c[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")], nil
-}
-
 // caller calls the API over HTTP.
 type caller func(want int, who, method, path, body string) map[string]any
 
 func (w *world) serve() caller {
-	a := api.New(api.Options{Logger: slog.New(slog.DiscardHandler), Auth: callers{"admin": admin, "auditor": auditor, "writer": writer, "other": other}})
-	w.s.Register(huma.API(a))
-	srv := httptest.NewServer(a)
-	w.t.Cleanup(srv.Close)
+	a := apitest.Callers{"admin": admin, "auditor": auditor, "writer": writer, "other": other}.API()
+	w.s.Register(a)
 	return func(want int, who, method, path, body string) map[string]any {
 		w.t.Helper()
-		req, _ := http.NewRequest(method, srv.URL+path, bytes.NewReader([]byte(body)))
-		if body != "" {
-			req.Header.Set("Content-Type", "application/json")
-		}
-		req.Header.Set("Authorization", "Bearer "+who)
-		res, err := srv.Client().Do(req)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		defer res.Body.Close()
-		text, _ := io.ReadAll(res.Body)
-		if res.StatusCode != want {
-			w.t.Fatalf("%s %s as %s: %d, want %d: %s", method, path, who, res.StatusCode, want, text)
-		}
+		text := apitest.Call(w.t, a, want, who, method, path, body)
 		out := map[string]any{}
-		if len(text) > 0 {
-			if err := json.Unmarshal(text, &out); err != nil {
+		if text != "" {
+			if err := json.Unmarshal([]byte(text), &out); err != nil {
 				w.t.Fatalf("%s: %v", text, err)
 			}
 		}
-		out["raw"] = string(text)
+		out["raw"] = text
 		return out
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,17 +21,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"probity.dev/client"
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
-	"probity.dev/internal/crypt"
+	"probity.dev/internal/api/apitest"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/outbound"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/sqldb/sqldbtest"
-	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit/selfaudittest"
 	"probity.dev/notify/send"
 )
 
@@ -46,18 +42,17 @@ var (
 
 // world is a log in memory, a real database and sender, and a receiver that keeps what it takes.
 type world struct {
-	t     *testing.T
+	t *testing.T
+	*selfaudittest.Ledger
 	db    *sqldb.DB
-	keys  *crypt.Tenant
 	s     *Service
 	hook  *httptest.Server
 	clock atomic.Int64
 
-	mu      sync.Mutex
-	events  []string // actions
-	actions []string
-	answer  func(body string) (int, string)
-	got     []seen
+	mu     sync.Mutex
+	events []string // actions
+	answer func(body string) (int, string)
+	got    []seen
 }
 
 type seen struct {
@@ -73,17 +68,8 @@ func (loopback) LookupNetIP(context.Context, string, string) ([]netip.Addr, erro
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	ctx := context.Background()
-	dir := t.TempDir()
 	db := sqldbtest.Open(t)
-	kms, err := crypt.CreateFileKMS(filepath.Join(dir, "master.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, db: db}
-	if w.keys, _, err = crypt.NewTenant(ctx, kms, tenant); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t, Ledger: selfaudittest.New(t, db, tenant), db: db}
 	w.hook = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		w.mu.Lock()
@@ -159,24 +145,12 @@ func (w *world) Read(_ context.Context, tenantID string, from uint64, f Filter, 
 	return lines, uint64(len(w.events)), nil
 }
 
-func (w *world) Record(ctx context.Context, _ string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	if err := e.Normalise(time.Now()); err != nil {
-		return err
+// actions returns what was recorded.
+func (w *world) actions() (list []string) {
+	for _, e := range w.Events() {
+		list = append(list, strings.TrimPrefix(e.Action, "event_stream."))
 	}
-	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.actions = append(w.actions, strings.TrimPrefix(e.Action, "event_stream."))
-	return nil
-}
-
-func (w *world) Seal(_ context.Context, _, label string, b []byte) ([]byte, error) {
-	return w.keys.Seal(label, b)
-}
-func (w *world) Unseal(_ context.Context, _, label string, b []byte) ([]byte, error) {
-	return w.keys.Open(label, b)
+	return list
 }
 
 func (w *world) create(n NewStream) (*Stream, string) {
@@ -352,7 +326,7 @@ func testDeadReceiver(t *testing.T) {
 	w.mu.Unlock()
 	w.append(1, "x")
 	w.until("the pause", func() bool { return state().Paused != "" })
-	if got := strings.Join(w.actions, " "); got != "create pause resume pause" {
+	if got := strings.Join(w.actions(), " "); got != "create pause resume pause" {
 		t.Error(got)
 	}
 }
@@ -547,33 +521,17 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-type callers map[string]actor.Principal
-
-func (c callers) Authenticate(_ context.Context, r *http.Request) (actor.Principal, error) {
-	return c[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")], nil
-}
-
 func TestHTTP(t *testing.T) { sqldbtest.Each(t, testHTTP) }
 
 func testHTTP(t *testing.T) {
 	w := newWorld(t)
 	w.append(3, "x")
-	a := api.New(api.Options{Logger: slog.New(slog.DiscardHandler), Auth: callers{"admin": admin, "auditor": auditor, "other": other,
-		"keeper": {TenantID: tenant, KeyID: "k", Permissions: []string{actor.NotifyManage, actor.NotifyView, actor.LedgerSearch}}}})
-	w.s.Register(huma.API(a))
+	a := apitest.Callers{"admin": admin, "auditor": auditor, "other": other,
+		"keeper": {TenantID: tenant, KeyID: "k", Permissions: []string{actor.NotifyManage, actor.NotifyView, actor.LedgerSearch}}}.API()
+	w.s.Register(a)
 	call := func(want int, who, method, path, body string) string {
 		t.Helper()
-		r := httptest.NewRequest(method, path, strings.NewReader(body))
-		r.Header.Set("Authorization", "Bearer "+who)
-		if body != "" {
-			r.Header.Set("Content-Type", "application/json")
-		}
-		rec := httptest.NewRecorder()
-		a.ServeHTTP(rec, r)
-		if rec.Code != want {
-			t.Fatalf("%s %s as %s: %d %s", method, path, who, rec.Code, rec.Body)
-		}
-		return rec.Body.String()
+		return apitest.Call(t, a, want, who, method, path, body)
 	}
 	hook := `{"name":"SIEM","kind":"webhook","from_seq":0,"settings":{"url":"` + w.url("/SECRET") + `"}`
 	var made struct{ ID, Secret string }

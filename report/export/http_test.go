@@ -1,37 +1,26 @@
 package export
 
 import (
-	"context"
 	"encoding/csv"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // the machine of the tests may have no time zones
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
+	"probity.dev/internal/api/apitest"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb/sqldbtest"
 )
 
-type callers map[string]actor.Principal
-
-func (c callers) Authenticate(_ context.Context, r *http.Request) (actor.Principal, error) {
-	return c[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")], nil
-}
-
 func server(t *testing.T, w *world) (*httptest.Server, *Service) {
 	t.Helper()
 	s := w.start()
-	a := api.New(api.Options{Logger: slog.New(slog.DiscardHandler), Auth: callers{"auditor": auditor, "admin": admin, "writer": {TenantID: tenant, KeyID: "k", Permissions: []string{actor.LedgerAppend}}}})
-	s.Register(huma.API(a))
+	a := apitest.Callers{"auditor": auditor, "admin": admin, "writer": {TenantID: tenant, KeyID: "k", Permissions: []string{actor.LedgerAppend}}}.API()
+	s.Register(a)
 	srv := httptest.NewServer(a)
 	t.Cleanup(srv.Close)
 	return srv, s

@@ -5,7 +5,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"io"
 	"log/slog"
@@ -23,13 +22,15 @@ import (
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit/selfaudittest"
 )
 
 const tenant = "t-1"
 
 // world is everything that the service stands on, in memory but for the database and the files.
 type world struct {
-	t        testing.TB
+	t testing.TB
+	*selfaudittest.Ledger
 	db       *sqldb.DB
 	dir      string
 	settings TenantSettings
@@ -45,8 +46,7 @@ type world struct {
 	// partBytes is ServiceOptions.PartBytes.
 	partBytes int64
 
-	mu       sync.Mutex
-	recorded []*event.Event
+	mu sync.Mutex
 }
 
 func newWorld(t testing.TB) *world {
@@ -55,7 +55,7 @@ func newWorld(t testing.TB) *world {
 	db := sqldbtest.Open(t)
 	block, _ := aes.NewCipher(testKey)
 	aead, _ := cipher.NewGCM(block)
-	return &world{t: t, db: db, dir: filepath.Join(dir, "exports"), settings: TenantSettings{Name: "Klinik", PseudonymKey: testKey},
+	return &world{t: t, Ledger: selfaudittest.New(t, db, tenant), db: db, dir: filepath.Join(dir, "exports"), settings: TenantSettings{Name: "Klinik", PseudonymKey: testKey},
 		events: specimens(t), repeat: 1, sealer: aead, stopped: map[*Service]bool{}}
 }
 
@@ -105,10 +105,6 @@ func (w *world) stop(s *Service) {
 		w.t.Error(err)
 	}
 	s.Close()
-}
-
-func (w *world) RecordJob(ctx context.Context, _ actor.Principal, _, _ string, _ *jobs.Job, effect func(context.Context, *sql.Tx) error) error {
-	return w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) })
 }
 
 func (w *world) Next(context.Context, string) (uint64, error) { return 1 << 40, nil }
@@ -162,27 +158,9 @@ func (w *world) Bundle(_ context.Context, _ string, _ Filter, _ actor.Principal,
 	return err
 }
 
-func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	if tenantID != tenant {
-		return errors.New("wrong tenant")
-	}
-	if err := e.Normalise(time.Now()); err != nil {
-		return err
-	}
-	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.recorded = append(w.recorded, e)
-	return nil
-}
-
 func (w *world) actions() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	var list []string
-	for _, e := range w.recorded {
+	for _, e := range w.Events() {
 		list = append(list, strings.TrimPrefix(e.Action, "export.")+":"+e.Outcome.Status)
 	}
 	return strings.Join(list, " ")

@@ -2,8 +2,6 @@ package link
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"database/sql"
 	"errors"
@@ -24,7 +22,7 @@ import (
 	"probity.dev/internal/jobs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/sqldb/sqldbtest"
-	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit/selfaudittest"
 )
 
 const tenant = "t-1"
@@ -33,55 +31,26 @@ var owner = actor.Principal{TenantID: tenant, UserID: "u-1", Name: "Ada Canary",
 
 // world is what links stand on: a database, one file, and a post office that may be closed.
 type world struct {
-	t    *testing.T
-	db   *sqldb.DB
-	aead cipher.AEAD
+	t *testing.T
+	*selfaudittest.Ledger
+	db *sqldb.DB
 
 	mu       sync.Mutex
 	now      time.Time
 	content  string // "" when the file is gone
 	letters  []Letter
 	refusals int
-	recorded []*event.Event
 }
 
 func newWorld(t *testing.T) *world {
-	block, _ := aes.NewCipher(make([]byte, 32))
-	aead, _ := cipher.NewGCM(block)
-	return &world{t: t, db: sqldbtest.Open(t), aead: aead, now: time.Now(), content: "a,b\n"}
+	db := sqldbtest.Open(t)
+	return &world{t: t, Ledger: selfaudittest.New(t, db, tenant), db: db, now: time.Now(), content: "a,b\n"}
 }
 
 func (w *world) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
-}
-
-func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	if err := e.Normalise(time.Now()); err != nil || tenantID != tenant {
-		return errors.Join(err, errors.New("not recorded"))
-	}
-	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.recorded = append(w.recorded, e)
-	return nil
-}
-
-func (w *world) RecordJob(ctx context.Context, _ actor.Principal, _, _ string, _ *jobs.Job, effect func(context.Context, *sql.Tx) error) error {
-	return w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) })
-}
-
-func (w *world) Seal(_ context.Context, tenantID, label string, b []byte) ([]byte, error) {
-	nonce := make([]byte, 12)
-	rand.Read(nonce)
-	return w.aead.Seal(nonce, nonce, b, []byte(tenantID+label)), nil
-}
-
-func (w *world) Unseal(_ context.Context, tenantID, label string, b []byte) ([]byte, error) {
-	return w.aead.Open(nil, b[:12], b[12:], []byte(tenantID+label))
 }
 
 func (w *world) file() (File, error) {
@@ -124,12 +93,11 @@ func (w *world) MailUser(_ context.Context, _, userID string, l Letter) error {
 
 // last returns the newest event's action and outcome.
 func (w *world) last() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.recorded) == 0 {
+	list := w.Events()
+	if len(list) == 0 {
 		return ""
 	}
-	e := w.recorded[len(w.recorded)-1]
+	e := list[len(list)-1]
 	return e.Action + " " + e.Outcome.Status
 }
 
@@ -186,7 +154,7 @@ func testLink(t *testing.T) {
 			t.Errorf("%+v %v", all, err)
 		}
 	}
-	if e := w.recorded[len(w.recorded)-1]; e.Actor.ID != l.ID || e.Resource.ID != "e-1" {
+	if e := w.Events()[len(w.Events())-1]; e.Actor.ID != l.ID || e.Resource.ID != "e-1" {
 		t.Errorf("%+v", e)
 	}
 	stranger := owner
@@ -272,13 +240,13 @@ func TestForgedTokens(t *testing.T) {
 		}
 		swap(3, good[3][:i]+string(c)+good[3][i+1:])
 	}
-	before := len(w.recorded)
+	before := len(w.Events())
 	for _, tok := range forged {
 		if _, _, err := s.Redeem(ctx, tok); !errors.Is(err, errDead) {
 			t.Errorf("%.100q: %v", tok, err)
 		}
 	}
-	if len(w.recorded) != before {
+	if len(w.Events()) != before {
 		t.Error("strangers can fill the log")
 	}
 	if _, _, err := s.Redeem(ctx, strings.Join(good, ".")); err != nil {

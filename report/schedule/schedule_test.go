@@ -6,8 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -15,12 +13,12 @@ import (
 	"time"
 
 	"probity.dev/internal/actor"
-	"probity.dev/internal/api"
+	"probity.dev/internal/api/apitest"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/jobs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/internal/sqldb/sqldbtest"
-	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit/selfaudittest"
 	"probity.dev/report/export"
 )
 
@@ -34,21 +32,22 @@ var (
 
 // world is what schedules stand on: a database, a clock, and somebody who makes exports.
 type world struct {
-	t  *testing.T
+	t *testing.T
+	*selfaudittest.Ledger
 	db *sqldb.DB
 
-	mu      sync.Mutex
-	now     time.Time
-	made    map[string]export.Request
-	by      []string
-	broken  error
-	locked  map[string]bool
-	mails   bool
-	actions []string
+	mu     sync.Mutex
+	now    time.Time
+	made   map[string]export.Request
+	by     []string
+	broken error
+	locked map[string]bool
+	mails  bool
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, db: sqldbtest.Open(t), now: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC), made: map[string]export.Request{}, locked: map[string]bool{}}
+	db := sqldbtest.Open(t)
+	return &world{t: t, Ledger: selfaudittest.New(t, db, tenant), db: db, now: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC), made: map[string]export.Request{}, locked: map[string]bool{}}
 }
 
 func (w *world) clock() time.Time {
@@ -57,33 +56,12 @@ func (w *world) clock() time.Time {
 	return w.now
 }
 
-func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	if err := e.Normalise(time.Now()); err != nil || tenantID != tenant {
-		return errors.Join(err, errors.New("not recorded"))
+// actions returns what was recorded.
+func (w *world) actions() (list []string) {
+	for _, e := range w.Events() {
+		list = append(list, strings.TrimPrefix(e.Action, "schedule."))
 	}
-	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.actions = append(w.actions, strings.TrimPrefix(e.Action, "schedule."))
-	return nil
-}
-
-func (w *world) RecordJob(ctx context.Context, _ actor.Principal, _, _ string, _ *jobs.Job, effect func(context.Context, *sql.Tx) error) error {
-	return w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) })
-}
-
-func (w *world) Seal(_ context.Context, _, _ string, b []byte) ([]byte, error) {
-	sealed := slices.Clone(b)
-	for i := range sealed {
-		sealed[i] ^= 0x5a
-	}
-	return sealed, nil
-}
-
-func (w *world) Unseal(ctx context.Context, tenantID, label string, b []byte) ([]byte, error) {
-	return w.Seal(ctx, tenantID, label, b)
+	return list
 }
 
 func (w *world) Check(_ context.Context, _ actor.Principal, r *export.Request) error {
@@ -265,7 +243,7 @@ func testPauseRunDelete(t *testing.T) {
 	if len(w.made) != 1 {
 		t.Errorf("a deleted schedule ran: %v", w.made)
 	}
-	if got := strings.Join(w.actions, " "); got != "create pause run resume delete" {
+	if got := strings.Join(w.actions(), " "); got != "create pause run resume delete" {
 		t.Error(got)
 	}
 }
@@ -420,23 +398,13 @@ func TestMailIsRefused(t *testing.T) {
 	}
 }
 
-type callers map[string]actor.Principal
-
-func (c callers) Authenticate(_ context.Context, r *http.Request) (actor.Principal, error) {
-	return c[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")], nil
-}
-
 func TestHTTP(t *testing.T) {
 	w := newWorld(t)
 	s := w.service()
-	a := api.New(api.Options{Logger: slog.New(slog.DiscardHandler), Auth: callers{"ana": ana, "bob": bob}})
+	a := apitest.Callers{"ana": ana, "bob": bob}.API()
 	s.Register(a)
 	call := func(who, method, path, body string) (int, string) {
-		r := httptest.NewRequest(method, path, strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Authorization", "Bearer "+who)
-		rec := httptest.NewRecorder()
-		a.ServeHTTP(rec, r)
+		rec := apitest.Do(a, who, method, path, body)
 		return rec.Code, rec.Body.String()
 	}
 	for body, want := range map[string]string{
