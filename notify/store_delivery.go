@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strconv"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
@@ -66,17 +65,21 @@ func claim(ctx context.Context, tx *sql.Tx, now, lease int64, limit int) ([]*del
 	if err != nil || channelID == "" {
 		return nil, err
 	}
-	return take(ctx, tx, lease, `channel_id = $1 AND status IN ('queued', 'sending') AND due_at <= $2 ORDER BY CASE status WHEN 'sending' THEN 0 ELSE 1 END, due_at, id LIMIT $3`, channelID, now, limit)
+	const due = ` FROM notify_delivery WHERE channel_id = $1 AND status IN ('queued', 'sending') AND due_at <= $2 ORDER BY CASE status WHEN 'sending' THEN 0 ELSE 1 END, due_at, id LIMIT $3`
+	return take(ctx, tx, `SELECT `+deliveryColumns+due, `WITH due AS (SELECT id`+due+`) `+takeDue, lease, channelID, now, limit)
 }
 
 // claimOne takes a certain delivery if it is due; it returns none if not.
 func claimOne(ctx context.Context, tx *sql.Tx, tenant, id string, now, lease int64) ([]*delivery, error) {
-	return take(ctx, tx, lease, `tenant_id = $1 AND id = $2 AND status IN ('queued', 'sending') AND due_at <= $3`, tenant, id, now)
+	const due = ` FROM notify_delivery WHERE tenant_id = $1 AND id = $2 AND status IN ('queued', 'sending') AND due_at <= $3`
+	return take(ctx, tx, `SELECT `+deliveryColumns+due, `WITH due AS (SELECT id`+due+`) `+takeDue, lease, tenant, id, now)
 }
 
-// take makes the deliveries that a condition selects a worker's until lease.
-func take(ctx context.Context, tx *sql.Tx, lease int64, condition string, args ...any) ([]*delivery, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT `+deliveryColumns+` FROM notify_delivery WHERE `+condition, args...)
+const takeDue = `UPDATE notify_delivery SET status = 'sending', due_at = $4 WHERE id IN (SELECT id FROM due)`
+
+// take makes the deliveries that a query selects a worker's until lease. The update selects the same ones; both have the same three arguments.
+func take(ctx context.Context, tx *sql.Tx, query, update string, lease int64, args ...any) ([]*delivery, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, sqldb.Translate(err)
 	}
@@ -92,8 +95,7 @@ func take(ctx context.Context, tx *sql.Tx, lease int64, condition string, args .
 	if err := rows.Err(); err != nil || len(batch) == 0 {
 		return nil, sqldb.Translate(err)
 	}
-	_, err = tx.ExecContext(ctx, `WITH due AS (SELECT id FROM notify_delivery WHERE `+condition+`) UPDATE notify_delivery SET status = 'sending', due_at = $`+strconv.Itoa(len(args)+1)+`
-		WHERE id IN (SELECT id FROM due)`, append(args, lease)...)
+	_, err = tx.ExecContext(ctx, update, append(args, lease)...)
 	return batch, sqldb.Translate(err)
 }
 

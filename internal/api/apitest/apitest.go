@@ -37,7 +37,7 @@ func Call(t testing.TB, h http.Handler, want int, who, method, path, body string
 
 // Do is Call for whatever status comes.
 func Do(h http.Handler, who, method, path, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+who)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
