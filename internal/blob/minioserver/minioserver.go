@@ -68,7 +68,7 @@ func Create(ctx context.Context, dir string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{program: program, dir: dir, AccessKey: "probity-test", SecretKey: "not-a-secret-1234"}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := os.MkdirAll(content, 0o700); err != nil {
 		return err
 	}
-	p := exec.Command(s.program, "server", content, "--address", s.Address, "--quiet")
+	p := exec.CommandContext(context.WithoutCancel(ctx), s.program, "server", content, "--address", s.Address, "--quiet")
 	p.Env = append(os.Environ(), "MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey, "MINIO_BROWSER=off", "MINIO_UPDATE=off", "HOME="+s.dir, "GOMEMLIMIT=256MiB")
 	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.Stdout, p.Stderr = log, log
