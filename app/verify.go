@@ -114,14 +114,8 @@ func (s workingSource) Working(ctx context.Context, first, count uint64, yield f
 		r := w.Row
 		out = verify.Working{Nonce: r.Nonce, RecordedAt: r.RecordedAt, OccurredAt: r.OccurredAt, Source: r.Source, Action: r.Action, Category: r.Category, Activity: r.Activity,
 			Outcome: r.Outcome, ResourceType: r.ResourceType, Groups: w.Groups, TagKeys: w.TagKeys, ResourceTags: w.ResourceTags, ResourceID: w.ResourceID, Err: w.Err, Columns: out.Columns[:0]}
-		if w.Err == nil {
-			out.Columns = append(out.Columns, verify.Column{Path: "/id", Text: r.EventID}, verify.Column{Path: "/severity", Text: r.Severity})
-			if r.ResourceID != "" {
-				out.Columns = append(out.Columns, verify.Column{Path: "/resource/id", Text: r.ResourceID})
-			}
-			if r.CorrelationID != "" {
-				out.Columns = append(out.Columns, verify.Column{Path: "/correlation_id", Text: r.CorrelationID})
-			}
+		for _, c := range w.Columns {
+			out.Columns = append(out.Columns, verify.Column(c))
 		}
 		return yield(uint64(r.Seq)-base, &out)
 	})

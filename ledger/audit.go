@@ -39,9 +39,14 @@ type WorkingCopy struct {
 	// ResourceTags is the secret from which K_tag follows of a resource that has an id and stands for nobody, else nil; see [evidence.ResourceTags].
 	ResourceTags *evidence.Hash
 	ResourceID   string
+	// Columns are the columns of the row that hold a value beside the field at their path, or that no field has. Those from which a field's value is taken are not among them.
+	Columns []ColumnValue
 	// Err says why the values could not be opened.
 	Err error
 }
+
+// ColumnValue is what a row's column says about the field at a path, in plain text.
+type ColumnValue struct{ Path, Text string }
 
 // Audit reads the working copies of a log for a verifier. It remembers persons from one call to the next, in bounded memory, and is safe for concurrent use.
 type Audit struct {

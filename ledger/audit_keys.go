@@ -225,9 +225,13 @@ func (c *auditChunk) recall() (fresh bool) {
 	people := c.people[c.newPeople:]
 	for i := range people {
 		p := &people[i]
-		e, _, young := r.get(p.handle)
+		e, text, young := r.get(p.handle)
 		if e != nil {
 			p.secret, p.there = e.secret, true
+			if p.first >= 0 && c.bodies[p.first].profile == e.profile { // nearly always the only one
+				b := &c.bodies[p.first]
+				b.text, b.there = text, true
+			}
 		}
 		if p.fresh = !young; p.fresh {
 			fresh = true
@@ -235,6 +239,9 @@ func (c *auditChunk) recall() (fresh bool) {
 	}
 	for i := c.newBodies; i < len(c.bodies); i++ {
 		b := &c.bodies[i]
+		if b.there {
+			continue
+		}
 		p := &c.people[b.owner]
 		if e, text, _ := r.get(p.handle); e != nil && e.profile == b.profile {
 			b.text, b.there = text, true

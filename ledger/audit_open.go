@@ -16,6 +16,7 @@ type auditRow struct {
 	copy   WorkingCopy
 	out    []evidence.KeyedGroup
 	values []string
+	beside []ColumnValue
 	plain  []byte // opened and quoted values
 	aad    []byte
 }
@@ -92,10 +93,30 @@ func (c *auditChunk) open(w *WorkingCopy, audited *auditedRow, groups []auditGro
 		c.out = append(c.out, evidence.KeyedGroup{Slot: g.slot, G: c.ringOf(&groups[k]).G(groups[k].keys), Paths: g.paths, Values: free[from:len(free):len(free)]})
 	}
 	w.Groups = c.out
+	c.columns(w, row, s)
 	if row.Resource == 0 && s.resource >= 0 {
 		c.resource(w, c.out[s.resource].Values[s.resourceField])
 	}
 	return nil
+}
+
+// columnPaths are the paths of the fields that columns repeat.
+var columnPaths = [...]string{columnEventID: "/id", columnCorrelationID: "/correlation_id", columnResourceID: "/resource/id", columnSeverity: "/severity"}
+
+// columns fills in what the row says beside its fields.
+func (c *auditChunk) columns(w *WorkingCopy, row *segment.Row, s *shape) {
+	c.beside = c.beside[:0]
+	for k := columnEventID; k <= columnSeverity; k++ {
+		if s.own[k] {
+			continue
+		}
+		// An empty column says nothing of an id, which need not be in clear, but the other two are always there for a field.
+		text := k.text(row)
+		if text != "" || s.has[k] && (k == columnEventID || k == columnSeverity) {
+			c.beside = append(c.beside, ColumnValue{columnPaths[k], text})
+		}
+	}
+	w.Columns = c.beside
 }
 
 // ringOf is the ring that holds the keys of a group.
@@ -139,7 +160,7 @@ func (c *auditChunk) openGroup(row *segment.Row, g *shapeGroup, x *auditGroup, v
 		case 's':
 			value, ok = take(&sealed)
 		case 'r':
-			value = c.quoted(columnOfPath(f.path).text(row))
+			value = c.quoted(f.column.text(row))
 		default:
 			ok = false
 		}

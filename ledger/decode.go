@@ -356,6 +356,16 @@ func (d *decoder) open(ctx context.Context, row *segment.Row, g *shapeGroup, f *
 
 // rowHandles are the handles of the owners of a group of a row, ascending.
 func rowHandles(row *segment.Row, o event.Owners) [3]int64 {
+	switch o { // most groups have one owner
+	case 0:
+		return [3]int64{}
+	case event.OwnerActor:
+		return [3]int64{row.Actor}
+	case event.OwnerSubject:
+		return [3]int64{row.Subject}
+	case event.OwnerResource:
+		return [3]int64{row.Resource}
+	}
 	var h [3]int64
 	for i, bit := range [...]event.Owners{event.OwnerActor, event.OwnerSubject, event.OwnerResource} {
 		if o&bit != 0 {

@@ -21,6 +21,8 @@ type shape struct {
 	fields int
 	// Where /resource/id is: the group, -1 when there is none, and the field.
 	resource, resourceField int
+	// has says of each column whether there is a field at its path, and own whether the field's value is taken from it.
+	has, own [columnSeverity + 1]bool
 }
 
 type shapeGroup struct {
@@ -94,7 +96,9 @@ func parseShape(s string) *shape {
 				p.resource, p.resourceField = len(p.groups), len(grp.fields)
 			}
 			paths = append(paths, path)
-			grp.fields = append(grp.fields, shapeField{path: path, category: category, part: item[0], column: columnOfPath(path)})
+			column := columnOfPath(path)
+			p.has[column], p.own[column] = true, p.own[column] || item[0] == 'r'
+			grp.fields = append(grp.fields, shapeField{path: path, category: category, part: item[0], column: column})
 			grp.sealed = grp.sealed || item[0] == 's'
 			grp.pinned = grp.pinned || item[0] == 'p'
 			p.fields++

@@ -65,14 +65,18 @@ type KeyedTree struct {
 	layouts layouts
 
 	events []keyedEvent
-	groups []keyedGroup // those that are open
-	roles  []uint8      // of the tags, by number
+	open   int     // groups
+	roles  []uint8 // of the tags, by number
 
 	// Messages have a gap for what the hashes of an earlier kind put there.
-	keys, salts, commits, roots, all sha256n.Chain
-	resources, tagged                sha256n.Chain
+	keys, commits, roots, all sha256n.Chain
+	resources, tagged         sha256n.Chain
+	// salts are put together from K_event and a text for each path, of which there are few.
+	salts  sha256n.Overlay
+	fields map[string]*layoutField // by path behind its length
 
-	eventKeys, fieldsRoots, tags []byte // hashes, one after the other
+	eventKeys         []byte // a block for each open group, with zeroes around the hash
+	fieldsRoots, tags []byte // hashes, one after the other
 }
 
 type keyedEvent struct {
@@ -80,16 +84,17 @@ type keyedEvent struct {
 	tag   int // the first
 }
 
-type keyedGroup struct {
-	like *layoutGroup
-	at   int // of the salts of the event
-}
-
 // Reset forgets all events.
 func (t *KeyedTree) Reset() {
-	t.events, t.groups, t.roles = t.events[:0], t.groups[:0], t.roles[:0]
-	for _, c := range [...]*sha256n.Chain{&t.keys, &t.salts, &t.commits, &t.roots, &t.all, &t.resources, &t.tagged} {
+	t.events, t.open, t.roles = t.events[:0], 0, t.roles[:0]
+	for _, c := range [...]*sha256n.Chain{&t.keys, &t.commits, &t.roots, &t.all, &t.resources, &t.tagged} {
 		c.Reset()
+	}
+	t.salts.Reset()
+	if t.salts.Size() > pathBytes {
+		t.salts.Forget()
+		clear(t.fields)
+		t.layouts = layouts{}
 	}
 }
 
@@ -102,9 +107,31 @@ func (t *KeyedTree) Full() bool { return len(t.commits.Bytes()) > keyedBytes }
 // keyedBytes is far below what a [sha256n.Chain] can hold.
 const keyedBytes = 16 << 20
 
+// pathBytes is how much the texts with paths may take before those of a log that has ever new ones are forgotten.
+const pathBytes = 1 << 20
+
+// field returns what the fields of a path, which stands behind its length, have in common.
+func (t *KeyedTree) field(path string) *layoutField {
+	f := t.fields[path]
+	if f == nil {
+		m := make([]byte, 33, 33+len(path))
+		m[0] = domainSalt
+		m = append(m, path...)
+		f = &layoutField{salt: t.salts.Text(m), saltBlocks: sha256n.Blocks(len(m))}
+		if m[0] = domainField; len(m) <= len(f.head) {
+			f.begun = copy(f.head[:], m)
+		}
+		if t.fields == nil {
+			t.fields = map[string]*layoutField{}
+		}
+		t.fields[path] = f
+	}
+	return f
+}
+
 // Add adds an event and returns its number. It refuses groups that are out of order, paths without a value, more than [MaxFields] fields, and a path that has two values.
 func (t *KeyedTree) Add(nonce *[16]byte, groups []KeyedGroup) (event int, err error) {
-	l, err := t.layouts.get(groups)
+	l, err := t.layouts.get(groups, t.field)
 	if err != nil {
 		return 0, err
 	}
@@ -120,26 +147,29 @@ func (t *KeyedTree) Add(nonce *[16]byte, groups []KeyedGroup) (event int, err er
 	}
 	event = len(t.events)
 	t.events = append(t.events, keyedEvent{nonce: *nonce, tag: len(t.roles)})
-	keys, salts, roots, all := t.keys.Write(l.keys), t.salts.Write(l.salts), t.roots.Write(l.roots), t.all.Write(l.all)
-	t.all.Link(all, len(l.all)/64, hashSize*event)
+	all, m := t.all.Message(2+hashSize*len(groups), hashSize*event)
+	m[0], m[1] = domainFields, byte(len(groups))
 	for i := range groups {
-		g, like := &groups[i], &l.groups[i]
+		g := &groups[i]
 		place := all + 2 + hashSize*i
 		if g.Root != nil {
 			copy(t.all.Bytes()[place:], g.Root[:])
 			continue
 		}
-		m := t.keys.Bytes()[keys+like.key:]
+		key := sha256n.BlockSize * t.open
+		t.open++
+		_, m := t.keys.Message(50, key+1)
+		m[0], m[49] = domainEvent, g.Slot
 		copy(m[1:33], g.G[:])
 		copy(m[33:49], nonce[:])
-		t.keys.Link(keys+like.key, 1, hashSize*len(t.groups))
-		t.groups = append(t.groups, keyedGroup{like, salts})
-		t.roots.Link(roots+like.root, like.rootBlocks, place)
-		place = roots + like.root + 4
+		n := len(g.Values)
+		root, m := t.roots.Message(4+hashSize*n, place)
+		m[0], m[1], m[2], m[3] = domainGroup, g.Slot, byte(n>>8), byte(n)
+		fields := l.groups[i].fields[:n]
 		for k, v := range g.Values {
-			f := &like.fields[k]
-			at := t.commit(f, g.Paths.paths[k], v, place+hashSize*k)
-			t.salts.Link(salts+f.salt, f.saltBlocks, at+1)
+			f := fields[k]
+			at := t.commit(f, g.Paths.paths[k], v, root+4+hashSize*k)
+			t.salts.Add(f.salt, f.saltBlocks, key, at+1)
 		}
 	}
 	return event, nil
@@ -180,18 +210,13 @@ func (t *KeyedTree) tag(role uint8) []byte {
 
 // Hash computes everything.
 func (t *KeyedTree) Hash() {
-	t.eventKeys = sized(t.eventKeys, len(t.groups))
+	if n := sha256n.BlockSize * t.open; len(t.eventKeys) < n {
+		t.eventKeys = make([]byte, n+n/2)
+	}
 	t.fieldsRoots = sized(t.fieldsRoots, len(t.events))
 	t.tags = sized(t.tags, len(t.roles))
 	t.keys.Hash(t.eventKeys)
-	salts := t.salts.Bytes()
-	for i, g := range t.groups {
-		key := (*Hash)(t.eventKeys[hashSize*i:])
-		for k := range g.like.fields {
-			*(*Hash)(salts[g.at+g.like.fields[k].salt+1:]) = *key
-		}
-	}
-	t.salts.Hash(t.commits.Bytes())
+	t.salts.Hash(t.commits.Bytes(), t.eventKeys)
 	t.commits.Hash(t.roots.Bytes())
 	t.roots.Hash(t.all.Bytes())
 	t.all.Hash(t.fieldsRoots)

@@ -5,32 +5,28 @@ import (
 	"probity.dev/internal/sha256n"
 )
 
-// layout is what the events have in common whose fields are the same in the same groups: they are in order, and all that they are hashed with but keys, nonces, values and hashes.
-type layout struct {
-	groups                  []layoutGroup
-	keys, salts, roots, all []byte // messages of all groups, padded
-}
+// layout is what the events have in common whose fields are the same in the same groups: they are in order, and all that depends on their paths alone.
+type layout struct{ groups []layoutGroup }
 
 type layoutGroup struct {
-	slot  uint8
-	paths *Paths // nil for a closed group
-	// Where the group's messages are in those of the layout.
-	key, root, rootBlocks int
-	fields                []layoutField
+	slot   uint8
+	paths  *Paths // nil for a closed group
+	fields []*layoutField
 }
 
+// layoutField is what all fields of a path have in common.
 type layoutField struct {
-	salt, saltBlocks int
+	salt, saltBlocks int // the text of its salt's message, among those of the tree
 	// head is how the commitment's message begins, up to the value, if that is within a block; begun is how long it is then, else 0.
-	head  [sha256n.BlockSize]byte
 	begun int
+	head  [sha256n.BlockSize]byte
 }
 
 // layouts are those met last, two for each value of a hash of their groups. A busy log has some hundreds.
 type layouts [1024][2]*layout
 
-// get returns the layout of groups, whose form it has checked.
-func (m *layouts) get(groups []KeyedGroup) (*layout, error) {
+// get returns the layout of groups, whose form it has checked. field returns what the fields of a path, which stands behind its length, have in common.
+func (m *layouts) get(groups []KeyedGroup, field func(path string) *layoutField) (*layout, error) {
 	const odd = 0x9e3779b97f4a7c15
 	h := uint64(len(groups))
 	for i := range groups {
@@ -52,7 +48,7 @@ func (m *layouts) get(groups []KeyedGroup) (*layout, error) {
 	if err := checkLayout(groups); err != nil {
 		return nil, err
 	}
-	l := newLayout(groups)
+	l := newLayout(groups, field)
 	*memo = [2]*layout{l, memo[0]}
 	return l, nil
 }
@@ -70,38 +66,18 @@ func (l *layout) of(groups []KeyedGroup) bool {
 	return true
 }
 
-// newLayout writes the messages of groups that have been checked.
-func newLayout(groups []KeyedGroup) *layout {
-	l := &layout{}
+// newLayout describes groups that have been checked.
+func newLayout(groups []KeyedGroup, field func(path string) *layoutField) *layout {
+	l := &layout{groups: make([]layoutGroup, len(groups))}
 	for i := range groups {
-		g := layoutGroup{slot: groups[i].Slot, paths: groups[i].Paths}
+		g := &l.groups[i]
+		g.slot, g.paths = groups[i].Slot, groups[i].Paths
 		if g.paths != nil {
-			var key [50]byte
-			key[0], key[49] = domainEvent, g.slot
-			g.key = len(l.keys)
-			l.keys = sha256n.Padded(l.keys, key[:])
 			for _, path := range g.paths.paths {
-				m := make([]byte, 33, 33+len(path))
-				m[0] = domainSalt
-				m = append(m, path...)
-				f := layoutField{salt: len(l.salts), saltBlocks: sha256n.Blocks(len(m))}
-				l.salts = sha256n.Padded(l.salts, m)
-				if m[0] = domainField; len(m) <= len(f.head) {
-					f.begun = copy(f.head[:], m)
-				}
-				g.fields = append(g.fields, f)
+				g.fields = append(g.fields, field(path))
 			}
-			n := g.paths.Len()
-			m := make([]byte, 4+hashSize*n)
-			m[0], m[1], m[2], m[3] = domainGroup, g.slot, byte(n>>8), byte(n)
-			g.root, g.rootBlocks = len(l.roots), sha256n.Blocks(len(m))
-			l.roots = sha256n.Padded(l.roots, m)
 		}
-		l.groups = append(l.groups, g)
 	}
-	m := make([]byte, 2+hashSize*len(groups))
-	m[0], m[1] = domainFields, byte(len(groups))
-	l.all = sha256n.Padded(nil, m)
 	return l
 }
 

@@ -13,10 +13,10 @@ import (
 func blocks2(s0 *state, p0 *byte, s1 *state, p1 *byte, n int)
 
 // blocks16 hashes n blocks of sixteen messages; n must be above 0. The next block of each is at base + at, which it moves on. A bit of begin says that the lane's message begins. It leaves
-// the states, and the hashes if this was the end.
+// the states, and the hashes if this was the end. Unless over is nil, the first block of each is that at base + at with that at over + overAt laid over it: their bitwise or.
 //
 //go:noescape
-func blocks16(s *wideState, sums *[lanes][sha256.Size]byte, base *byte, at *[lanes]int, n int, begin uint16)
+func blocks16(s *wideState, sums *[lanes][sha256.Size]byte, base *byte, at *[lanes]int, n int, begin uint16, over *byte, overAt *[lanes]int)
 
 func supported() bool
 

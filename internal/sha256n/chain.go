@@ -45,7 +45,7 @@ func (c *Chain) Message(n, to int) (at int, place []byte) {
 	c.room(blocks * blockSize)
 	b := c.buf[at:]
 	pad(b, n)
-	c.Link(at, blocks, to)
+	c.link(at, blocks, to)
 	return at, b[:n:n]
 }
 
@@ -66,7 +66,7 @@ func (c *Chain) Begun(head *[blockSize]byte, n, to int) (at int, place []byte) {
 		b[n] = 0x80
 		binary.BigEndian.PutUint16(b[blockSize-2:], uint16(n)<<3)
 	}
-	c.Link(at, blocks, to)
+	c.link(at, blocks, to)
 	return at, b[:n:n]
 }
 
@@ -90,8 +90,8 @@ func pad(b []byte, n int) {
 	binary.BigEndian.PutUint64(b[len(b)-8:], uint64(n)<<3)
 }
 
-// Padded appends a message in whole blocks to dst, for [Chain.Write].
-func Padded(dst, message []byte) []byte {
+// padded appends a message in whole blocks to dst.
+func padded(dst, message []byte) []byte {
 	at, n := len(dst), Blocks(len(message))*blockSize
 	dst = slices.Grow(dst, n)[:at+n]
 	pad(dst[at:], len(message))
@@ -99,15 +99,8 @@ func Padded(dst, message []byte) []byte {
 	return dst
 }
 
-// Write adds messages that [Padded] made, which are to be linked, and returns where they are.
-func (c *Chain) Write(padded []byte) (at int) {
-	at = len(c.buf)
-	c.buf = append(c.buf, padded...)
-	return at
-}
-
-// Link says where the hash of a message of so many blocks goes that [Chain.Write] has added.
-func (c *Chain) Link(at, blocks, to int) {
+// link says where the hash of a message of so many blocks goes.
+func (c *Chain) link(at, blocks, to int) {
 	if blocks <= longest {
 		c.links[blocks] = append(c.links[blocks], link{uint32(at), uint32(to)})
 	} else {
@@ -149,7 +142,7 @@ func (c *Chain) wide(dst []byte, blocks int, links []link) []link {
 		for i, l := range links[:lanes] {
 			w.at[i] = int(l.from)
 		}
-		blocks16(&w.state, &w.sums, &c.buf[0], &w.at, blocks, 1<<lanes-1)
+		blocks16(&w.state, &w.sums, &c.buf[0], &w.at, blocks, 1<<lanes-1, nil, nil)
 		for i, l := range links[:lanes] {
 			*(*[sha256.Size]byte)(dst[l.to:]) = w.sums[i]
 		}

@@ -63,7 +63,7 @@ func (b *Batch) even(w *wideLanes, out [][sha256.Size]byte) (n int) {
 			}
 			w.at[i] = msgs[i].from
 		}
-		blocks16(&w.state, &w.sums, &b.buf[0], &w.at, int(blocks), 1<<lanes-1)
+		blocks16(&w.state, &w.sums, &b.buf[0], &w.at, int(blocks), 1<<lanes-1, nil, nil)
 		n += copy(out[n:], w.sums[:])
 	}
 	return n
@@ -82,7 +82,7 @@ func (b *Batch) wide(out [][sha256.Size]byte) {
 	}
 	for w.busy >= least {
 		n := w.blocks()
-		blocks16(&w.state, &w.sums, &b.buf[0], &w.at, int(n), w.begin)
+		blocks16(&w.state, &w.sums, &b.buf[0], &w.at, int(n), w.begin, nil, nil)
 		w.begin = 0
 		for i := range &w.left {
 			if w.left[i] > n {

@@ -49,6 +49,16 @@
 	ADDQ $64, R9; \
 	MOVQ R9, (8*lane)(R8)
 
+// LOADOVER is LOAD with a block laid over it.
+#define LOADOVER(lane, w) \
+	MOVQ (8*lane)(R8), R9; \
+	MOVQ (8*lane)(R12), R13; \
+	VMOVDQU32 (SI)(R9*1), w; \
+	VPORD (R11)(R13*1), w, w; \
+	VPSHUFB Z30, w, w; \
+	ADDQ $64, R9; \
+	MOVQ R9, (8*lane)(R8)
+
 // QUAD transposes the 4 x 4 words in each quarter of four registers: afterwards they hold words 0, 1, 2 and 3 of each quarter of the four.
 #define QUAD(w0, w1, w2, w3) \
 	VPUNPCKLDQ w1, w0, Z24; \
@@ -97,20 +107,24 @@
 	VEXTRACTI32X4 $2, r, (256+off)(R10); \
 	VEXTRACTI32X4 $3, r, (384+off)(R10)
 
-// func blocks16(s *wideState, sums *[16][32]byte, base *byte, at *[16]int, n int, begin uint16)
-TEXT ·blocks16(SB), NOSPLIT, $0-42
+// func blocks16(s *wideState, sums *[16][32]byte, base *byte, at *[16]int, n int, begin uint16, over *byte, overAt *[16]int)
+TEXT ·blocks16(SB), NOSPLIT, $0-64
 	MOVQ s+0(FP), DI
 	MOVQ sums+8(FP), R10
 	MOVQ base+16(FP), SI
 	MOVQ at+24(FP), R8
 	MOVQ n+32(FP), CX
 	KMOVW begin+40(FP), K1
+	MOVQ over+48(FP), R11
+	MOVQ overAt+56(FP), R12
 	VBROADCASTI32X4 ·order(SB), Z30
 	LEAQ ·beginning(SB), AX
 	STATE(FETCH)
 
 block:
 	LEAQ ·constants(SB), AX
+	TESTQ R11, R11
+	JNZ over
 	LOAD(0, Z8)
 	LOAD(1, Z9)
 	LOAD(2, Z10)
@@ -127,6 +141,8 @@ block:
 	LOAD(13, Z21)
 	LOAD(14, Z22)
 	LOAD(15, Z23)
+
+transpose:
 	QUAD(Z8, Z9, Z10, Z11)
 	QUAD(Z12, Z13, Z14, Z15)
 	QUAD(Z16, Z17, Z18, Z19)
@@ -207,6 +223,26 @@ rounds:
 	STORE(112, Z7)
 	VZEROUPPER
 	RET
+
+over:
+	LOADOVER(0, Z8)
+	LOADOVER(1, Z9)
+	LOADOVER(2, Z10)
+	LOADOVER(3, Z11)
+	LOADOVER(4, Z12)
+	LOADOVER(5, Z13)
+	LOADOVER(6, Z14)
+	LOADOVER(7, Z15)
+	LOADOVER(8, Z16)
+	LOADOVER(9, Z17)
+	LOADOVER(10, Z18)
+	LOADOVER(11, Z19)
+	LOADOVER(12, Z20)
+	LOADOVER(13, Z21)
+	LOADOVER(14, Z22)
+	LOADOVER(15, Z23)
+	XORQ R11, R11
+	JMP transpose
 
 DATA ·beginning+0(SB)/4, $0x6a09e667
 DATA ·beginning+4(SB)/4, $0xbb67ae85

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/aes"
+	"errors"
 	"slices"
 
 	"probity.dev/internal/errs"
@@ -114,7 +115,8 @@ func (o *Opener) sort(perPage int64) {
 func (o *Opener) each(t *pageTable, fn func(n numbered, at int) error) func(page int64, body []byte) error {
 	next := o.wanted
 	return func(page int64, body []byte) error {
-		return t.items(page, body, func(n numbered) error {
+		end := (page + 1) * t.width
+		err := t.items(page, body, func(n numbered) error {
 			for len(next) > 0 && next[0].number < n.number {
 				next = next[1:]
 			}
@@ -123,10 +125,20 @@ func (o *Opener) each(t *pageTable, fn func(n numbered, at int) error) func(page
 					return err
 				}
 			}
+			if len(next) == 0 || next[0].number >= end {
+				return errNoMore
+			}
 			return nil
 		})
+		if err == errNoMore { //nolint:errorlint // as it is
+			return nil
+		}
+		return err
 	}
 }
+
+// errNoMore ends the reading of a page on which nobody else is wanted.
+var errNoMore = errors.New("no more of this page")
 
 // addPerson opens the secret of a record.
 func (o *Opener) addPerson(s *sealer, number int64, body []byte, at int, w *Wanted) error {

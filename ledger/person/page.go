@@ -35,19 +35,21 @@ var errPage = errs.New(errs.Internal, "a page of the directory of persons is dam
 
 // items yields the items of a page.
 func (t *pageTable) items(page int64, body []byte, yield func(numbered) error) error {
-	in := reader{b: body}
-	if f := in.bytes(1); in.bad || f[0] != pageFormat {
+	if len(body) == 0 || body[0] != pageFormat {
 		return errPage
 	}
-	for len(in.b) > 0 {
-		slot := in.bytes(1)
-		item := in.blob()
-		if in.bad || int64(slot[0]) >= t.width {
+	for b := body[1:]; len(b) > 0; {
+		slot := int64(b[0])
+		n, k := binary.Uvarint(b[1:])
+		if k <= 0 || n > uint64(len(b)-1-k) || slot >= t.width {
 			return errPage
 		}
-		if err := yield(numbered{page*t.width + int64(slot[0]), item}); err != nil {
+		from := 1 + k
+		to := from + int(n)
+		if err := yield(numbered{page*t.width + slot, b[from:to:to]}); err != nil {
 			return err
 		}
+		b = b[to:]
 	}
 	return nil
 }
