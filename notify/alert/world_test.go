@@ -169,6 +169,10 @@ func (w *world) Label(_ context.Context, viewer actor.Principal, seq uint64, _ s
 }
 
 func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
+	return w.RecordAll(ctx, tenantID, []*event.Event{e}, effect)
+}
+
+func (w *world) RecordAll(ctx context.Context, tenantID string, events []*event.Event, effect func(context.Context, *sql.Tx) error) error {
 	w.mu.Lock()
 	fail := w.fail
 	w.mu.Unlock()
@@ -177,14 +181,16 @@ func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, eff
 			return err
 		}
 	}
-	if err := e.Normalise(time.Now()); err != nil {
-		return err
+	for _, e := range events {
+		if err := e.Normalise(time.Now()); err != nil {
+			return err
+		}
 	}
 	if err := w.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
 		return err
 	}
 	w.mu.Lock()
-	w.recorded = append(w.recorded, e)
+	w.recorded = append(w.recorded, events...)
 	wrote := w.wrote
 	w.mu.Unlock()
 	if wrote != nil {
@@ -193,8 +199,8 @@ func (w *world) Record(ctx context.Context, tenantID string, e *event.Event, eff
 	return nil
 }
 
-func (w *world) RecordLater(ctx context.Context, tenantID string, e *event.Event, effect func(context.Context, *sql.Tx) error) error {
-	return w.Record(ctx, tenantID, e, effect)
+func (w *world) RecordAllLater(ctx context.Context, tenantID string, events []*event.Event, effect func(context.Context, *sql.Tx) error) error {
+	return w.RecordAll(ctx, tenantID, events, effect)
 }
 
 // actions returns what was recorded since the last call.

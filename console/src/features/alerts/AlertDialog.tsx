@@ -34,8 +34,15 @@ function Detail({ item }: { item: RaisedAlert }) {
       </Group>
       <Text size="sm">
         {item.group && <strong>{item.group}: </strong>}
-        {plural(item.events, 'event')} from {times.time(item.fired_at)} to {times.time(item.last_at)}.{item.resolved_at && ` It ended at ${times.time(item.resolved_at)}: ${item.resolved_because}.`}
+        {plural(item.events, 'event')} from {times.time(item.fired_at)} to {times.time(item.last_at)}.{item.resolved_at && ` It ended on ${times.time(item.resolved_at)}: ${item.resolved_because}.`}
       </Text>
+      {search && (
+        <Text size="sm">
+          <TextLink to="/resources/$type/$id" params={{ type: 'alert', id: item.id }}>
+            Its events in the log: raised, acknowledged, ended
+          </TextLink>
+        </Text>
+      )}
       {search && (
         <div>
           <Text size="sm" fw={600}>
