@@ -7,7 +7,7 @@ import { Failure } from '../../ui/states';
 import { useTimes } from '../../ui/format';
 import { trouble } from '../../api/problems';
 import { formats } from '../exports/api';
-import { periods, previewTiming, repeats, saveSchedule, schedulesQuery, weekdays } from './api';
+import { periods, previewTiming, repeats, saveSchedule, schedulesQuery, triggers, weekdays } from './api';
 import classes from './Schedules.module.css';
 
 interface Fields {
@@ -19,6 +19,7 @@ interface Fields {
   weekday: string;
   day: string;
   cron: string;
+  event: string;
   zone: string;
   missed: string;
   mail: boolean;
@@ -38,7 +39,7 @@ function fieldsOf(item: Schedule | null): Fields {
   const d = item?.definition;
   return {
     name: d?.name ?? '', format: d?.format ?? 'csv', period: d?.period ?? 'previous_month', every: d?.timing.every ?? 'month', at: d?.timing.at || '06:00', weekday: String(d?.timing.weekday || 1),
-    day: String(d?.timing.day || 1), cron: d?.timing.cron ?? '', zone: d?.timing.time_zone || Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC', missed: d?.missed || 'run', mail: d?.mail ?? false,
+    day: String(d?.timing.day || 1), cron: d?.timing.cron ?? '', event: d?.timing.event || 'verification.failed', zone: d?.timing.time_zone || Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC', missed: d?.missed || 'run', mail: d?.mail ?? false,
     action: strings(d?.filter['action']), actor: strings(d?.filter['actor']), resource: strings(d?.filter['resource']), outcome: strings(d?.filter['outcome'])[0] ?? '',
   };
 }
@@ -55,7 +56,7 @@ function timingOf(v: Fields): Partial<Timing> {
     case 'cron':
       return { every: 'cron', cron: v.cron.trim(), time_zone: v.zone.trim() };
     default:
-      return { every: 'event', event: 'verification.failed', time_zone: v.zone.trim() };
+      return { every: 'event', event: v.event, time_zone: v.zone.trim() };
   }
 }
 
@@ -95,6 +96,7 @@ export function ScheduleDialog({ item, onClose }: { item: Schedule | null; onClo
             {every === 'month' && (
               <NativeSelect label="Day of the month" description="In shorter months, the last" data={Array.from({ length: 31 }, (_, i) => String(i + 1))} {...form.getInputProps('day')} />
             )}
+            {every === 'event' && <NativeSelect label="What it waits for" data={triggers} {...form.getInputProps('event')} />}
             {every === 'cron' && <TextInput label="Cron line" description="Minute, hour, day, month, day of week" placeholder="30 6 * * 1-5" {...form.getInputProps('cron')} />}
             {(every === 'day' || every === 'week' || every === 'month') && <TextInput label="Time of day" type="time" {...form.getInputProps('at')} />}
             {every !== 'event' && <Autocomplete label="Time zone" placeholder="Europe/Vienna" data={zones} limit={8} {...form.getInputProps('zone')} />}
