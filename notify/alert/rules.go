@@ -9,7 +9,6 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
-	"probity.dev/ledger/event"
 	"probity.dev/ledger/selfaudit"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
