@@ -1,6 +1,9 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { Alert, Button, Group, Modal, Stack, Text } from '@mantine/core';
 import type { QueryKey } from '@tanstack/react-query';
 import type { FormEvent, ReactNode } from 'react';
+import { Copy } from './Copy';
+import classes from './dialogs.module.css';
+import { IconKey } from './icons';
 import { Failure } from './states';
 import { useAct } from './useAct';
 
@@ -57,5 +60,32 @@ export function ConfirmDialog({ title, label = 'Delete', act, refresh, onClose, 
     <FormDialog title={title} submit={label} cancel="Keep it" grave pending={run.isPending} error={run.error} onSubmit={() => run.mutate()} onClose={onClose}>
       <Text size="sm">{children}</Text>
     </FormDialog>
+  );
+}
+
+/** Shows what the server shows this once. It goes away by its button only. */
+export function SecretDialog({ title, values, onClose, children }: { title: string; values: { label: string; value: string }[]; onClose: () => void; children: ReactNode }) {
+  return (
+    <Modal opened onClose={onClose} title={title} closeOnClickOutside={false} closeOnEscape={false}>
+      <Stack>
+        <Alert color="amber" icon={<IconKey />}>
+          {children}
+        </Alert>
+        {values.map(({ label, value }) => (
+          <div key={label}>
+            <Text size="sm" fw={600}>
+              {label}
+            </Text>
+            <div className={classes.secret}>
+              <span data-testid="secret">{value}</span>
+              <Copy value={value} label={`Copy: ${label.toLowerCase()}`} />
+            </div>
+          </div>
+        ))}
+        <Group justify="flex-end">
+          <Button onClick={onClose}>I have kept it</Button>
+        </Group>
+      </Stack>
+    </Modal>
   );
 }

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import type { RaisedAlert } from '../../api/schemas';
 import { formatAgo, plural, useTimes } from '../../ui/format';
 import { Empty, Failure, Loading } from '../../ui/states';
-import classes from '../notifications/Notifications.module.css';
+import classes from '../../ui/rows.module.css';
 import { alertsQuery, rulesQuery, severityColour } from './api';
 
 const states = [

@@ -7,6 +7,8 @@ import type { Hold } from '../../api/schemas';
 import { FormDialog } from '../../ui/dialogs';
 import { formatNumber, plural, useTimes } from '../../ui/format';
 import { IconWarn } from '../../ui/icons';
+import { RowAction } from '../../ui/rows';
+import rows from '../../ui/rows.module.css';
 import { Empty, Failure, Loading } from '../../ui/states';
 import { useAct } from '../../ui/useAct';
 import { holdsQuery, placeHold, releaseHold } from './api';
@@ -48,7 +50,7 @@ export function Holds() {
       )}
       {data?.possible && data.items.length === 0 && <Empty title="No holds">Place one when evidence must be kept for a matter, such as an investigation or a lawsuit.</Empty>}
       {shown.length > 0 && (
-        <ul className={classes.rows} aria-label="Legal holds">
+        <ul className={rows.rows} aria-label="Legal holds">
           {shown.map((h) => (
             <HoldRow key={h.id} item={h} onRelease={() => setReleasing(h)} />
           ))}
@@ -84,27 +86,23 @@ function HoldRow({ item, onRelease }: { item: Hold; onRelease: () => void }) {
     <li className={classes.row}>
       <div className={classes.what}>
         <Group gap="xs">
-          <span className={classes.name}>{item.reason}</span>
+          <span className={rows.name}>{item.reason}</span>
           <HoldState item={item} />
         </Group>
         <div className={classes.detail}>
           {rangeWords(item)} · {plural(item.objects, 'object')}
         </div>
-        <div className={classes.note}>
+        <div className={rows.note}>
           Placed by {item.placed_by} on {times.time(item.placed_at)}
         </div>
         {item.released_at && (
-          <div className={classes.note}>
+          <div className={rows.note}>
             Released by {item.released_by} on {times.time(item.released_at)}: {item.release_reason}
           </div>
         )}
         {item.pending && <div className={classes.detail}>The object store does not reflect this yet. The server goes on trying.</div>}
       </div>
-      {item.state === 'active' && (
-        <Button size="xs" variant="default" onClick={onRelease} aria-label={`Release ${item.reason}`}>
-          Release
-        </Button>
-      )}
+      {item.state === 'active' && <RowAction label="Release" name={item.reason} onClick={onRelease} />}
     </li>
   );
 }

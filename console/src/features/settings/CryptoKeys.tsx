@@ -6,6 +6,8 @@ import type { CryptoKeys as Keys } from '../../api/schemas';
 import { Copy } from '../../ui/Copy';
 import { formatAgo, plural, useTimes } from '../../ui/format';
 import { IconWarn } from '../../ui/icons';
+import { ListHead } from '../../ui/rows';
+import rows from '../../ui/rows.module.css';
 import { Failure, Loading } from '../../ui/states';
 import { RotateDialog } from './RotateDialog';
 import { cryptoKeysQuery } from './api';
@@ -18,9 +20,7 @@ export function CryptoKeys() {
   const [rotating, setRotating] = useState<KeyKind | null>(null);
   return (
     <>
-      <div className={classes.head}>
-        <p className={classes.lead}>Whatever is rotated, what is stored stays readable and what was signed stays valid. Rotate the master key and the keyset once a year, the signing key every two years or sooner.</p>
-      </div>
+      <ListHead lead="Whatever is rotated, what is stored stays readable and what was signed stays valid. Rotate the master key and the keyset once a year, the signing key every two years or sooner." />
       {error && !data && <Failure error={error} onRetry={() => void refetch()} />}
       {isPending && !error && <Loading />}
       {data && (
@@ -130,14 +130,14 @@ function Signing({ keys, onRotate }: { keys: Keys; onRotate: () => void }) {
   const times = useTimes();
   return (
     <Card title="Signing keys" lead="Sign checkpoints, promises and bundles. Whoever verifies needs the verifier keys, those of retired ones too." rotate="Rotate the signing key" onRotate={onRotate}>
-      <ul className={classes.rows} aria-label="Signing keys">
+      <ul className={rows.rows} aria-label="Signing keys">
         {keys.signing.map((k) => (
           <li key={k.key_id} className={classes.key}>
             <Group gap="xs">
-              <span className={`${classes.name} mono`}>{k.key_id}</span>
+              <span className={`${rows.name} mono`}>{k.key_id}</span>
               <Badge color={states[k.state]?.colour ?? 'gray'}>{states[k.state]?.label ?? k.state}</Badge>
             </Group>
-            <div className={classes.note}>
+            <div className={rows.note}>
               Made {times.day(k.created_at)} ({formatAgo(k.created_at)})
               {k.retires_at && (k.state === 'retired' ? ` · signed until ${times.time(k.retires_at)}` : ` · signs until ${times.time(k.retires_at)}`)}
             </div>
