@@ -9,6 +9,7 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
+	"probity.dev/ledger/event"
 	"probity.dev/ledger/selfaudit"
 	"probity.dev/notify"
 	"probity.dev/notify/send"
@@ -320,12 +321,15 @@ func (s *Service) stop(ctx context.Context, r *rule, why string) error {
 	}
 	e := ruleEvent(ctx, "alert_rule.stop", "disable", actor.System(r.tenant), r, &v)
 	e.Actor, e.Severity, e.Reason = itself, "medium", why
-	err := s.recordEnd(ctx, s.o.Recorder.RecordAllLater, actor.System(r.tenant), r, e, "the rule was stopped", func(ctx context.Context, tx *sql.Tx) error {
-		if err := stopRule(ctx, tx, r, why); err != nil {
-			return err
-		}
-		return s.o.Notifier.Notify(ctx, tx, r.tenant, notify.Notification{Kind: notify.KindAlertRuleStopped, Cause: notify.Cause{Type: "alert_rule", ID: r.id}, Channels: r.channels})
-	})
+	told := func(ctx context.Context, tenantID string, events []*event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+		return s.o.Recorder.RecordAllLater(ctx, tenantID, events, func(ctx context.Context, tx *sql.Tx) error {
+			if err := effect(ctx, tx); err != nil {
+				return err
+			}
+			return s.o.Notifier.Notify(ctx, tx, r.tenant, notify.Notification{Kind: notify.KindAlertRuleStopped, Cause: notify.Cause{Type: "alert_rule", ID: r.id}, Channels: r.channels})
+		})
+	}
+	err := s.recordEnd(ctx, told, actor.System(r.tenant), r, e, "the rule was stopped", func(ctx context.Context, tx *sql.Tx) error { return stopRule(ctx, tx, r, why) })
 	s.o.Notifier.Nudge()
 	return err
 }

@@ -99,6 +99,7 @@ describe('holds and keys', { skip }, () => {
   test('the signing key is rotated after a look, and its verifier key can be copied', async () => {
     await page.goto(`${url}/settings?tab=crypto`);
     const keys = page.getByRole('list', { name: 'Signing keys' });
+    await keys.getByRole('listitem').first().waitFor();
     const before = await keys.getByRole('listitem').count();
     await page.getByRole('button', { name: 'Rotate the signing key' }).press('Enter');
     const dialog = page.getByRole('dialog', { name: 'Rotate the signing key' });

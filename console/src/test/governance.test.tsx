@@ -149,6 +149,6 @@ describe('schedules and alerts', () => {
     show('/alerts?alert=a1', { 'GET /api/session': [200, session(may)], 'GET /api/alerts': [200, { items: [raised] }], 'GET /api/alert-rules': [200, { items: [] }], 'GET /api/alerts/a1': [200, raised] });
     expect(await screen.findByText(/It ended on .*: its condition held no more\./, {}, { timeout: 8000 })).toBeTruthy();
     expect(screen.getByText(/^ended .* ago$/)).toBeTruthy();
-    expect(screen.getByRole('link', { name: 'Its events in the log: raised, acknowledged, ended' }).getAttribute('href')).toBe('/resources/alert/a1');
+    expect(screen.getByRole('link', { name: 'What the log says of this alert' }).getAttribute('href')).toBe('/resources/alert/a1');
   }, 15000);
 });

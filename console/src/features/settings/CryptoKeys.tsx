@@ -10,7 +10,7 @@ import { ListHead } from '../../ui/rows';
 import rows from '../../ui/rows.module.css';
 import { Failure, Loading } from '../../ui/states';
 import { RotateDialog } from './RotateDialog';
-import { cryptoKeysQuery } from './api';
+import { cryptoKeysQuery, shortId } from './api';
 import type { KeyKind } from './api';
 import classes from './Settings.module.css';
 
@@ -134,7 +134,7 @@ function Signing({ keys, onRotate }: { keys: Keys; onRotate: () => void }) {
         {keys.signing.map((k) => (
           <li key={k.key_id} className={classes.key}>
             <Group gap="xs">
-              <span className={`${rows.name} mono`}>{k.key_id}</span>
+              <span className={`${rows.name} mono`}>{shortId(k.key_id)}</span>
               <Badge color={states[k.state]?.colour ?? 'gray'}>{states[k.state]?.label ?? k.state}</Badge>
             </Group>
             <div className={rows.note}>
@@ -143,7 +143,7 @@ function Signing({ keys, onRotate }: { keys: Keys; onRotate: () => void }) {
             </div>
             <div className={classes.vkey}>
               <span className="mono">{k.vkey}</span>
-              <Copy value={k.vkey} label={`Copy the verifier key ${k.key_id}`} />
+              <Copy value={k.vkey} label={`Copy the verifier key ${shortId(k.key_id)}`} />
             </div>
           </li>
         ))}

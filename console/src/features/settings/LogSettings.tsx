@@ -58,7 +58,7 @@ function Classes({ settings }: { settings: Settings }) {
         {names.map((name) => {
           const on = name === 'governance' || (settings.event_classes[name] ?? true);
           return (
-            <li key={name} className={rows.row}>
+            <li key={name} className={rows.row} data-middle>
               <div className={rows.what}>
                 <div className={rows.name}>{words(name)}</div>
                 <div className={rows.note}>{classAbout[name]}</div>

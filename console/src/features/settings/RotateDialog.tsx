@@ -8,7 +8,7 @@ import { Copy } from '../../ui/Copy';
 import { FormDialog } from '../../ui/dialogs';
 import { plural, useTimes } from '../../ui/format';
 import { IconWarn } from '../../ui/icons';
-import { cryptoKeysQuery, rotateCryptoKey } from './api';
+import { cryptoKeysQuery, rotateCryptoKey, shortId } from './api';
 import type { KeyKind } from './api';
 import classes from './Settings.module.css';
 
@@ -83,7 +83,7 @@ function Outcome({ kind, keys, days }: { kind: KeyKind; keys: CryptoKeys; days: 
     ],
     signing: [
       'A new key signs checkpoints, promises and bundles.',
-      `The present one${old ? ` (${old.key_id})` : ''} signs beside it until ${times.day(new Date(Date.now() + days * day))}. What it signed stays valid.`,
+      `The present one${old ? ` (${shortId(old.key_id)})` : ''} signs beside it until ${times.day(new Date(Date.now() + days * day))}. What it signed stays valid.`,
       'Send the new verifier key, which this page then shows, to whoever verifies, by the way by which the first one went.',
     ],
   };

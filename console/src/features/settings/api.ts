@@ -10,6 +10,9 @@ export const fieldsQuery = queryOptions({ queryKey: ['custom-fields'], queryFn: 
 
 export const cryptoKeysQuery = queryOptions({ queryKey: ['crypto-keys'], queryFn: ({ signal }) => request('GET', '/api/crypto/keys', { schema: cryptoKeysSchema, signal }) });
 
+/** The part of a signing key's id that tells it from the log's other ones: the rest is the name of the log. */
+export const shortId = (keyId: string) => keyId.slice(keyId.lastIndexOf('+') + 1);
+
 export type KeyKind = 'master' | 'tenant' | 'signing';
 
 /** With dry_run the server only looks whether it could be done. */
