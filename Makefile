@@ -48,7 +48,7 @@ test: ## run everything: vet, Go with coverage, other people's verifiers, consol
 
 .PHONY: test/quick
 test/quick: ## run the Go tests with caching and without coverage
-	@scripts/need.sh go cc cxx minio promtool
+	@scripts/need.sh go cc cxx minio promtool pebble
 	go vet ./...
 	go test ./...
 

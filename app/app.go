@@ -13,7 +13,6 @@ import (
 
 	"probity.dev/access"
 	"probity.dev/catalog/field"
-	"probity.dev/internal/api"
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
@@ -56,7 +55,7 @@ type App struct {
 	lock      io.Closer
 	storage   *storage
 
-	certificates *api.Certificates // nil without TLS
+	certificates certificates
 	metrics      *metrics
 	status       *status
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,19 +13,34 @@ import (
 )
 
 var (
-	expiryGauge = gauge("tls_certificate_expiry_timestamp_seconds", "When the TLS certificate in use expires, in seconds since 1970. Absent without tls-cert.")
-	staleGauge  = gauge("tls_certificate_stale", "1 when the files of the TLS certificate hold what could not be taken into use. Absent without tls-cert.")
+	expiryGauge = gauge("tls_certificate_expiry_timestamp_seconds", "When the TLS certificate in use expires, in seconds since 1970. Absent without TLS.")
+	staleGauge  = gauge("tls_certificate_stale", "1 when the last attempt to renew the TLS certificate, from files or an authority, failed. Absent without TLS.")
 )
 
-// openCertificates loads the server's key pair, if TLS is configured.
-func (a *App) openCertificates() (err error) {
-	if a.Config.TLSCert == "" {
+// certificates are what the server shows. The zero value is a server without TLS.
+type certificates struct {
+	source api.CertificateSource
+	files  *api.Certificates // when they come from files
+	watch  func(context.Context)
+}
+
+// openCertificates loads the server's key pair, or prepares to get one, if TLS is configured.
+func (a *App) openCertificates() error {
+	c := &a.certificates
+	switch cfg := a.Config; {
+	case cfg.TLSCert != "":
+		files, err := api.OpenCertificates(cfg.TLSCert, cfg.TLSKey, a.telemetry.Logger)
+		if err != nil {
+			return err
+		}
+		c.source, c.files, c.watch = files, files, files.Watch
+	case len(cfg.ACMEHosts) > 0:
+		acme := api.OpenACME(api.ACMEOptions{Hosts: cfg.ACMEHosts, Email: cfg.ACMEEmail, Directory: cfg.ACMEDirectory, Dir: filepath.Join(cfg.Data, "acme"), Logger: a.telemetry.Logger})
+		c.source, c.watch = acme, acme.Watch
+	default:
 		return nil
 	}
-	if a.certificates, err = api.OpenCertificates(a.Config.TLSCert, a.Config.TLSKey, a.telemetry.Logger); err != nil {
-		return err
-	}
-	a.telemetry.Registry.MustRegister(certificateFigures{a.certificates})
+	a.telemetry.Registry.MustRegister(certificateFigures{c.source})
 	return nil
 }
 
@@ -33,23 +49,23 @@ func (a *App) reload(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	if a.certificates != nil {
-		go a.certificates.Watch(ctx)
+	if a.certificates.watch != nil {
+		go a.certificates.watch(ctx)
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hup:
-			if a.certificates != nil {
-				_ = a.certificates.Reload() // it says in the log how it went
+			if a.certificates.files != nil {
+				_ = a.certificates.files.Reload() // it says in the log how it went
 			}
 		}
 	}
 }
 
 // certificateFigures are what Prometheus learns of the certificate.
-type certificateFigures struct{ c *api.Certificates }
+type certificateFigures struct{ c api.CertificateSource }
 
 // Describe implements prometheus.Collector.
 func (f certificateFigures) Describe(to chan<- *prometheus.Desc) {
@@ -59,6 +75,8 @@ func (f certificateFigures) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (f certificateFigures) Collect(to chan<- prometheus.Metric) {
-	to <- prometheus.MustNewConstMetric(expiryGauge, prometheus.GaugeValue, float64(f.c.NotAfter().Unix()))
+	if at := f.c.NotAfter(); !at.IsZero() {
+		to <- prometheus.MustNewConstMetric(expiryGauge, prometheus.GaugeValue, float64(at.Unix()))
+	}
 	to <- prometheus.MustNewConstMetric(staleGauge, prometheus.GaugeValue, one(f.c.Stale()))
 }

@@ -129,14 +129,14 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 		return err
 	}
 	scheme := "http"
-	if a.certificates != nil {
+	if a.certificates.source != nil {
 		scheme = "https"
 	}
 	if started != nil {
 		started(scheme + "://" + l.Addr().String())
 	}
 	a.telemetry.Logger.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("listen", l.Addr().String()), slog.String("version", Version))
-	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, Certificates: a.certificates, Drain: a.Config.Drain}
+	server := &api.Server{Handler: h, Logger: a.telemetry.Logger, Certificates: a.certificates.source, Drain: a.Config.Drain}
 	err = server.Serve(ctx, l)
 	a.status.end(context.WithoutCancel(ctx))
 	err = errors.Join(err, a.stopJobs())

@@ -2,7 +2,7 @@
 # Checks that the tools named as arguments are there. What Debian packages is installed when it is missing and this is root on Debian; anything
 # else ends with a message that says what to install. Prints nothing when all is well.
 #
-#   scripts/need.sh go cc cxx node chromium poppler postgres minio promtool
+#   scripts/need.sh go cc cxx node chromium poppler postgres minio promtool pebble
 set -euo pipefail
 
 fail() { printf 'probity: %s\n' "$*" >&2; exit 1; }
@@ -53,6 +53,7 @@ for tool in "$@"; do
       command -v pdftotext >/dev/null && command -v pdftoppm >/dev/null || package poppler-utils
       ;;
     promtool) "$(dirname "$0")/promtool.sh" ;; # tests of alert rules and dashboards
+    pebble) "$(dirname "$0")/pebble.sh" ;; # tests of ACME run against a real authority
     minio) "$(dirname "$0")/minio.sh" ;; # tests of object storage run against a real server
     postgres)
       compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || package postgresql

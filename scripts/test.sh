@@ -45,7 +45,7 @@ interop() { (cd test/interop && PROBITY_BIN=$PWD/../../bin/probity go test -time
 console_tests() { (cd console && npm run --silent check && npm test --silent); }
 
 find_data
-step 'tools' scripts/need.sh go cc cxx node chromium poppler postgres minio promtool
+step 'tools' scripts/need.sh go cc cxx node chromium poppler postgres minio promtool pebble
 step 'console' make --no-print-directory console
 step 'program' make --no-print-directory build
 step 'go vet' go vet ./...

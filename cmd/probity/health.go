@@ -23,14 +23,18 @@ func newHealth() *cobra.Command {
 It is for health checks of containers, whose image need not hold another program for it.
 The certificate is not verified: the server is asked under the address that it listens on, which no certificate names.`,
 	}
-	settings(c, "listen", "tls-cert", "tls-key")
+	settings(c, "listen", "tls-cert", "tls-key", "acme-hosts")
 	timeout := c.Flags().Duration("timeout", 5*time.Second, "how long the answer may take")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := load(c)
 		if err != nil {
 			return err
 		}
-		client := &http.Client{Timeout: *timeout, Transport: &http.Transport{Proxy: nil, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}}} //nolint:gosec // no secret is sent, see above
+		shown := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true} //nolint:gosec // no secret is sent, see above
+		if len(cfg.ACMEHosts) > 0 {
+			shown.ServerName = cfg.ACMEHosts[0]
+		}
+		client := &http.Client{Timeout: *timeout, Transport: &http.Transport{Proxy: nil, TLSClientConfig: shown}}
 		r, err := http.NewRequestWithContext(c.Context(), http.MethodGet, readyURL(cfg), nil)
 		if err != nil {
 			return err
@@ -56,7 +60,7 @@ The certificate is not verified: the server is asked under the address that it l
 // readyURL is where the server with these settings says whether it is ready, as seen from the same machine.
 func readyURL(cfg *config.Config) string {
 	scheme := "http"
-	if cfg.TLSCert != "" {
+	if cfg.ServesTLS() {
 		scheme = "https"
 	}
 	host, port, err := net.SplitHostPort(cfg.Listen)

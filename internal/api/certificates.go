@@ -66,14 +66,14 @@ func (c *Certificates) Watch(ctx context.Context) {
 	}
 }
 
-// NotAfter is when the certificate in use expires.
+// NotAfter implements [CertificateSource].
 func (c *Certificates) NotAfter() time.Time { return c.current.Load().Leaf.NotAfter }
 
-// Stale reports whether what lies in the files could not be taken into use.
+// Stale implements [CertificateSource]: it reports whether what lies in the files could not be taken into use.
 func (c *Certificates) Stale() bool { return c.stale.Load() }
 
-// config allows nothing below TLS 1.3, where Go chooses the cipher suites.
-func (c *Certificates) config() *tls.Config {
+// TLS implements [CertificateSource].
+func (c *Certificates) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil }}
 }

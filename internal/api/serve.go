@@ -19,7 +19,7 @@ type Server struct {
 	// Logger receives what net/http has to say; slog's default when nil.
 	Logger *slog.Logger
 	// Certificates switch TLS 1.3 on.
-	Certificates *Certificates
+	Certificates CertificateSource
 	// Grace is how long requests in flight may take after the stop; 20 seconds when zero. Streams are asked to end at once (their context is cancelled).
 	Grace time.Duration
 	// Drain is how long the server goes on accepting connections after the stop, while /readyz says that it is stopping and every answer ends its connection: time for load balancers to notice.
@@ -41,7 +41,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		BaseContext: func(net.Listener) context.Context { return context.WithValue(base, stopKey{}, ctx) },
 	}
 	if s.Certificates != nil {
-		l = tls.NewListener(l, s.Certificates.config())
+		l = tls.NewListener(l, s.Certificates.TLS())
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()

@@ -24,6 +24,9 @@ type Config struct {
 	PublicURL          string // without a trailing slash; "" when not set
 	InstanceName       string
 	TLSCert            string
+	ACMEHosts          []string
+	ACMEEmail          string
+	ACMEDirectory      string
 	TLSKey             string
 	TrustedProxies     []string // CIDRs and addresses
 	ForwardedHeader    string   // x-forwarded-for or forwarded

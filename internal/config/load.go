@@ -251,14 +251,20 @@ func (c *Config) check() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		problems = append(problems, errs.New(errs.Invalid, "tls-cert and tls-key must be given together"))
 	}
+	if c.TLSCert != "" && len(c.ACMEHosts) > 0 {
+		problems = append(problems, errs.New(errs.Invalid, "tls-cert and acme-hosts: give one of them"))
+	}
+	if len(c.ACMEHosts) == 0 && (c.ACMEEmail != "" || c.ACMEDirectory != "") {
+		problems = append(problems, errs.New(errs.Invalid, "acme-email and acme-directory need acme-hosts"))
+	}
 	if c.databaseFlag && hasPassword(c.Database) {
 		problems = append(problems, errs.New(errs.Invalid, "--database: a password on the command line shows in the list of processes; use --database-file, PROBITY_DATABASE or PGPASSWORD"))
 	}
 	if c.SessionIdle > c.SessionAbsolute {
 		problems = append(problems, errs.New(errs.Invalid, "session-idle must not be longer than session-absolute"))
 	}
-	if c.TLSCert != "" && strings.HasPrefix(c.PublicURL, "http://") {
-		problems = append(problems, errs.New(errs.Invalid, "public-url must start with https:// when tls-cert is given"))
+	if c.ServesTLS() && strings.HasPrefix(c.PublicURL, "http://") {
+		problems = append(problems, errs.New(errs.Invalid, "public-url must start with https:// when tls-cert or acme-hosts is given"))
 	}
 	if (c.SMTPServer == "") != (c.SMTPFrom == "") {
 		problems = append(problems, errs.New(errs.Invalid, "smtp-server and smtp-from must be given together"))
@@ -282,7 +288,10 @@ func (c *Config) check() error {
 }
 
 // Secure reports whether people reach the server over https, directly or through a proxy.
-func (c *Config) Secure() bool { return c.TLSCert != "" || strings.HasPrefix(c.PublicURL, "https://") }
+func (c *Config) Secure() bool { return c.ServesTLS() || strings.HasPrefix(c.PublicURL, "https://") }
+
+// ServesTLS reports whether the server itself speaks TLS.
+func (c *Config) ServesTLS() bool { return c.TLSCert != "" || len(c.ACMEHosts) > 0 }
 
 // nearest returns the known word with the smallest edit distance to s.
 func nearest(s string, known []string) string {

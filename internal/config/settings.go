@@ -145,6 +145,12 @@ func networkSettings() []Setting {
 			func(c *Config) *string { return &c.TLSCert }, nil),
 		text("tls-key", "path", "", "PEM file with the certificate's private key.",
 			func(c *Config) *string { return &c.TLSKey }, nil),
+		list("acme-hosts", "Names under which the server is reached at port 443, for which it gets certificates by itself, by ACME (RFC 8555, TLS-ALPN-01), in the place of tls-cert. Setting it accepts the authority's terms.",
+			func(c *Config) *[]string { return &c.ACMEHosts }, hostName),
+		text("acme-email", "address", "", "Where the authority writes to about the certificates.",
+			func(c *Config) *string { return &c.ACMEEmail }, nil),
+		text("acme-directory", "url", "", "Directory of another authority than Let's Encrypt. Its own certificate must be one that the machine trusts (or SSL_CERT_FILE).",
+			func(c *Config) *string { return &c.ACMEDirectory }, httpsURL),
 		duration("drain", "0s", "How long a server that is told to stop goes on accepting requests while /readyz says that it is stopping. Behind a load balancer, longer than the balancer takes to notice.",
 			func(c *Config) *time.Duration { return &c.Drain }, 0, 5*time.Minute),
 		list("trusted-proxies", "Networks (CIDR) and addresses of your own proxies, whose word on the client's address is taken.",
@@ -380,6 +386,23 @@ func dsn(v string) (string, error) {
 		return "", fmt.Errorf("must be like https://KEY@sentry.example.com/1")
 	}
 	return v, nil
+}
+
+// httpsURL is for addresses of services that are only spoken to over TLS.
+func httpsURL(v string) (string, error) {
+	u, err := url.Parse(v)
+	if v != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		return "", fmt.Errorf("must be an https address")
+	}
+	return v, nil
+}
+
+// hostName is for names that an authority would certify: with a dot, and no wildcard, which TLS-ALPN-01 cannot prove.
+func hostName(v string) error {
+	if _, err := netip.ParseAddr(v); err == nil || len(v) > 253 || !strings.Contains(v, ".") || strings.ContainsAny(v, "*:/ @") || v != strings.ToLower(v) {
+		return fmt.Errorf("%q is not a host name such as audit.example.com", v)
+	}
+	return nil
 }
 
 func network(v string) error {

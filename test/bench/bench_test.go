@@ -193,7 +193,7 @@ func TestStorage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sums, err := s.storage()
+	sums, err := s.storage(t.Context())
 	if err != nil || sums["database"] != 10 || sums["evidence"] != 20 || sums["working"] != 30 || sums["tiles"] != 40 {
 		t.Errorf("%v, %v", sums, err)
 	}

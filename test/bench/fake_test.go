@@ -145,7 +145,7 @@ func TestWorkload(t *testing.T) {
 // TestServerThatFails shows that the runner tells why a server did not start, and cleans up.
 func TestServerThatFails(t *testing.T) {
 	parent := t.TempDir()
-	if _, err := startServer(t.Context(), "/bin/false", parent); err == nil {
+	if _, err := startServer(t.Context(), "/bin/false", options{data: parent}); err == nil {
 		t.Error("no error from a server that cannot start")
 	}
 	if left, _ := os.ReadDir(parent); len(left) != 0 {

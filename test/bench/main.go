@@ -15,18 +15,24 @@ import (
 	"probity.dev/test/bench/pg"
 )
 
+// Shapes of the ledger's deployment.
+const (
+	embeddedShape = "embedded"
+	serverShape   = "server"
+)
+
 // options are the command line.
 type options struct {
-	events, repeat, runs, textRuns int
-	conns, pgConns, singleConns    int
-	single                         time.Duration
-	spread, v7, quick              bool
-	only, server, data, json       string
-	gobench                        bool
-	gobenchTime                    string
-	exportRows                     int
-	seed                           uint64
-	pgSet                          pgSettings
+	events, repeat, runs, textRuns  int
+	conns, pgConns, singleConns     int
+	single                          time.Duration
+	spread, v7, quick               bool
+	only, shape, server, data, json string
+	gobench                         bool
+	gobenchTime                     string
+	exportRows                      int
+	seed                            uint64
+	pgSet                           pgSettings
 }
 
 // pgSettings are settings of PostgreSQL that replace or add to those of package pg; it is a flag that may be repeated.
@@ -61,6 +67,7 @@ func parse() options {
 	flag.BoolVar(&o.spread, "spread", false, "scatter occurred_at over 18 months in place of letting it follow the order of events")
 	flag.BoolVar(&o.v7, "v7", false, "make event ids UUIDs of version 7 (ordered) in place of version 4 (random)")
 	flag.StringVar(&o.only, "only", "", "measure one side alone: pg or probity")
+	flag.StringVar(&o.shape, "shape", embeddedShape, "what the ledger works on: embedded, or server (PostgreSQL with the peer's settings, and an S3 server; see scripts/minio.sh)")
 	flag.StringVar(&o.server, "server", "", "server binary; built from ./cmd/probity when empty")
 	flag.StringVar(&o.data, "dir", "", "where to put temporary directories (the system's place when empty)")
 	flag.StringVar(&o.json, "json", "", "also write the figures to this file")
@@ -93,6 +100,9 @@ func run(ctx context.Context, o options) error {
 	}
 	if o.only != "" && o.only != "pg" && o.only != "probity" {
 		return fmt.Errorf("-only takes pg or probity, not %q", o.only)
+	}
+	if o.shape != embeddedShape && o.shape != serverShape {
+		return fmt.Errorf("-shape takes %s or %s, not %q", embeddedShape, serverShape, o.shape)
 	}
 	rep := newReport(o)
 	gen := load.New(load.Config{Seed: o.seed, Events: o.events, Spread: o.spread, V7: o.v7})

@@ -14,7 +14,7 @@ const blockSize = 65_536
 // probity puts the ledger through the workload, over HTTP.
 func (w *workload) probity(ctx context.Context, bin string) (err error) {
 	say("%s: starting", probitySide)
-	s, err := startServer(ctx, bin, w.o.data)
+	s, err := startServer(ctx, bin, w.o)
 	if err != nil {
 		return err
 	}
@@ -29,22 +29,26 @@ func (w *workload) probity(ctx context.Context, bin string) (err error) {
 	if err := w.ingestProbity(ctx, s); err != nil {
 		return err
 	}
-	w.storage(s)
+	w.storage(ctx, s)
 	if err := w.searchProbity(ctx, s); err != nil {
 		return err
 	}
+	before, earlier := resident(s.cmd.Process.Pid), peakMemory(s.cmd.Process.Pid)
+	again := forgetPeak(s.cmd.Process.Pid) == nil
 	if err := w.export(ctx, s); err != nil {
 		w.rep.note("export: %v", err)
+	} else if again {
+		w.rep.add("export memory", probitySide, float64(max(0, peakMemory(s.cmd.Process.Pid)-before))/(1<<20))
 	}
-	before := usageNow()
+	used := usageNow()
 	if err := w.singles(ctx, probitySide, func(context.Context) (inserter, error) {
 		c, err := dial(s.addr, s.key)
 		return httpInserter{c}, err
 	}); err != nil {
 		return err
 	}
-	w.rep.busy(probitySide+" single", before)
-	w.rep.add("memory", probitySide, float64(peakMemory(s.cmd.Process.Pid))/(1<<20))
+	w.rep.busy(probitySide+" single", used)
+	w.rep.add("memory", probitySide, float64(max(earlier, peakMemory(s.cmd.Process.Pid)))/(1<<20))
 	if n := pauses.Load(); n > 0 {
 		w.rep.note("the server answered 429 or 503 %d times; the waiting is part of the figures", n)
 	}
@@ -113,8 +117,8 @@ func (w *workload) awaitSealing(ctx context.Context, s *server) (int64, error) {
 	}
 }
 
-func (w *workload) storage(s *server) {
-	sums, err := s.storage()
+func (w *workload) storage(ctx context.Context, s *server) {
+	sums, err := s.storage(ctx)
 	if err != nil {
 		w.rep.note("storage: %v", err)
 		return

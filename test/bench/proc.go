@@ -114,6 +114,21 @@ func peakMemory(pid int) int64 {
 	return sum
 }
 
+// resident returns what a process holds now, in bytes.
+func resident(pid int) int64 {
+	b, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
+	if f := strings.Fields(string(b)); len(f) > 1 {
+		pages, _ := strconv.ParseInt(f[1], 10, 64)
+		return pages * int64(os.Getpagesize())
+	}
+	return 0
+}
+
+// forgetPeak has peakMemory begin anew; Linux lets the owner of a process do that (proc(5), clear_refs).
+func forgetPeak(pid int) error {
+	return os.WriteFile(filepath.Join("/proc", strconv.Itoa(pid), "clear_refs"), []byte("5"), 0)
+}
+
 // machine describes this computer in a line.
 func machine() string {
 	model := "unknown processor"

@@ -39,15 +39,21 @@ type server struct {
 	cmd       *exec.Cmd
 	done      chan error
 	log       *os.File
+	services  *services // nil for the embedded shape
 }
 
-// startServer initialises a data directory and serves it.
-func startServer(ctx context.Context, bin, parent string) (*server, error) {
-	dir, err := os.MkdirTemp(parent, "probity-bench-")
+// startServer initialises a data directory and serves it, on services of its own when they are asked for.
+func startServer(ctx context.Context, bin string, o options) (*server, error) {
+	dir, err := os.MkdirTemp(o.data, "probity-bench-")
 	if err != nil {
 		return nil, err
 	}
 	s := &server{dir: dir, data: filepath.Join(dir, "data")}
+	if o.shape == serverShape {
+		if s.services, err = startServices(ctx, o); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+	}
 	if err := s.start(ctx, bin); err != nil {
 		_ = s.close()
 		return nil, err
@@ -58,7 +64,7 @@ func startServer(ctx context.Context, bin, parent string) (*server, error) {
 func (s *server) start(ctx context.Context, bin string) error {
 	var stderr bytes.Buffer
 	initialise := exec.CommandContext(ctx, bin, "init", "--data", s.data, "--output", "json")
-	initialise.Stderr = &stderr
+	initialise.Stderr, initialise.Env = &stderr, append(os.Environ(), s.services.env()...)
 	out, err := initialise.Output()
 	if err != nil {
 		return fmt.Errorf("probity init: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
@@ -76,7 +82,7 @@ func (s *server) start(ctx context.Context, bin string) error {
 		return err
 	}
 	cmd := exec.Command(bin, "serve", "--data", s.data, "--listen", s.addr)
-	cmd.Stdout, cmd.Stderr = s.log, s.log
+	cmd.Stdout, cmd.Stderr, cmd.Env = s.log, s.log, append(os.Environ(), s.services.env()...)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -135,7 +141,7 @@ func (s *server) close() error {
 	if s.log != nil {
 		_ = s.log.Close()
 	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+	return errors.Join(err, s.services.close(), os.RemoveAll(s.dir))
 }
 
 // findKey looks for an API key anywhere in JSON text: the member api_key or key, or its member secret.
@@ -173,9 +179,12 @@ func findKey(b []byte) string {
 	return walk(v)
 }
 
-// storage adds up the bytes under the data directory by what they are.
-func (s *server) storage() (map[string]int64, error) {
+// storage adds up the bytes under the data directory, and those of the services, by what they are.
+func (s *server) storage(ctx context.Context) (map[string]int64, error) {
 	sums := make(map[string]int64)
+	if s.services != nil {
+		return sums, s.services.addStorage(ctx, sums)
+	}
 	err := filepath.WalkDir(s.data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
