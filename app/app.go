@@ -148,7 +148,7 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 	a.engine = query.Open(a.storage.queryOptions(query.Options{Workers: cmp.Or(cfg.QueryThreads, processors)}))
 	a.metrics = newMetrics(a.telemetry.Registry)
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{DB: a.db, KMS: a.kms, Dir: cfg.Data, Marks: a.storage.marks(cfg), Evidence: a.storage.evidence, Working: a.storage.working, Lock: a.storage.lock, LockFor: cfg.StorageRetention,
-		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter,
+		Instance: cfg.InstanceName, Classifier: field.New(a.policies.catalogue), Engine: a.engine, CheckpointInterval: cfg.CheckpointInterval, SealAfter: cfg.SealAfter, Held: a.holdPlaced,
 		MaxUnsealed: uint64(cfg.MaxUnsealed), Log: a.telemetry.Logger, Metrics: a.metrics, Tracer: a.telemetry.Tracer})
 	if err == nil && a.storage.cache != nil {
 		err = a.Ledger.CheckFiles(ctx)
@@ -197,6 +197,16 @@ type recorder struct{ l *ledger.Ledger }
 // RecordLater implements access.Recorder.
 func (r recorder) RecordLater(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
 	return r.l.RecordLater(ctx, tenantID, e, effect)
+}
+
+// RecordAll implements alert.Recorder.
+func (r recorder) RecordAll(ctx context.Context, tenantID string, events []*event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+	return r.l.RecordAll(ctx, tenantID, events, effect)
+}
+
+// RecordAllLater implements alert.Recorder.
+func (r recorder) RecordAllLater(ctx context.Context, tenantID string, events []*event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+	return r.l.RecordAllLater(ctx, tenantID, events, effect)
 }
 
 // Record implements the Recorder interfaces of the domains.

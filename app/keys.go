@@ -181,7 +181,7 @@ func (m masterKeys) Rotate(ctx context.Context, p actor.Principal, reason string
 	if err != nil {
 		return err
 	}
-	if !dry && sharable(m.a.Config) && MasterKeyFile(m.a.Config) {
+	if sharable(m.a.Config) && MasterKeyFile(m.a.Config) {
 		return errs.New(errs.Forbidden, "every server of the database has the master key in a file of its own: stop them, run probity keys rotate master --data DIR on one, and copy its keys/master.key to the others")
 	}
 	if len(tenants) != 1 {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"probity.dev/report/schedule"
@@ -13,6 +14,11 @@ const queueOfSchedules = "schedules"
 func (a *App) openSchedules() {
 	a.schedules = schedule.New(schedule.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Exports: a.exports.Service, Jobs: a.jobs, Queue: queueOfSchedules,
 		Mails: a.links.Mails(), Present: a.Access.Present, Zone: a.zone, Logger: a.telemetry.Logger})
+}
+
+// holdPlaced runs the schedules that wait for a legal hold.
+func (a *App) holdPlaced(ctx context.Context, tx *sql.Tx, tenantID string) error {
+	return a.schedules.Fire(ctx, tx, tenantID, schedule.TriggerHoldPlaced)
 }
 
 // zone is the time zone in which a tenant counts days.

@@ -91,7 +91,10 @@ func (l *Ledger) PlaceHold(ctx context.Context, tenantID string, first, end uint
 			return errs.New(errs.TooLarge, "%d holds are active; release some first, or place one that covers more", n)
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO evidence_hold (log_id, id, first_seq, end_seq, body, placed_at, work) VALUES ($1, $2, $3, $4, $5, $6, 1)`, t.logID, h.ID, first, end, body, h.PlacedAt.UnixMicro())
-		return sqldb.Translate(err)
+		if err != nil || l.opt.Held == nil {
+			return sqldb.Translate(err)
+		}
+		return l.opt.Held(ctx, tx, t.id)
 	})
 	if err != nil {
 		return nil, err
@@ -195,9 +198,15 @@ func (l *Ledger) hold(ctx context.Context, t *tenant, id string) (*EvidenceHold,
 	return &all[i], nil
 }
 
+// HoldsPossible reports whether sealed evidence lies in a store that may be able to hold it; a folder is not.
+func (l *Ledger) HoldsPossible() bool {
+	_, folder := l.opt.Evidence.(*blob.Dir)
+	return !folder
+}
+
 // canHold finds out whether the store can hold objects, where there is an object to try.
 func (l *Ledger) canHold(ctx context.Context, t *tenant, h *EvidenceHold) error {
-	if _, folder := l.opt.Evidence.(*blob.Dir); folder {
+	if !l.HoldsPossible() {
 		return errs.New(errs.Unsupported, "the sealed files lie in a folder, which cannot hold them: legal holds need an object store with Object Lock (setting storage)")
 	}
 	_, segments := t.hot.view()
@@ -280,7 +289,7 @@ func holdNew(ctx context.Context, tx *sql.Tx, logID string, s *Segment) error {
 
 // holdLoop does what work is left of holds.
 func (l *Ledger) holdLoop(ctx context.Context) {
-	if _, folder := l.opt.Evidence.(*blob.Dir); folder {
+	if !l.HoldsPossible() {
 		return
 	}
 	tick := time.NewTicker(holdEvery)

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,8 +47,22 @@ func testLegalHold(t *testing.T) {
 	}
 	store := &unheld{Files: blob.NewCached(s.Open(at), cache)}
 	dir, ctx := t.TempDir(), context.Background()
+	var told []string // the tenants of holds that were placed
+	var refuse error
 	open := func() *ledgertest.Box {
-		return ledgertest.Open(t, dir, func(o *ledger.Options) { o.Evidence = store })
+		return ledgertest.Open(t, dir, func(o *ledger.Options) {
+			o.Evidence = store
+			o.Held = func(_ context.Context, tx *sql.Tx, tenantID string) error {
+				var n int
+				if err := tx.QueryRow(`SELECT COUNT(*) FROM evidence_hold`).Scan(&n); err != nil || n != len(told)+1 {
+					t.Errorf("the hold is not in its transaction: %d holds, %v", n, err)
+				}
+				if refuse == nil {
+					told = append(told, tenantID)
+				}
+				return refuse
+			}
+		})
 	}
 	b := open()
 	by := event.Actor{Type: "user", ID: "u1", Name: "Ana Ito"}
@@ -84,6 +99,14 @@ func testLegalHold(t *testing.T) {
 		return s.Client.RemoveObject(ctx, at.Bucket, at.Prefix+name, minio.RemoveObjectOptions{VersionID: o.VersionID})
 	}
 	seal(plain(0), plain(1), plain(2)) // 0-2
+	refuse = errs.New(errs.Conflict, "not now")
+	if _, err := b.PlaceHold(ctx, ledgertest.Tenant, 0, 0, by, "matter 14"); errs.CodeOf(err) != errs.Conflict {
+		t.Errorf("a hold whose hook failed: %v", err)
+	}
+	if list, err := b.Holds(ctx, ledgertest.Tenant); err != nil || len(list) != 0 {
+		t.Errorf("%+v %v", list, err)
+	}
+	refuse = nil
 	all, err := b.PlaceHold(ctx, ledgertest.Tenant, 0, 0, by, "matter 14")
 	if err != nil || all.Pending || all.Objects != 1 || !all.Active() {
 		t.Fatalf("%+v %v", all, err)
@@ -121,7 +144,7 @@ func testLegalHold(t *testing.T) {
 	if _, err := b.Search(ctx, ledgertest.Tenant, ledger.Query{Action: []string{"evidence.*"}}, ledger.Page{Ascending: true}, nil, func(r *event.Record) error { held = append(held, *r); return nil }); err != nil || len(held) != 3 {
 		t.Errorf("%d events of holds: %v", len(held), err)
 	}
-	if list, err := b.Holds(ctx, ledgertest.Tenant); err != nil || len(list) != 2 || list[0].Reason != "matter 15" || list[1].Reason != "matter 14" || list[0].Pending || list[1].Pending {
+	if list, err := b.Holds(ctx, ledgertest.Tenant); err != nil || len(list) != 2 || len(told) != 2 || told[0] != ledgertest.Tenant || list[0].Reason != "matter 15" || list[1].Reason != "matter 14" || list[0].Pending || list[1].Pending {
 		t.Errorf("%+v %v", list, err)
 	}
 }

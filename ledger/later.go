@@ -22,27 +22,40 @@ const (
 // RecordLater is [Ledger.Record], but on a frozen log the effect takes place all the same: it is committed together with the sealed event, which is recorded with its own time as soon as the log takes
 // events again. It is for what people need to find out why the log is frozen, signing in above all; everything else waits for the log.
 func (l *Ledger) RecordLater(ctx context.Context, tenantID string, e *event.Event, effect Effect) error {
+	return l.RecordAllLater(ctx, tenantID, []*event.Event{e}, effect)
+}
+
+// RecordAllLater is [Ledger.RecordAll] in the same way: from a frozen log, the events are recorded one by one when it takes some again.
+func (l *Ledger) RecordAllLater(ctx context.Context, tenantID string, events []*event.Event, effect Effect) error {
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {
 		return err
 	}
 	if t.usable() == nil {
-		return l.Record(ctx, tenantID, e, effect)
+		return l.RecordAll(ctx, tenantID, events, effect)
 	}
-	if e.OccurredAt.IsZero() {
-		e.OccurredAt = time.Now()
+	type kept struct {
+		id     string
+		sealed []byte
 	}
-	id := uuid.Must(uuid.NewV7()).String()
-	sealed, err := t.sealEvent(id, e)
-	if err != nil {
-		return err
+	list := make([]kept, len(events))
+	for i, e := range events {
+		if e.OccurredAt.IsZero() {
+			e.OccurredAt = time.Now()
+		}
+		id := uuid.Must(uuid.NewV7()).String()
+		sealed, err := t.sealEvent(id, e)
+		if err != nil {
+			return err
+		}
+		list[i] = kept{id, sealed}
 	}
 	err = l.db.Write(ctx, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM pending_event WHERE tenant_id = $1`, t.id).Scan(&n); err != nil {
 			return sqldb.Translate(err)
 		}
-		if n >= maxLater {
+		if n+len(list) > maxLater {
 			return errs.New(errs.Unavailable, "%d events wait for the log, which is frozen; no more are kept", n)
 		}
 		if effect != nil {
@@ -50,8 +63,12 @@ func (l *Ledger) RecordLater(ctx context.Context, tenantID string, e *event.Even
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO pending_event (tenant_id, id, body, created_at) VALUES ($1, $2, $3, $4)`, t.id, id, sealed, sqldb.Now())
-		return sqldb.Translate(err)
+		for _, k := range list {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO pending_event (tenant_id, id, body, created_at) VALUES ($1, $2, $3, $4)`, t.id, k.id, k.sealed, sqldb.Now()); err != nil {
+				return sqldb.Translate(err)
+			}
+		}
+		return nil
 	})
 	if err == nil {
 		t.later.Store(true)

@@ -52,6 +52,8 @@ type Options struct {
 	Log         *slog.Logger
 	// Metrics receives figures; nil drops them.
 	Metrics Metrics
+	// Held, if not nil, is called in the transaction that records that somebody has placed a legal hold. Its error undoes all of it.
+	Held func(ctx context.Context, tx *sql.Tx, tenantID string) error
 	// Tracer makes spans of appends, commits, checkpoints, sealing and searches; nil makes none.
 	Tracer trace.Tracer
 }

@@ -128,22 +128,31 @@ const ownSource = "probity"
 
 // Record records one event of the product itself together with its effect: both or neither, in one transaction.
 func (l *Ledger) Record(ctx context.Context, tenantID string, e *event.Event, effect Effect) error {
+	return l.RecordAll(ctx, tenantID, []*event.Event{e}, effect)
+}
+
+// RecordAll is [Ledger.Record] for several events that have one effect: all of them or none, next to each other in the log.
+func (l *Ledger) RecordAll(ctx context.Context, tenantID string, events []*event.Event, effect Effect) error {
 	t, err := l.tenant(ctx, tenantID)
 	if err != nil {
 		return err
 	}
-	if e.Category == "" {
-		e.Category = "governance"
-	}
-	if e.Source == "" {
-		e.Source = ownSource
-	}
-	r := &Receipt{Results: make([]Result, 1)}
+	r := &Receipt{Results: make([]Result, len(events))}
 	opt := AppendOptions{Atomic: true, Governance: true}
-	if _, bad := l.admit(t, Item{Event: e}, opt, time.Now()); bad != nil {
-		return errs.Wrap(errs.Internal, bad, "the product's own event is malformed")
+	at := make([]int, len(events))
+	for i, e := range events {
+		if e.Category == "" {
+			e.Category = "governance"
+		}
+		if e.Source == "" {
+			e.Source = ownSource
+		}
+		if _, bad := l.admit(t, Item{Event: e}, opt, time.Now()); bad != nil {
+			return errs.Wrap(errs.Internal, bad, "the product's own event is malformed")
+		}
+		at[i] = i
 	}
-	return l.record(ctx, t, r, []int{0}, []*event.Event{e}, opt, effect)
+	return l.record(ctx, t, r, at, events, opt, effect)
 }
 
 // admit normalises an event and applies the rules that need no look-up. An empty status lets it pass.

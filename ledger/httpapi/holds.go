@@ -41,6 +41,8 @@ type holdOutput struct{ Body holdView }
 type holdsOutput struct {
 	Body struct {
 		Items []holdView `json:"items"`
+		// Possible tells those who ask before they try.
+		Possible bool `json:"possible" doc:"false where sealed files lie in a folder, which cannot hold them"`
 	}
 }
 
@@ -79,7 +81,7 @@ func (h *Handlers) listHolds(ctx context.Context, _ *struct{}) (*holdsOutput, er
 		return nil, err
 	}
 	out := &holdsOutput{}
-	out.Body.Items = []holdView{}
+	out.Body.Items, out.Body.Possible = []holdView{}, h.Ledger.HoldsPossible()
 	for i := range all {
 		out.Body.Items = append(out.Body.Items, viewOfHold(&all[i]))
 	}

@@ -135,10 +135,11 @@ type Source interface {
 	Label(ctx context.Context, viewer actor.Principal, seq uint64, by string) string
 }
 
-// Recorder records events. RecordLater is for a log that is frozen: see package ledger.
+// Recorder records events, with their effect: all or nothing. RecordAllLater is for a log that is frozen: see package ledger.
 type Recorder interface {
 	notify.Recorder
-	RecordLater(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error
+	RecordAll(ctx context.Context, tenantID string, events []*event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error
+	RecordAllLater(ctx context.Context, tenantID string, events []*event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error
 }
 
 // Notifier tells people; [notify.Service] is one.

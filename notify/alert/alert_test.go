@@ -78,7 +78,7 @@ func testThreshold(t *testing.T) {
 	if n := len(w.list(Selection{})); n != 2 {
 		t.Errorf("%d alerts", n)
 	}
-	if got := w.actions(); got != "notification_channel.create/u-adm alert_rule.create/u-adm alert.fire/probity alert.fire/probity" {
+	if got := w.actions(); got != "notification_channel.create/u-adm alert_rule.create/u-adm alert.fire/probity alert.resolve/probity alert.fire/probity" {
 		t.Error(got)
 	}
 	if r, err := w.s.Rule(context.Background(), admin, r.ID); err != nil || r.Open != 1 || r.Behind != 0 || r.LastFiredAt == nil {
@@ -259,7 +259,7 @@ func testMuteChannelsAcknowledge(t *testing.T) {
 	if _, err := w.s.Acknowledge(ctx, auditor, a[0].ID, ""); errs.CodeOf(err) != errs.Forbidden {
 		t.Error(err)
 	}
-	if got := w.actions(); got != "notification_channel.create/u-adm notification_channel.create/u-adm alert_rule.create/u-adm alert_rule.mute/u-adm alert.fire/probity alert.fire/probity alert.acknowledge/u-adm" {
+	if got := w.actions(); got != "notification_channel.create/u-adm notification_channel.create/u-adm alert_rule.create/u-adm alert_rule.mute/u-adm alert.fire/probity alert.resolve/probity alert.fire/probity alert.acknowledge/u-adm" {
 		t.Error(got)
 	}
 }

@@ -14,6 +14,9 @@ import (
 	"probity.dev/notify/send"
 )
 
+// itself is the actor of what the server does by itself.
+var itself = event.Actor{Type: "system", ID: "probity"}
+
 // fire raises an alert: the event, the alert, the notification and the rule's position, all or none. A frozen log gets the event later.
 func (s *Service) fire(ctx context.Context, f *follower, sp *spell) error {
 	r, now := f.r, s.now()
@@ -25,14 +28,14 @@ func (s *Service) fire(ctx context.Context, f *follower, sp *spell) error {
 	a := &row{id: sp.id, tenant: r.tenant, rule: r.id, body: body, severity: r.severity, by: r.by, key: sp.key, firstSeq: int64(sp.first.seq), firedAt: sp.first.at, lastSeq: int64(sp.last.seq), lastAt: sp.last.at,
 		holdsUntil: sp.holdsUntil, events: sp.events, samples: sp.samples, told: sp.told}
 	lease := now + leaseTime.Microseconds()
-	err = s.o.Recorder.RecordLater(ctx, r.tenant, fireEvent(ctx, f, sp), func(ctx context.Context, tx *sql.Tx) error {
+	err = s.o.Recorder.RecordAllLater(ctx, r.tenant, []*event.Event{fireEvent(ctx, f, sp)}, func(ctx context.Context, tx *sql.Tx) error {
 		if err := moveRule(ctx, tx, r, s.owner, int64(f.next), f.at, sp.first.at, lease); err != nil {
 			return err
 		}
 		if err := insertAlert(ctx, tx, a); err != nil {
 			return err
 		}
-		if err := s.flush(ctx, tx, f); err != nil {
+		if err := flush(ctx, tx, f); err != nil {
 			return err
 		}
 		if !sp.told {
@@ -66,7 +69,7 @@ func what(r *rule, events int64) string {
 
 func fireEvent(ctx context.Context, f *follower, sp *spell) *event.Event {
 	e := newEvent(ctx, "alert.fire", "other", actor.System(f.r.tenant), event.Resource{Type: "alert", ID: sp.id, Name: f.v.Name})
-	e.Actor, e.Category = event.Actor{Type: "system", ID: "probity"}, "security"
+	e.Actor, e.Category = itself, "security"
 	e.Severity = map[string]string{send.Info: "info", send.Warning: "medium", send.Error: "high", send.Critical: "critical"}[f.r.severity]
 	e.Data = []event.Member{selfaudit.Member("rule_id", f.r.id), selfaudit.Member("events", sp.events), selfaudit.Member("group_by", f.r.by), selfaudit.Member("first_seq", sp.first.seq), selfaudit.Member("muted", !sp.told)}
 	return e

@@ -18,7 +18,6 @@ type follower struct {
 	c       *counter // nil until it was read from the log
 	next    uint64
 	at      int64
-	ended   []*spell // not stored yet
 	lease   int64
 	stored  int64 // when the position was
 	busy    bool  // guarded by Service.mu
@@ -261,8 +260,7 @@ func (s *Service) run(ctx context.Context, f *follower) error {
 			return err
 		}
 		if f.next >= head {
-			f.ended = append(f.ended, f.c.end(now-settle.Microseconds())...)
-			break
+			return s.end(ctx, f, f.c.end(now-settle.Microseconds()))
 		}
 		if err := s.batch(ctx, f); err != nil {
 			return err
@@ -273,13 +271,10 @@ func (s *Service) run(ctx context.Context, f *follower) error {
 			}
 		}
 	}
-	if len(f.ended) > 0 && ctx.Err() == nil {
-		return s.write(ctx, []*follower{f})
-	}
 	return nil
 }
 
-// batch counts the next matching events and raises alerts, each in a transaction of its own.
+// batch counts the next matching events, raises alerts and ends them, each in a transaction of its own.
 func (s *Service) batch(ctx context.Context, f *follower) error {
 	var list []Match
 	next, at, err := s.o.Source.Read(ctx, f.r.tenant, Span{From: f.next, Limit: batchEvents}, f.v.Filter, f.r.by, func(m Match) error {
@@ -295,8 +290,10 @@ func (s *Service) batch(ctx context.Context, f *follower) error {
 		if err != nil {
 			return err
 		}
-		if ended != nil {
-			f.ended = append(f.ended, ended)
+		if ended != nil { // before the event that shows it, which may raise the next alert
+			if err := s.end(ctx, f, []*spell{ended}); err != nil {
+				return err
+			}
 		}
 		f.next, f.at = m.Seq+1, h.at
 		if began == nil {
@@ -351,16 +348,14 @@ func (s *Service) persist(ctx context.Context, after time.Duration) error {
 func (s *Service) write(ctx context.Context, list []*follower) error {
 	now := s.now()
 	lease := now + leaseTime.Microseconds()
-	told := false
 	err := s.o.DB.Write(ctx, func(tx *sql.Tx) error {
 		for _, f := range list {
 			if err := moveRule(ctx, tx, f.r, s.owner, int64(f.next), f.at, 0, lease); err != nil {
 				return err
 			}
-			if err := s.flush(ctx, tx, f); err != nil {
+			if err := flush(ctx, tx, f); err != nil {
 				return err
 			}
-			told = told || len(f.ended) > 0
 		}
 		return nil
 	})
@@ -371,14 +366,11 @@ func (s *Service) write(ctx context.Context, list []*follower) error {
 		f.committed(now, lease)
 		f.c.sweep(f.at)
 	}
-	if told {
-		s.o.Notifier.Nudge()
-	}
 	return nil
 }
 
-// flush stores what changed of the alerts of a rule.
-func (s *Service) flush(ctx context.Context, tx *sql.Tx, f *follower) error {
+// flush stores what changed of the open alerts of a rule.
+func flush(ctx context.Context, tx *sql.Tx, f *follower) error {
 	for _, sp := range f.c.open {
 		if !sp.changed || sp.id == "" {
 			continue
@@ -387,22 +379,12 @@ func (s *Service) flush(ctx context.Context, tx *sql.Tx, f *follower) error {
 			return err
 		}
 	}
-	for _, sp := range f.ended {
-		if err := updateAlert(ctx, tx, sp, f.c.endOf(sp)); err != nil {
-			return err
-		}
-		if sp.told {
-			if err := s.resolved(ctx, tx, f.r, sp.id); err != nil {
-				return err
-			}
-		}
-	}
 	return nil
 }
 
 // committed notes that everything is stored.
 func (f *follower) committed(now, lease int64) {
-	f.r.next, f.r.seenAt, f.stored, f.lease, f.ended = int64(f.next), f.at, now, lease, nil
+	f.r.next, f.r.seenAt, f.stored, f.lease = int64(f.next), f.at, now, lease
 	for _, sp := range f.c.open {
 		sp.changed = false
 	}

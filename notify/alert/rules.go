@@ -251,14 +251,15 @@ func (s *Service) Replace(ctx context.Context, by actor.Principal, id string, d 
 			return nil, err
 		}
 	}
-	err = s.o.Recorder.Record(ctx, by.TenantID, ruleEvent(ctx, action, activity, by, r, v), func(ctx context.Context, tx *sql.Tx) error {
-		if because != "" {
-			if err := s.endAll(ctx, tx, &before, because); err != nil {
-				return err
-			}
-		}
+	e := ruleEvent(ctx, action, activity, by, r, v)
+	change := func(ctx context.Context, tx *sql.Tx) error {
 		return updateRule(ctx, tx, r, again, max(s.now(), before.updatedAt))
-	})
+	}
+	if because == "" {
+		err = s.o.Recorder.Record(ctx, by.TenantID, e, change)
+	} else {
+		err = s.recordEnd(ctx, s.o.Recorder.RecordAll, by, &before, e, because, change)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -305,10 +306,7 @@ func (s *Service) Delete(ctx context.Context, by actor.Principal, id string) err
 	if err != nil {
 		return err
 	}
-	err = s.o.Recorder.Record(ctx, by.TenantID, ruleEvent(ctx, "alert_rule.delete", "delete", by, r, v), func(ctx context.Context, tx *sql.Tx) error {
-		if err := s.endAll(ctx, tx, r, "the rule was deleted"); err != nil {
-			return err
-		}
+	err = s.recordEnd(ctx, s.o.Recorder.RecordAll, by, r, ruleEvent(ctx, "alert_rule.delete", "delete", by, r, v), "the rule was deleted", func(ctx context.Context, tx *sql.Tx) error {
 		return deleteRule(ctx, tx, r.tenant, r.id)
 	})
 	s.o.Notifier.Nudge()
@@ -322,16 +320,16 @@ func (s *Service) stop(ctx context.Context, r *rule, why string) error {
 		return err
 	}
 	e := ruleEvent(ctx, "alert_rule.stop", "disable", actor.System(r.tenant), r, &v)
-	e.Actor, e.Severity, e.Reason = event.Actor{Type: "system", ID: "probity"}, "medium", why
-	err := s.o.Recorder.RecordLater(ctx, r.tenant, e, func(ctx context.Context, tx *sql.Tx) error {
-		if err := stopRule(ctx, tx, r, why); err != nil {
-			return err
-		}
-		if err := s.endAll(ctx, tx, r, "the rule was stopped"); err != nil {
-			return err
-		}
-		return s.o.Notifier.Notify(ctx, tx, r.tenant, notify.Notification{Kind: notify.KindAlertRuleStopped, Cause: notify.Cause{Type: "alert_rule", ID: r.id}, Channels: r.channels})
-	})
+	e.Actor, e.Severity, e.Reason = itself, "medium", why
+	told := func(ctx context.Context, tenantID string, events []*event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+		return s.o.Recorder.RecordAllLater(ctx, tenantID, events, func(ctx context.Context, tx *sql.Tx) error {
+			if err := effect(ctx, tx); err != nil {
+				return err
+			}
+			return s.o.Notifier.Notify(ctx, tx, r.tenant, notify.Notification{Kind: notify.KindAlertRuleStopped, Cause: notify.Cause{Type: "alert_rule", ID: r.id}, Channels: r.channels})
+		})
+	}
+	err := s.recordEnd(ctx, told, actor.System(r.tenant), r, e, "the rule was stopped", func(ctx context.Context, tx *sql.Tx) error { return stopRule(ctx, tx, r, why) })
 	s.o.Notifier.Nudge()
 	return err
 }

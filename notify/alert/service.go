@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"log/slog"
 	"strings"
@@ -115,29 +114,6 @@ func ruleEvent(ctx context.Context, action, activity string, by actor.Principal,
 		selfaudit.Member("severity", r.severity), selfaudit.Member("channels", r.channels), selfaudit.Member("enabled", r.enabled)}
 	e.Personal = []string{"/data/filter"}
 	return e
-}
-
-// resolved tells the channels that were told of an alert that it has ended.
-func (s *Service) resolved(ctx context.Context, tx *sql.Tx, r *rule, alertID string) error {
-	return s.o.Notifier.Notify(ctx, tx, r.tenant, notify.Notification{Kind: notify.KindAlertResolved, Cause: notify.Cause{Type: "alert", ID: alertID}, Once: "alert.resolved:" + alertID, Channels: r.channels,
-		Params: map[string]string{"alert": alertID}})
-}
-
-// endAll ends what is open of a rule that does not go on as it was.
-func (s *Service) endAll(ctx context.Context, tx *sql.Tx, r *rule, because string) error {
-	open, err := openAlerts(ctx, tx, r)
-	if err != nil {
-		return err
-	}
-	for _, a := range open {
-		if !a.told {
-			continue
-		}
-		if err := s.resolved(ctx, tx, r, a.id); err != nil {
-			return err
-		}
-	}
-	return closeAlerts(ctx, tx, r, because, s.now())
 }
 
 // Explain returns what the templates of notifications say of an alert beyond their parameters: the name of its rule.

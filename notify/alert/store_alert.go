@@ -67,9 +67,9 @@ func getAlert(ctx context.Context, q querier, tenant, id string) (*row, error) {
 	return scanAlert(q.QueryRowContext(ctx, `SELECT `+alertColumns+` FROM alert WHERE tenant_id = $1 AND id = $2`, tenant, id))
 }
 
-// openAlerts returns the alerts of a rule that have not ended.
+// openAlerts returns the alerts of a rule that have not ended, in the order in which they were raised.
 func openAlerts(ctx context.Context, q querier, r *rule) ([]*row, error) {
-	return alerts(q.QueryContext(ctx, `SELECT `+alertColumns+` FROM alert WHERE tenant_id = $1 AND rule_id = $2 AND resolved_at = 0`, r.tenant, r.id))
+	return alerts(q.QueryContext(ctx, `SELECT `+alertColumns+` FROM alert WHERE tenant_id = $1 AND rule_id = $2 AND resolved_at = 0 ORDER BY first_seq, id`, r.tenant, r.id))
 }
 
 // countOpen returns how many alerts have not ended, by rule.
@@ -143,7 +143,7 @@ func insertAlert(ctx context.Context, tx *sql.Tx, a *row) error {
 func updateAlert(ctx context.Context, tx *sql.Tx, s *spell, resolvedAt int64) error {
 	because := ""
 	if resolvedAt > 0 {
-		because = "its condition held no more"
+		because = heldNoMore
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE alert SET last_seq = $1, last_at = $2, holds_until = $3, events = $4, resolved_at = $5, resolved_because = $6 WHERE id = $7 AND resolved_at = 0`,
 		int64(s.last.seq), s.last.at, s.holdsUntil, s.events, resolvedAt, because, s.id)

@@ -29,15 +29,20 @@ type Timing struct {
 	Day  int    `json:"day,omitempty" minimum:"0" maximum:"31" doc:"Day of the month; in shorter months the last day; for month"`
 	Cron string `json:"cron,omitempty" maxLength:"200" doc:"Minute, hour, day of month, month, day of week; for cron"`
 	// Event is one of Triggers.
-	Event string `json:"event,omitempty" maxLength:"64" doc:"What it waits for; for event"`
+	Event string `json:"event,omitempty" maxLength:"64" doc:"What it waits for: verification.failed, or evidence.hold_placed for a legal hold; for event"`
 	Zone  string `json:"time_zone,omitempty" maxLength:"64" doc:"Name of a time zone such as Asia/Kolkata; that of the organisation when absent"`
 }
 
-// TriggerVerificationFailed is the trigger of a verification that found something wrong.
-const TriggerVerificationFailed = "verification.failed"
+// What a schedule can wait for.
+const (
+	// TriggerVerificationFailed is a verification that found something wrong.
+	TriggerVerificationFailed = "verification.failed"
+	// TriggerHoldPlaced is a legal hold that somebody has placed; it has the name of the event that records it.
+	TriggerHoldPlaced = "evidence.hold_placed"
+)
 
 // Triggers are what a schedule can wait for.
-func Triggers() []string { return []string{TriggerVerificationFailed} }
+func Triggers() []string { return []string{TriggerVerificationFailed, TriggerHoldPlaced} }
 
 // shortest is how far two times of a cron line must be apart: an export reads everything anew.
 const shortest = 5 * time.Minute

@@ -87,7 +87,7 @@ const stops = [
     await page.goto(`${url}/log`);
     await page.getByText('Signed checkpoint').first().waitFor();
   }],
-  ...['keys', 'users', 'events', 'fields', 'exports'].map((tab) => [`settings: ${tab}`, async (page) => {
+  ...['keys', 'users', 'events', 'fields', 'exports', 'crypto'].map((tab) => [`settings: ${tab}`, async (page) => {
     await page.goto(`${url}/settings?tab=${tab}`);
     await page.getByRole('tabpanel').locator('.panel').first().waitFor();
   }]),

@@ -320,6 +320,21 @@ export const logSchema = z.object({
 export type LogView = z.infer<typeof logSchema>;
 export const logsSchema = z.object({ logs: list(logSchema) });
 
+/** A legal hold; an end_seq of 0 means that it has no end. */
+export const holdSchema = z.object({
+  id: id, first_seq: count, end_seq: count, reason: text, placed_at: text, placed_by: text, released_at: text, released_by: text, release_reason: text, state: text, objects: count, pending: flag,
+});
+export type Hold = z.infer<typeof holdSchema>;
+export const holdsSchema = z.object({ items: list(holdSchema), possible: or(z.boolean(), true) });
+
+/** Where the keys stand: the service with the master key, the tenant's keyset, the log's signing keys with the newest first. */
+export const cryptoKeysSchema = z.object({
+  master: z.object({ kms: text, version: text, current_version: text, since: text, tenants: count, behind: count, problem: text }),
+  tenant: z.object({ primary: text, keys: count, since: text, wrapped_under: text }),
+  signing: list(z.object({ key_id: text, vkey: text, state: text, created_at: text, retires_at: text })),
+});
+export type CryptoKeys = z.infer<typeof cryptoKeysSchema>;
+
 export const settingsSchema = z.object({
   event_classes: dict(z.boolean()),
   retention_months: count,

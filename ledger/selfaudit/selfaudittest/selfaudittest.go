@@ -52,6 +52,11 @@ func (l *Ledger) Refuse(f func() error) {
 
 // Record checks an event as the ledger does and keeps it if its effect succeeds.
 func (l *Ledger) Record(ctx context.Context, tenantID string, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+	return l.RecordAll(ctx, tenantID, []*event.Event{e}, effect)
+}
+
+// RecordAll is Record for several events with one effect.
+func (l *Ledger) RecordAll(ctx context.Context, tenantID string, events []*event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
 	l.mu.Lock()
 	refuse := l.refuse
 	l.mu.Unlock()
@@ -63,16 +68,23 @@ func (l *Ledger) Record(ctx context.Context, tenantID string, e *event.Event, ef
 	if l.keys[tenantID] == nil {
 		return fmt.Errorf("an event of the tenant %q", tenantID)
 	}
-	if err := e.Normalise(time.Now()); err != nil {
-		return err
+	for _, e := range events {
+		if err := e.Normalise(time.Now()); err != nil {
+			return err
+		}
 	}
 	if err := l.db.Write(ctx, func(tx *sql.Tx) error { return effect(ctx, tx) }); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.recorded = append(l.recorded, e)
+	l.recorded = append(l.recorded, events...)
 	return nil
+}
+
+// RecordAllLater is RecordAll.
+func (l *Ledger) RecordAllLater(ctx context.Context, tenantID string, events []*event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+	return l.RecordAll(ctx, tenantID, events, effect)
 }
 
 // RecordLater is Record.

@@ -34,8 +34,15 @@ function Detail({ item }: { item: RaisedAlert }) {
       </Group>
       <Text size="sm">
         {item.group && <strong>{item.group}: </strong>}
-        {plural(item.events, 'event')} from {times.time(item.fired_at)} to {times.time(item.last_at)}.{item.resolved_at && ` It ended at ${times.time(item.resolved_at)}: ${item.resolved_because}.`}
+        {plural(item.events, 'event')} {item.last_at === item.fired_at ? `on ${times.time(item.fired_at)}` : `from ${times.time(item.fired_at)} to ${times.time(item.last_at)}`}.{item.resolved_at && ` It ended on ${times.time(item.resolved_at)}: ${item.resolved_because}.`}
       </Text>
+      {search && (
+        <Text size="sm">
+          <TextLink to="/resources/$type/$id" params={{ type: 'alert', id: item.id }}>
+            What the log says of this alert
+          </TextLink>
+        </Text>
+      )}
       {search && (
         <div>
           <Text size="sm" fw={600}>
@@ -43,7 +50,7 @@ function Detail({ item }: { item: RaisedAlert }) {
           </Text>
           <Group gap="sm">
             {item.samples.map((seq) => (
-              <TextLink key={seq} to="/events/$seq" params={{ seq: String(seq) }}>
+              <TextLink key={seq} to="/events/$seq" params={{ seq: String(seq) }} size="sm">
                 {seq}
               </TextLink>
             ))}

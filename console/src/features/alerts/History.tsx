@@ -4,7 +4,7 @@ import { useState } from 'react';
 import type { RaisedAlert } from '../../api/schemas';
 import { formatAgo, plural, useTimes } from '../../ui/format';
 import { Empty, Failure, Loading } from '../../ui/states';
-import classes from '../notifications/Notifications.module.css';
+import classes from '../../ui/rows.module.css';
 import { alertsQuery, rulesQuery, severityColour } from './api';
 
 const states = [
@@ -75,6 +75,12 @@ export function AlertRow({ item, onOpen }: { item: RaisedAlert; onOpen: () => vo
         <div className={classes.note}>
           <span title={times.time(item.fired_at)}>{formatAgo(item.fired_at)}</span> · {plural(item.events, 'event')}
           {item.acknowledged_at && ` · acknowledged by ${item.acknowledged_by}`}
+          {item.resolved_at && (
+            <>
+              {' '}
+              · <span title={times.time(item.resolved_at)}>ended {formatAgo(item.resolved_at)}</span>: {item.resolved_because}
+            </>
+          )}
         </div>
       </div>
       <div className={classes.actions}>

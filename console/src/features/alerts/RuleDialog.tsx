@@ -1,12 +1,14 @@
-import { Alert, Button, Group, Modal, MultiSelect, NumberInput, SegmentedControl, Select, SimpleGrid, Stack, TagsInput, Text, TextInput } from '@mantine/core';
+import { Alert, Button, MultiSelect, NumberInput, SegmentedControl, Select, SimpleGrid, TagsInput, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import type { AlertRule } from '../../api/schemas';
+import { FormDialog } from '../../ui/dialogs';
 import { plural, useTimes } from '../../ui/format';
 import { Failure } from '../../ui/states';
 import { TextLink } from '../../ui/TextLink';
+import { useAct } from '../../ui/useAct';
 import { channelsQuery } from '../notifications/api';
-import { createRule, groups, previewRule, replaceRule, rulesQuery, severities } from './api';
+import { createRule, groups, previewRule, replaceRule, severities } from './api';
 import type { Condition, RuleDraft } from './api';
 
 interface Fields {
@@ -53,7 +55,6 @@ function conditionOf(v: Fields, item: AlertRule | null): Condition {
 const between = (low: number, high: number, text: string) => (v: number | string) => (v !== '' && Number(v) >= low && Number(v) <= high ? null : text);
 
 export function RuleDialog({ item, onClose }: { item: AlertRule | null; onClose: () => void }) {
-  const queries = useQueryClient();
   const channels = useQuery(channelsQuery);
   const form = useForm<Fields>({
     initialValues: initial(item),
@@ -64,65 +65,49 @@ export function RuleDialog({ item, onClose }: { item: AlertRule | null; onClose:
       cool: between(0, 10_080, 'From 0 to 10,080'),
     },
   });
-  const save = useMutation({
-    mutationFn: (v: Fields) => {
+  const save = useAct(
+    (v: Fields) => {
       const draft: RuleDraft = { ...conditionOf(v, item), name: v.name.trim(), severity: v.severity, channels: v.channels, enabled: item?.enabled ?? true };
       return item ? replaceRule(item.id, draft) : createRule(draft);
     },
-    onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: rulesQuery.queryKey });
-      await queries.invalidateQueries({ queryKey: ['alerts'] });
-      onClose();
-    },
-  });
+    ['alerts'],
+    onClose,
+  );
   const v = form.values;
   return (
-    <Modal opened onClose={onClose} title={item ? `Change “${item.name}”` : 'New rule'} size="xl">
-      <form onSubmit={form.onSubmit((values) => save.mutate(values))} noValidate>
-        <Stack>
-          <TextInput label="Name" description="Notifications carry it, so it should name nobody" placeholder="Many denied attempts" maxLength={100} data-autofocus {...form.getInputProps('name')} />
-          <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
-            <TagsInput label="Action" description="Such as login or invoice.*, each ended with Enter" splitChars={[',', ' ']} {...form.getInputProps('action')} />
-            <MultiSelect label="Outcome" description="None stands for all" data={['success', 'failure', 'denied']} clearable {...form.getInputProps('outcome')} />
-            <TagsInput label="Actor" description="Id, e-mail, name or handle:N" {...form.getInputProps('actor')} />
-            <TagsInput label="Resource" description="type, or type/id" {...form.getInputProps('resource')} />
-            <TagsInput label="Source" description="The application" splitChars={[',', ' ']} {...form.getInputProps('source')} />
-            <TagsInput label="IP address" description="From where" splitChars={[',', ' ']} {...form.getInputProps('ip')} />
-          </SimpleGrid>
-          <TextInput label="Text" description="Occurs in a value, as somebody finds it who sees personal values masked" {...form.getInputProps('text')} />
-          <SegmentedControl aria-label="When it fires" data={[{ value: 'threshold', label: 'When there are too many' }, { value: 'every', label: 'On every matching event' }]} {...form.getInputProps('way')} />
-          {v.way === 'threshold' && (
-            <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="sm">
-              <NumberInput label="More than" min={0} max={10_000} allowDecimal={false} {...form.getInputProps('more_than')} />
-              <Select label="Counted" data={groups.map((g) => ({ ...g }))} allowDeselect={false} {...form.getInputProps('group_by')} />
-              <NumberInput label="Within minutes" min={0} max={1440} {...form.getInputProps('minutes')} />
-            </SimpleGrid>
-          )}
-          <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
-            <NumberInput label="Cool-down in minutes" description="So long it must be over before it fires again" min={0} max={10_080} {...form.getInputProps('cool')} />
-            <Select label="Severity" description="Channels can choose by it" data={severities.map(({ value, label }) => ({ value, label }))} allowDeselect={false} {...form.getInputProps('severity')} />
-          </SimpleGrid>
-          <MultiSelect
-            label="Channels" description="None stands for every channel whose topics take it" clearable data={(channels.data?.items ?? []).map((c) => ({ value: c.id, label: c.name }))} {...form.getInputProps('channels')}
-          />
-          <Preview condition={() => (form.validate().hasErrors ? null : conditionOf(form.values, item))} stale={JSON.stringify(conditionOf(v, item))} />
-          {item && item.open > 0 && (
-            <Text size="sm" c="dimmed">
-              A changed condition ends the open alerts of the rule.
-            </Text>
-          )}
-          {save.error && <Failure error={save.error} />}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={save.isPending}>
-              {item ? 'Save' : 'Watch for it'}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+    <FormDialog title={item ? `Change “${item.name}”` : 'New rule'} size="xl" submit={item ? 'Save' : 'Watch for it'} pending={save.isPending} error={save.error} onSubmit={form.onSubmit((values) => save.mutate(values))} onClose={onClose}>
+      <TextInput label="Name" description="Notifications carry it, so it should name nobody" placeholder="Many denied attempts" maxLength={100} data-autofocus {...form.getInputProps('name')} />
+      <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
+        <TagsInput label="Action" description="Such as login or invoice.*, each ended with Enter" splitChars={[',', ' ']} {...form.getInputProps('action')} />
+        <MultiSelect label="Outcome" description="None stands for all" data={['success', 'failure', 'denied']} clearable {...form.getInputProps('outcome')} />
+        <TagsInput label="Actor" description="Id, e-mail, name or handle:N" {...form.getInputProps('actor')} />
+        <TagsInput label="Resource" description="type, or type/id" {...form.getInputProps('resource')} />
+        <TagsInput label="Source" description="The application" splitChars={[',', ' ']} {...form.getInputProps('source')} />
+        <TagsInput label="IP address" description="From where" splitChars={[',', ' ']} {...form.getInputProps('ip')} />
+      </SimpleGrid>
+      <TextInput label="Text" description="Occurs in a value, as somebody finds it who sees personal values masked" {...form.getInputProps('text')} />
+      <SegmentedControl aria-label="When it fires" data={[{ value: 'threshold', label: 'When there are too many' }, { value: 'every', label: 'On every matching event' }]} {...form.getInputProps('way')} />
+      {v.way === 'threshold' && (
+        <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="sm">
+          <NumberInput label="More than" min={0} max={10_000} allowDecimal={false} {...form.getInputProps('more_than')} />
+          <Select label="Counted" data={groups.map((g) => ({ ...g }))} allowDeselect={false} {...form.getInputProps('group_by')} />
+          <NumberInput label="Within minutes" min={0} max={1440} {...form.getInputProps('minutes')} />
+        </SimpleGrid>
+      )}
+      <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
+        <NumberInput label="Cool-down in minutes" description="So long it must be over before it fires again" min={0} max={10_080} {...form.getInputProps('cool')} />
+        <Select label="Severity" description="Channels can choose by it" data={severities.map(({ value, label }) => ({ value, label }))} allowDeselect={false} {...form.getInputProps('severity')} />
+      </SimpleGrid>
+      <MultiSelect
+        label="Channels" description="None stands for every channel whose topics take it" clearable data={(channels.data?.items ?? []).map((c) => ({ value: c.id, label: c.name }))} {...form.getInputProps('channels')}
+      />
+      <Preview condition={() => (form.validate().hasErrors ? null : conditionOf(form.values, item))} stale={JSON.stringify(conditionOf(v, item))} />
+      {item && item.open > 0 && (
+        <Text size="sm" c="dimmed">
+          A changed condition ends the open alerts of the rule.
+        </Text>
+      )}
+    </FormDialog>
   );
 }
 

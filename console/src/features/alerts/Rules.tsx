@@ -1,42 +1,31 @@
-import { Badge, Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { Badge, Group } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { trouble } from '../../api/problems';
 import type { AlertRule } from '../../api/schemas';
+import { ConfirmDialog } from '../../ui/dialogs';
 import { formatAgo, plural, useTimes } from '../../ui/format';
-import { IconPlus } from '../../ui/icons';
-import { Empty, Failure, Loading } from '../../ui/states';
+import { ListHead, NewButton, RowAction, RowList, RowProblem, Tags } from '../../ui/rows';
+import classes from '../../ui/rows.module.css';
+import { Empty } from '../../ui/states';
 import { useMay } from '../auth/session';
-import classes from '../notifications/Notifications.module.css';
 import { RuleDialog } from './RuleDialog';
 import { conditionWords, deleteRule, draftOf, filterWords, muteRule, replaceRule, rulesQuery, severityColour, spanWords } from './api';
 
 export function Rules() {
-  const { data, error, isPending, refetch } = useQuery(rulesQuery);
+  const rules = useQuery(rulesQuery);
   const may = useMay('notify.manage');
   const [editing, setEditing] = useState<AlertRule | 'new' | null>(null);
   return (
     <>
-      <div className={classes.head}>
-        <p className={classes.lead}>Events are counted by the time at which they were recorded, whether or not somebody looks, and again from the log after a restart.</p>
-        {may && (
-          <Button size="xs" leftSection={<IconPlus size={15} />} onClick={() => setEditing('new')}>
-            New rule
-          </Button>
-        )}
-      </div>
-      {error && !data && <Failure error={error} onRetry={() => void refetch()} />}
-      {isPending && !error && <Loading />}
-      {data && (
-        <div className="panel">
-          {data.items.length === 0 && <Empty title="No rules yet">{may ? 'Say what you want to be told of; the preview shows what the last seven days would have brought.' : 'An administrator can make one.'}</Empty>}
-          <ul className={classes.rows} aria-label="Alert rules">
-            {data.items.map((r) => (
-              <Row key={r.id} item={r} may={may} onEdit={() => setEditing(r)} />
-            ))}
-          </ul>
-        </div>
-      )}
+      <ListHead lead="Events are counted by the time at which they were recorded, whether or not somebody looks, and again from the log after a restart.">
+        {may && <NewButton label="New rule" onClick={() => setEditing('new')} />}
+      </ListHead>
+      <RowList
+        query={rules} label="Alert rules"
+        empty={<Empty title="No rules yet">{may ? 'Say what you want to be told of; the preview shows what the last seven days would have brought.' : 'An administrator can make one.'}</Empty>}
+      >
+        {(r) => <Row key={r.id} item={r} may={may} onEdit={() => setEditing(r)} />}
+      </RowList>
       {editing && <RuleDialog item={editing === 'new' ? null : editing} onClose={() => setEditing(null)} />}
     </>
   );
@@ -56,13 +45,7 @@ function Row({ item, may, onEdit }: { item: AlertRule; may: boolean; onEdit: () 
           {muted && <Badge color="amber">muted</Badge>}
           {item.open > 0 && <Badge color="ember">{item.open} open</Badge>}
         </Group>
-        <div className={classes.tags}>
-          {filterWords(item.filter).map((t) => (
-            <Badge key={t} size="sm" color="gray">
-              {t}
-            </Badge>
-          ))}
-        </div>
+        <Tags texts={filterWords(item.filter)} />
         <div className={classes.note}>
           {conditionWords(item)} · cool-down {spanWords(item.cool_down_seconds)} · {item.channels.length > 0 ? plural(item.channels.length, 'channel') : 'every channel that takes it'} ·{' '}
           {item.last_fired_at ? `last fired ${formatAgo(item.last_fired_at)}` : 'never fired'}
@@ -82,12 +65,7 @@ function Actions({ item, muted, onEdit }: { item: AlertRule; muted: boolean; onE
   const mute = useMutation({ mutationFn: (until: string | null) => muteRule(item.id, until), ...again });
   const enable = useMutation({ mutationFn: (enabled: boolean) => replaceRule(item.id, { ...draftOf(item), enabled }), ...again });
   const [deleting, setDeleting] = useState(false);
-  const problem = mute.error ?? enable.error;
-  const act = (label: string, onClick: () => void, loading = false) => (
-    <Button size="xs" variant="default" onClick={onClick} loading={loading} aria-label={`${label} ${item.name}`}>
-      {label}
-    </Button>
-  );
+  const act = (label: string, onClick: () => void, loading = false) => <RowAction label={label} name={item.name} onClick={onClick} loading={loading} />;
   return (
     <>
       <Group gap={6} mt={8}>
@@ -97,39 +75,12 @@ function Actions({ item, muted, onEdit }: { item: AlertRule; muted: boolean; onE
         {item.enabled && !item.stopped ? act('Disable', () => enable.mutate(false), enable.isPending) : act('Enable', () => enable.mutate(true), enable.isPending)}
         {act('Delete', () => setDeleting(true))}
       </Group>
-      {problem && (
-        <Text mt={6} className={classes.failed ?? ''} role="alert">
-          {trouble(problem).title} {trouble(problem).detail}
-        </Text>
+      <RowProblem error={mute.error ?? enable.error} />
+      {deleting && (
+        <ConfirmDialog title={`Delete “${item.name}”?`} act={() => deleteRule(item.id)} refresh={['alerts']} onClose={() => setDeleting(false)}>
+          Nothing is watched for it any more, and its open alerts end. What it has raised stays in the history.
+        </ConfirmDialog>
       )}
-      {deleting && <DeleteDialog item={item} onClose={() => setDeleting(false)} />}
     </>
-  );
-}
-
-function DeleteDialog({ item, onClose }: { item: AlertRule; onClose: () => void }) {
-  const queries = useQueryClient();
-  const remove = useMutation({
-    mutationFn: () => deleteRule(item.id),
-    onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: ['alerts'] });
-      onClose();
-    },
-  });
-  return (
-    <Modal opened onClose={onClose} title={`Delete “${item.name}”?`}>
-      <Stack>
-        <Text size="sm">Nothing is watched for it any more, and its open alerts end. What it has raised stays in the history.</Text>
-        {remove.error && <Failure error={remove.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Keep it
-          </Button>
-          <Button color="ember" loading={remove.isPending} onClick={() => remove.mutate()}>
-            Delete
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
   );
 }

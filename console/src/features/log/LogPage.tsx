@@ -8,11 +8,13 @@ import { IconExport, IconShield, IconWarn } from '../../ui/icons';
 import { Empty, Failure, Loading, PageTitle } from '../../ui/states';
 import { formatAgo, formatNumber, useTimes } from '../../ui/format';
 import { useMay } from '../auth/session';
+import { Holds } from './Holds';
 import { filesOf, logQuery, startVerification, verificationQuery, watchLog } from './api';
 import classes from './Log.module.css';
 
 export function LogPage() {
   const { data, error, isPending, refetch } = useQuery(logQuery);
+  const manage = useMay('settings.manage');
   useEffect(() => {
     document.title = 'Log integrity · Probity';
   }, []);
@@ -23,6 +25,7 @@ export function LogPage() {
       {isPending && !error && <Loading />}
       {data?.logs.length === 0 && <Empty title="There is no log yet" />}
       {data?.logs.map((log) => <LogCard key={`${log.log_id}/${log.epoch}`} log={log} />)}
+      {manage && (data?.logs.length ?? 0) > 0 && <Holds />}
     </div>
   );
 }

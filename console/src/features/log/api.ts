@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 import * as z from 'zod/mini';
 import { request } from '../../api/client';
-import { logsSchema, verifyStateSchema } from '../../api/schemas';
+import { holdsSchema, logsSchema, verifyStateSchema } from '../../api/schemas';
 import type { LogView } from '../../api/schemas';
 import { fromBase64, toBase64 } from '../../verify/bytes';
 import { chooseEngine } from '../../verify/engine';
@@ -25,6 +25,16 @@ export const verificationQuery = queryOptions({
 export function startVerification() {
   return request('POST', '/api/log/verify');
 }
+
+export const holdsQuery = queryOptions({
+  queryKey: ['log', 'holds'],
+  queryFn: ({ signal }) => request('GET', '/api/evidence/holds', { schema: holdsSchema, signal }),
+  refetchInterval: (q) => (q.state.data?.items.some((h) => h.pending) ? 5_000 : 60_000),
+});
+
+/** Without an end the hold covers what is recorded later, too. end_seq is the seq after the last. */
+export const placeHold = (hold: { first_seq: number; end_seq: number; reason: string }) => request('POST', '/api/evidence/holds', { body: hold });
+export const releaseHold = (id: string, reason: string) => request('POST', `/api/evidence/holds/${encodeURIComponent(id)}/release`, { body: { reason } });
 
 const consistencySchema = z.object({ proof: z.pipe(z.nullish(z.array(z.string())), z.transform((v): string[] => v ?? [])) });
 

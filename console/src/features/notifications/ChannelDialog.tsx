@@ -1,13 +1,11 @@
-import { Alert, Button, Group, Modal, MultiSelect, PasswordInput, SegmentedControl, Select, Stack, TagsInput, Text, TextInput } from '@mantine/core';
+import { MultiSelect, PasswordInput, SegmentedControl, Select, TagsInput, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import type { UseFormReturnType } from '@mantine/form';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import type { Channel } from '../../api/schemas';
-import { Copy } from '../../ui/Copy';
-import { IconKey } from '../../ui/icons';
-import { Failure } from '../../ui/states';
+import { FormDialog, SecretDialog } from '../../ui/dialogs';
+import { useAct } from '../../ui/useAct';
 import { changeChannel, channelKinds, createChannel, kindsQuery } from './api';
-import classes from './Notifications.module.css';
 
 interface Fields {
   name: string;
@@ -31,7 +29,6 @@ function settingsOf(v: Fields): Record<string, unknown> | null {
 }
 
 export function ChannelDialog({ item, onClose }: { item: Channel | null; onClose: () => void }) {
-  const queries = useQueryClient();
   const topics = useQuery(kindsQuery);
   const form = useForm<Fields>({
     initialValues: { name: item?.name ?? '', kind: item?.kind ?? 'email', topics: item?.topics ?? [], way: 'webhook', url: '', token: '', channel: '', routing_key: '', region: 'us', recipients: [] },
@@ -40,49 +37,36 @@ export function ChannelDialog({ item, onClose }: { item: Channel | null; onClose
       url: (v, all) => (v === '' || all.kind === 'email' || all.kind === 'pagerduty' || /^https?:\/\/\S+$/.test(v.trim()) ? null : 'An address begins with https://'),
     },
   });
-  const save = useMutation({
-    mutationFn: async (v: Fields) => {
+  const save = useAct(
+    async (v: Fields) => {
       const settings = settingsOf(v);
       if (!item) return createChannel({ name: v.name.trim(), kind: v.kind, topics: v.topics, settings: settings ?? {} });
       return changeChannel(item.id, { name: v.name.trim(), topics: v.topics, ...(settings ? { settings } : {}) });
     },
-    onSuccess: async (c) => {
-      await queries.invalidateQueries({ queryKey: ['notify'] });
+    ['notify'],
+    (c) => {
       if (!c.secret) onClose();
     },
-  });
+  );
   if (save.data?.secret) return <KeyDialog item={save.data} onClose={onClose} />;
   const { kind } = form.values;
   const about = channelKinds.find((k) => k.value === kind)?.about;
   return (
-    <Modal opened onClose={onClose} title={item ? `Change “${item.name}”` : 'New channel'} size="lg">
-      <form onSubmit={form.onSubmit((v) => save.mutate(v))} noValidate>
-        <Stack>
-          <TextInput label="Name" description="Who hears it" placeholder="On call, operations" maxLength={100} data-autofocus {...form.getInputProps('name')} />
-          {!item && <Select label="Kind" description={about} data={channelKinds.map(({ value, label }) => ({ value, label }))} allowDeselect={false} {...form.getInputProps('kind')} />}
-          <MultiSelect
-            label="Topics" description="None stands for all" placeholder={form.values.topics.length === 0 ? 'Everything' : ''} clearable
-            data={[...(topics.data?.items ?? []).map((k) => ({ value: k.name, label: k.label })), ...form.values.topics.filter((t) => t.includes('*')).map((t) => ({ value: t, label: t }))]}
-            {...form.getInputProps('topics')}
-          />
-          {item && (
-            <Text size="sm" c="dimmed">
-              It leads to {item.target}. Leave what follows empty to keep it so.
-            </Text>
-          )}
-          <Where form={form} />
-          {save.error && <Failure error={save.error} />}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={save.isPending}>
-              {item ? 'Save' : 'Set up'}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+    <FormDialog title={item ? `Change “${item.name}”` : 'New channel'} size="lg" submit={item ? 'Save' : 'Set up'} pending={save.isPending} error={save.error} onSubmit={form.onSubmit((v) => save.mutate(v))} onClose={onClose}>
+      <TextInput label="Name" description="Who hears it" placeholder="On call, operations" maxLength={100} data-autofocus {...form.getInputProps('name')} />
+      {!item && <Select label="Kind" description={about} data={channelKinds.map(({ value, label }) => ({ value, label }))} allowDeselect={false} {...form.getInputProps('kind')} />}
+      <MultiSelect
+        label="Topics" description="None stands for all" placeholder={form.values.topics.length === 0 ? 'Everything' : ''} clearable
+        data={[...(topics.data?.items ?? []).map((k) => ({ value: k.name, label: k.label })), ...form.values.topics.filter((t) => t.includes('*')).map((t) => ({ value: t, label: t }))]}
+        {...form.getInputProps('topics')}
+      />
+      {item && (
+        <Text size="sm" c="dimmed">
+          It leads to {item.target}. Leave what follows empty to keep it so.
+        </Text>
+      )}
+      <Where form={form} />
+    </FormDialog>
   );
 }
 
@@ -115,32 +99,11 @@ function Where({ form }: { form: Pick<UseFormReturnType<Fields>, 'values' | 'get
 
 /** Shows the secret of a webhook, this once. */
 export function KeyDialog({ item, rotated = false, onClose }: { item: Channel; rotated?: boolean; onClose: () => void }) {
-  const value = (label: string, v: string) => (
-    <div>
-      <Text size="sm" fw={600}>
-        {label}
-      </Text>
-      <div className={classes.secret}>
-        <span style={{ flex: 1 }} data-testid="secret">
-          {v}
-        </span>
-        <Copy value={v} label={`Copy the ${label.toLowerCase()}`} />
-      </div>
-    </div>
-  );
+  const values = [{ label: 'Signing secret', value: item.secret }, ...(item.public_keys[0] ? [{ label: 'Public key', value: item.public_keys[0] }] : [])];
   return (
-    <Modal opened onClose={onClose} title="Keep this secret" closeOnClickOutside={false} closeOnEscape={false}>
-      <Stack>
-        <Alert color="amber" icon={<IconKey />}>
-          The secret is shown this once. The receiver needs it, or the public key, to tell our requests from forged ones.
-          {rotated && ' The previous key signs along for a day.'}
-        </Alert>
-        {value('Signing secret', item.secret)}
-        {item.public_keys[0] && value('Public key', item.public_keys[0])}
-        <Group justify="flex-end">
-          <Button onClick={onClose}>I have kept it</Button>
-        </Group>
-      </Stack>
-    </Modal>
+    <SecretDialog title="Keep this secret" values={values} onClose={onClose}>
+      The secret is shown this once. The receiver needs it, or the public key, to tell our requests from forged ones.
+      {rotated && ' The previous key signs along for a day.'}
+    </SecretDialog>
   );
 }

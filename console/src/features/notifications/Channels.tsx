@@ -1,42 +1,31 @@
-import { Badge, Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { Badge, Group, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { trouble } from '../../api/problems';
 import type { Channel } from '../../api/schemas';
-import { IconPlus } from '../../ui/icons';
-import { Empty, Failure, Loading } from '../../ui/states';
+import { ConfirmDialog } from '../../ui/dialogs';
 import { formatAgo, plural, useTimes } from '../../ui/format';
+import { ListHead, NewButton, RowAction, RowList, RowProblem, Tags } from '../../ui/rows';
+import classes from '../../ui/rows.module.css';
+import { Empty } from '../../ui/states';
 import { useMay } from '../auth/session';
 import { ChannelDialog, KeyDialog } from './ChannelDialog';
 import { changeChannel, channelsQuery, deleteChannel, kindLabel, rotateKey, testChannel } from './api';
-import classes from './Notifications.module.css';
 
 export function Channels() {
-  const { data, error, isPending, refetch } = useQuery(channelsQuery);
+  const channels = useQuery(channelsQuery);
   const may = useMay('notify.manage');
   const [editing, setEditing] = useState<Channel | 'new' | null>(null);
   return (
     <>
-      <div className={classes.head}>
-        <p className={classes.lead}>A message that does not arrive is tried twelve times within about three days, then kept as a dead letter. What a channel is set up with is encrypted and not shown again.</p>
-        {may && (
-          <Button size="xs" leftSection={<IconPlus size={15} />} onClick={() => setEditing('new')}>
-            New channel
-          </Button>
-        )}
-      </div>
-      {error && !data && <Failure error={error} onRetry={() => void refetch()} />}
-      {isPending && !error && <Loading />}
-      {data && (
-        <div className="panel">
-          {data.items.length === 0 && <Empty title="No channels yet">{may ? 'Set one up, and nobody has to look at this console to hear of trouble.' : 'An administrator can set one up.'}</Empty>}
-          <ul className={classes.rows}>
-            {data.items.map((c) => (
-              <Row key={c.id} item={c} may={may} onEdit={() => setEditing(c)} />
-            ))}
-          </ul>
-        </div>
-      )}
+      <ListHead lead="A message that does not arrive is tried twelve times within about three days, then kept as a dead letter. What a channel is set up with is encrypted and not shown again.">
+        {may && <NewButton label="New channel" onClick={() => setEditing('new')} />}
+      </ListHead>
+      <RowList
+        query={channels} label="Channels"
+        empty={<Empty title="No channels yet">{may ? 'Set one up, and nobody has to look at this console to hear of trouble.' : 'An administrator can set one up.'}</Empty>}
+      >
+        {(c) => <Row key={c.id} item={c} may={may} onEdit={() => setEditing(c)} />}
+      </RowList>
       {editing && <ChannelDialog item={editing === 'new' ? null : editing} onClose={() => setEditing(null)} />}
     </>
   );
@@ -55,13 +44,7 @@ function Row({ item, may, onEdit }: { item: Channel; may: boolean; onEdit: () =>
           {muted && <Badge color="amber">muted</Badge>}
           {!item.paused && item.failures > 0 && <Badge color="amber">failing</Badge>}
         </Group>
-        <div className={classes.tags}>
-          {(item.topics.length > 0 ? item.topics : ['everything']).map((t) => (
-            <Badge key={t} size="sm" color="gray">
-              {t}
-            </Badge>
-          ))}
-        </div>
+        <Tags texts={item.topics.length > 0 ? item.topics : ['everything']} />
         <div className={classes.note}>
           {item.target} · {item.last_ok_at ? `last delivered ${formatAgo(item.last_ok_at)}` : 'nothing delivered yet'}
           {item.dead_letters > 0 && ` · ${plural(item.dead_letters, 'dead letter')}`}
@@ -86,12 +69,7 @@ function Actions({ item, muted, onEdit }: { item: Channel; muted: boolean; onEdi
   const change = useMutation({ mutationFn: (c: Parameters<typeof changeChannel>[1]) => changeChannel(item.id, c), onSettled: again });
   const rotate = useMutation({ mutationFn: () => rotateKey(item.id), onSettled: again });
   const [deleting, setDeleting] = useState(false);
-  const problem = test.error ?? change.error ?? rotate.error;
-  const act = (label: string, onClick: () => void, loading = false) => (
-    <Button size="xs" variant="default" onClick={onClick} loading={loading} aria-label={`${label} ${item.name}`}>
-      {label}
-    </Button>
-  );
+  const act = (label: string, onClick: () => void, loading = false) => <RowAction label={label} name={item.name} onClick={onClick} loading={loading} />;
   return (
     <>
       <Group gap={6} mt={8}>
@@ -111,40 +89,13 @@ function Actions({ item, muted, onEdit }: { item: Channel; muted: boolean; onEdi
           </Text>
         )}
       </div>
-      {problem && (
-        <Text mt={6} className={classes.failed ?? ''} role="alert">
-          {trouble(problem).title} {trouble(problem).detail}
-        </Text>
-      )}
+      <RowProblem error={test.error ?? change.error ?? rotate.error} />
       {rotate.data && <KeyDialog item={rotate.data} rotated onClose={() => rotate.reset()} />}
-      {deleting && <DeleteDialog item={item} onClose={() => setDeleting(false)} />}
+      {deleting && (
+        <ConfirmDialog title={`Delete “${item.name}”?`} act={() => deleteChannel(item.id)} refresh={['notify']} onClose={() => setDeleting(false)}>
+          Nothing more goes over it, and what waits for it is put away, dead letters included. This cannot be undone.
+        </ConfirmDialog>
+      )}
     </>
-  );
-}
-
-function DeleteDialog({ item, onClose }: { item: Channel; onClose: () => void }) {
-  const queries = useQueryClient();
-  const remove = useMutation({
-    mutationFn: () => deleteChannel(item.id),
-    onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: ['notify'] });
-      onClose();
-    },
-  });
-  return (
-    <Modal opened onClose={onClose} title={`Delete “${item.name}”?`}>
-      <Stack>
-        <Text size="sm">Nothing more goes over it, and what waits for it is put away, dead letters included. This cannot be undone.</Text>
-        {remove.error && <Failure error={remove.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Keep it
-          </Button>
-          <Button color="ember" loading={remove.isPending} onClick={() => remove.mutate()}>
-            Delete
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
   );
 }

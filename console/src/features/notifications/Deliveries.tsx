@@ -3,6 +3,7 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tansta
 import { useState } from 'react';
 import { trouble } from '../../api/problems';
 import type { Delivery } from '../../api/schemas';
+import rows from '../../ui/rows.module.css';
 import { Empty, Failure, Loading } from '../../ui/states';
 import { formatAgo, plural, useTimes } from '../../ui/format';
 import { useMay } from '../auth/session';
@@ -31,8 +32,8 @@ export function Deliveries({ dead }: { dead: boolean }) {
   const items = data?.pages.flatMap((p) => p.items) ?? [];
   return (
     <>
-      <div className={classes.head}>
-        <p className={classes.lead}>
+      <div className={rows.head}>
+        <p className={rows.lead}>
           {dead
             ? 'What was given up, and what came while a channel was paused. It is kept for 90 days. Receivers see a replayed message under its old id.'
             : 'One line for each notification and channel, newest first; what has ended is kept for 30 days.'}
@@ -44,7 +45,7 @@ export function Deliveries({ dead }: { dead: boolean }) {
         )}
       </div>
       {all.error && (
-        <Text className={classes.failed ?? ''} role="alert" mb="sm">
+        <Text className={rows.failed ?? ''} role="alert" mb="sm">
           {trouble(all.error).title} {trouble(all.error).detail}
         </Text>
       )}
@@ -53,13 +54,13 @@ export function Deliveries({ dead }: { dead: boolean }) {
       {data && (
         <div className="panel">
           {items.length === 0 && (dead ? <Empty title="No dead letters">Everything that was to be delivered was, or is still being tried.</Empty> : <Empty title="Nothing was sent yet">Set up a channel and press Test.</Empty>)}
-          <ul className={classes.rows} aria-label={dead ? 'Dead letters' : 'Deliveries'}>
+          <ul className={rows.rows} aria-label={dead ? 'Dead letters' : 'Deliveries'}>
             {items.map((d) => (
               <Row key={d.id} item={d} may={may} onOpen={() => setOpen(d.id)} />
             ))}
           </ul>
           {hasNextPage && (
-            <div className={classes.more}>
+            <div className={rows.more}>
               <Button size="xs" variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
                 Show older ones
               </Button>
@@ -82,25 +83,25 @@ function Row({ item, may, onOpen }: { item: Delivery; may: boolean; onOpen: () =
   const problem = replay.error ?? discard.error;
   const title = `${names.kind(item.kind)} to ${names.channel(item.channel_id)}`;
   return (
-    <li className={classes.row}>
-      <div className={classes.what}>
+    <li className={rows.row}>
+      <div className={rows.what}>
         <Group gap="xs">
-          <span className={classes.name}>{title}</span>
+          <span className={rows.name}>{title}</span>
           <Badge color={colours[item.status] ?? 'gray'}>{wordsOf[item.status] ?? item.status}</Badge>
         </Group>
-        <div className={classes.note}>
+        <div className={rows.note}>
           {times.time(item.created_at)} · {plural(item.attempts, 'attempt')}
           {item.code > 0 && ` · answer ${item.code}`}
           {item.next_at && ` · next ${Date.parse(item.next_at) > Date.now() ? `at ${times.time(item.next_at)}` : 'now'}`}
         </div>
-        {item.problem && <div className={item.status === 'delivered' ? classes.note : classes.failed}>{item.problem}</div>}
+        {item.problem && <div className={item.status === 'delivered' ? rows.note : rows.failed}>{item.problem}</div>}
         {problem && (
-          <div className={classes.failed} role="alert">
+          <div className={rows.failed} role="alert">
             {trouble(problem).title} {trouble(problem).detail}
           </div>
         )}
       </div>
-      <div className={classes.actions}>
+      <div className={rows.actions}>
         <Button size="xs" variant="default" onClick={onOpen} aria-label={`Attempts of ${title}`}>
           Attempts
         </Button>

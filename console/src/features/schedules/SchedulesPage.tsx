@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { trouble } from '../../api/problems';
 import type { Schedule } from '../../api/schemas';
+import { ConfirmDialog } from '../../ui/dialogs';
 import { Empty, Failure, Loading, PageTitle } from '../../ui/states';
 import { TextLink } from '../../ui/TextLink';
 import { useTimes } from '../../ui/format';
@@ -107,23 +108,9 @@ function Row({ item, onEdit }: { item: Schedule; onEdit: () => void }) {
       </Group>
       {open === 'history' && <History item={item} onClose={() => setOpen(null)} />}
       {open === 'delete' && (
-        <Modal opened onClose={() => setOpen(null)} title={`Delete “${d.name}”?`}>
-          <Text size="sm">It will not run any more, and its history goes. The exports that it made stay until they expire.</Text>
-          <Group justify="flex-end" mt="md">
-            <Button variant="default" onClick={() => setOpen(null)} data-autofocus>
-              Keep it
-            </Button>
-            <Button
-              color="ember"
-              onClick={() => {
-                setOpen(null);
-                change.mutate('delete');
-              }}
-            >
-              Delete
-            </Button>
-          </Group>
-        </Modal>
+        <ConfirmDialog title={`Delete “${d.name}”?`} act={() => act(item.id, 'delete')} refresh={schedulesQuery.queryKey} onClose={() => setOpen(null)}>
+          It will not run any more, and its history goes. The exports that it made stay until they expire.
+        </ConfirmDialog>
       )}
     </li>
   );

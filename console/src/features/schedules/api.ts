@@ -18,7 +18,12 @@ export const repeats = [
   { value: 'week', label: 'Every week' },
   { value: 'month', label: 'Every month' },
   { value: 'cron', label: 'By a cron line' },
-  { value: 'event', label: 'When a verification fails' },
+  { value: 'event', label: 'When something happens' },
+];
+
+export const triggers = [
+  { value: 'verification.failed', label: 'A verification fails' },
+  { value: 'evidence.hold_placed', label: 'A legal hold is placed' },
 ];
 
 export const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'].map((label, i) => ({ value: String(i + 1), label }));
@@ -68,6 +73,6 @@ export function describe(t: Timing): string {
     case 'cron':
       return `${t.cron}${zone}`;
     default:
-      return 'When a verification fails';
+      return `When ${(triggers.find((x) => x.value === t.event)?.label ?? t.event).toLowerCase()}`;
   }
 }

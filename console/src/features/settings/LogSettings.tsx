@@ -4,6 +4,8 @@ import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import type { Settings } from '../../api/schemas';
+import { ListHead } from '../../ui/rows';
+import rows from '../../ui/rows.module.css';
 import { Failure, Loading } from '../../ui/states';
 import { words } from '../../ui/format';
 import { formats } from '../exports/api';
@@ -50,18 +52,16 @@ function Classes({ settings }: { settings: Settings }) {
   const names = Object.keys({ ...Object.fromEntries(Object.keys(classAbout).map((k) => [k, true])), ...settings.event_classes });
   return (
     <>
-      <div className={classes.head}>
-        <p className={classes.lead}>Events of a class that is off are refused with a clear answer, not dropped in silence.</p>
-      </div>
+      <ListHead lead="Events of a class that is off are refused with a clear answer, not dropped in silence." />
       {save.error && <Failure error={save.error} />}
-      <ul className={`panel ${classes.rows}`}>
+      <ul className={`panel ${rows.rows}`}>
         {names.map((name) => {
           const on = name === 'governance' || (settings.event_classes[name] ?? true);
           return (
-            <li key={name} className={classes.row}>
-              <div className={classes.what}>
-                <div className={classes.name}>{words(name)}</div>
-                <div className={classes.note}>{classAbout[name]}</div>
+            <li key={name} className={rows.row} data-middle>
+              <div className={rows.what}>
+                <div className={rows.name}>{words(name)}</div>
+                <div className={rows.note}>{classAbout[name]}</div>
               </div>
               <Switch
                 checked={on} disabled={name === 'governance' || save.isPending} aria-label={`Record ${name} events`}

@@ -3,6 +3,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { Empty, PageTitle } from '../../ui/states';
 import { useMay } from '../auth/session';
+import { CryptoKeys } from './CryptoKeys';
 import { CustomFields } from './CustomFields';
 import { EventClasses, ExportSettings } from './LogSettings';
 import { Keys } from './Keys';
@@ -16,6 +17,7 @@ const tabs = [
   { key: 'events', label: 'Event classes', needs: 'settings' },
   { key: 'fields', label: 'Custom fields', needs: 'settings' },
   { key: 'exports', label: 'Retention and exports', needs: 'settings' },
+  { key: 'crypto', label: 'Encryption and signing', needs: 'settings' },
 ] as const;
 
 export function SettingsPage() {
@@ -53,6 +55,9 @@ export function SettingsPage() {
         </Tabs.Panel>
         <Tabs.Panel value="exports" pt="md">
           <ExportSettings />
+        </Tabs.Panel>
+        <Tabs.Panel value="crypto" pt="md">
+          <CryptoKeys />
         </Tabs.Panel>
       </Tabs>
     </div>

@@ -1,47 +1,37 @@
-import { Badge, Button, Group, Menu, Modal, PasswordInput, Select, Stack, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Menu, PasswordInput, Select, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { User } from '../../api/schemas';
-import { IconMore, IconPlus } from '../../ui/icons';
-import { Failure, Loading } from '../../ui/states';
+import { FormDialog } from '../../ui/dialogs';
 import { formatAgo, words } from '../../ui/format';
+import { IconMore } from '../../ui/icons';
+import { ListHead, NewButton, RowList } from '../../ui/rows';
+import classes from '../../ui/rows.module.css';
+import { Failure } from '../../ui/states';
+import { useAct } from '../../ui/useAct';
 import { useSession } from '../auth/session';
 import { changeUser, createUser, roleAbout, roles, usersQuery } from './api';
-import classes from './Settings.module.css';
 
 export function Users() {
-  const { data, error, isPending, refetch } = useQuery(usersQuery);
+  const users = useQuery(usersQuery);
   const [creating, setCreating] = useState(false);
   return (
     <>
-      <div className={classes.head}>
-        <p className={classes.lead}>People who sign in to this console.</p>
-        <Button size="xs" leftSection={<IconPlus size={15} />} onClick={() => setCreating(true)}>
-          New user
-        </Button>
-      </div>
-      {error && !data && <Failure error={error} onRetry={() => void refetch()} />}
-      {isPending && !error && <Loading />}
-      {data && (
-        <ul className={`panel ${classes.rows}`}>
-          {data.items.map((u) => (
-            <UserRow key={u.id} user={u} />
-          ))}
-        </ul>
-      )}
+      <ListHead lead="People who sign in to this console.">
+        <NewButton label="New user" onClick={() => setCreating(true)} />
+      </ListHead>
+      <RowList query={users} label="Users">
+        {(u) => <UserRow key={u.id} user={u} />}
+      </RowList>
       {creating && <NewUserDialog onClose={() => setCreating(false)} />}
     </>
   );
 }
 
 function UserRow({ user }: { user: User }) {
-  const queries = useQueryClient();
   const me = useSession()?.user.id === user.id;
-  const change = useMutation({
-    mutationFn: (c: { role?: string; locked?: boolean }) => changeUser(user.id, c),
-    onSuccess: () => queries.invalidateQueries({ queryKey: usersQuery.queryKey }),
-  });
+  const change = useAct((c: { role?: string; locked?: boolean }) => changeUser(user.id, c), usersQuery.queryKey);
   return (
     <li className={classes.row} data-off={user.locked_at || undefined}>
       <div className={classes.what}>
@@ -86,14 +76,7 @@ function UserRow({ user }: { user: User }) {
 }
 
 function NewUserDialog({ onClose }: { onClose: () => void }) {
-  const queries = useQueryClient();
-  const create = useMutation({
-    mutationFn: createUser,
-    onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: usersQuery.queryKey });
-      onClose();
-    },
-  });
+  const create = useAct(createUser, usersQuery.queryKey, onClose);
   const form = useForm({
     initialValues: { email: '', name: '', role: 'auditor', password: '' },
     validate: {
@@ -103,24 +86,11 @@ function NewUserDialog({ onClose }: { onClose: () => void }) {
     },
   });
   return (
-    <Modal opened onClose={onClose} title="New user">
-      <form onSubmit={form.onSubmit((v) => create.mutate({ ...v, email: v.email.trim(), name: v.name.trim() }))} noValidate>
-        <Stack>
-          <TextInput label="Name" autoComplete="off" maxLength={100} data-autofocus {...form.getInputProps('name')} />
-          <TextInput label="E-mail" type="email" autoComplete="off" {...form.getInputProps('email')} />
-          <Select label="Role" data={roles} allowDeselect={false} description={roleAbout[form.values.role]} {...form.getInputProps('role')} />
-          <PasswordInput label="First password" description="12 characters or more; hand it over safely, to be changed at once" autoComplete="new-password" {...form.getInputProps('password')} />
-          {create.error && <Failure error={create.error} />}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={create.isPending}>
-              Create user
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+    <FormDialog title="New user" submit="Create user" pending={create.isPending} error={create.error} onSubmit={form.onSubmit((v) => create.mutate({ ...v, email: v.email.trim(), name: v.name.trim() }))} onClose={onClose}>
+      <TextInput label="Name" autoComplete="off" maxLength={100} data-autofocus {...form.getInputProps('name')} />
+      <TextInput label="E-mail" type="email" autoComplete="off" {...form.getInputProps('email')} />
+      <Select label="Role" data={roles} allowDeselect={false} description={roleAbout[form.values.role]} {...form.getInputProps('role')} />
+      <PasswordInput label="First password" description="12 characters or more; hand it over safely, to be changed at once" autoComplete="new-password" {...form.getInputProps('password')} />
+    </FormDialog>
   );
 }

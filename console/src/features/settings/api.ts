@@ -1,12 +1,22 @@
 import { queryOptions } from '@tanstack/react-query';
 import { request } from '../../api/client';
-import { customFieldSchema, customFieldsSchema, keySchema, keysSchema, settingsSchema, userSchema, usersSchema } from '../../api/schemas';
+import { cryptoKeysSchema, customFieldSchema, customFieldsSchema, keySchema, keysSchema, settingsSchema, userSchema, usersSchema } from '../../api/schemas';
 import type { CustomField, Settings } from '../../api/schemas';
 
 export const keysQuery = queryOptions({ queryKey: ['keys'], queryFn: ({ signal }) => request('GET', '/api/keys', { schema: keysSchema, signal }) });
 export const usersQuery = queryOptions({ queryKey: ['users'], queryFn: ({ signal }) => request('GET', '/api/users', { schema: usersSchema, signal }) });
 export const settingsQuery = queryOptions({ queryKey: ['settings'], queryFn: ({ signal }) => request('GET', '/api/settings', { schema: settingsSchema, signal }) });
 export const fieldsQuery = queryOptions({ queryKey: ['custom-fields'], queryFn: ({ signal }) => request('GET', '/api/custom-fields', { schema: customFieldsSchema, signal }) });
+
+export const cryptoKeysQuery = queryOptions({ queryKey: ['crypto-keys'], queryFn: ({ signal }) => request('GET', '/api/crypto/keys', { schema: cryptoKeysSchema, signal }) });
+
+/** The part of a signing key's id that tells it from the log's other ones: the rest is the name of the log. */
+export const shortId = (keyId: string) => keyId.slice(keyId.lastIndexOf('+') + 1);
+
+export type KeyKind = 'master' | 'tenant' | 'signing';
+
+/** With dry_run the server only looks whether it could be done. */
+export const rotateCryptoKey = (body: { key: KeyKind; reason: string; overlap?: string; dry_run?: boolean }) => request('POST', '/api/crypto/keys/rotate', { body, schema: cryptoKeysSchema });
 
 export interface NewKey {
   name: string;

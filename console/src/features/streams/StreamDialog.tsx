@@ -1,13 +1,9 @@
-import { Alert, Button, Checkbox, Group, Modal, MultiSelect, NumberInput, PasswordInput, SegmentedControl, Select, SimpleGrid, Stack, TagsInput, Text, TextInput } from '@mantine/core';
+import { Checkbox, MultiSelect, NumberInput, PasswordInput, SegmentedControl, Select, SimpleGrid, TagsInput, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import type { UseFormReturnType } from '@mantine/form';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
-import type { EventStream } from '../../api/schemas';
-import { Copy } from '../../ui/Copy';
-import { IconKey } from '../../ui/icons';
-import { Failure } from '../../ui/states';
+import { FormDialog, SecretDialog } from '../../ui/dialogs';
+import { useAct } from '../../ui/useAct';
 import { useMay } from '../auth/session';
-import classes from '../notifications/Notifications.module.css';
 import { createStream, streamKinds, streamsQuery } from './api';
 
 interface Fields {
@@ -49,7 +45,6 @@ function settingsOf(v: Fields): Record<string, unknown> {
 }
 
 export function StreamDialog({ onClose }: { onClose: () => void }) {
-  const queries = useQueryClient();
   const unmasked = useMay('ledger.view_unmasked');
   const form = useForm<Fields>({
     initialValues: {
@@ -58,49 +53,41 @@ export function StreamDialog({ onClose }: { onClose: () => void }) {
     },
     validate: { name: (v) => (v.trim() ? null : 'Say who receives it') },
   });
-  const save = useMutation({
-    mutationFn: (v: Fields) =>
+  const save = useAct(
+    (v: Fields) =>
       createStream({
         name: v.name.trim(), kind: v.kind, format: v.format, unmasked: v.unmasked, filter: { actions: v.actions, sources: v.sources, outcomes: v.outcomes }, settings: settingsOf(v),
         ...(v.begin === 'next' ? {} : { from_seq: v.begin === 'all' ? 0 : Number(v.from) }),
       }),
-    onSuccess: async (s) => {
-      await queries.invalidateQueries({ queryKey: streamsQuery.queryKey });
+    streamsQuery.queryKey,
+    (s) => {
       if (!s.secret) onClose();
     },
-  });
-  if (save.data?.secret) return <SecretDialog item={save.data} onClose={onClose} />;
+  );
+  if (save.data?.secret)
+    return (
+      <SecretDialog title="Keep this secret" values={[{ label: 'Signing secret', value: save.data.secret }]} onClose={onClose}>
+        The secret is shown this once. The receiver needs it to tell our requests from forged ones.
+      </SecretDialog>
+    );
   const v = form.values;
   return (
-    <Modal opened onClose={onClose} title="New stream" size="lg">
-      <form onSubmit={form.onSubmit((values) => save.mutate(values))} noValidate>
-        <Stack>
-          <TextInput label="Name" description="Who receives it" placeholder="SIEM" maxLength={100} data-autofocus {...form.getInputProps('name')} />
-          <Select label="Kind" description={streamKinds.find((k) => k.value === v.kind)?.about} data={streamKinds.map(({ value, label }) => ({ value, label }))} allowDeselect={false} {...form.getInputProps('kind')} />
-          <Where form={form} />
-          <SegmentedControl aria-label="Format" data={[{ value: 'native', label: 'As the API writes events' }, { value: 'ocsf', label: 'OCSF' }]} {...form.getInputProps('format')} />
-          <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="sm">
-            <TagsInput label="Actions" description="None stands for all" placeholder="login.*" splitChars={[',', ' ']} {...form.getInputProps('actions')} />
-            <TagsInput label="Sources" description="None stands for all" splitChars={[',', ' ']} {...form.getInputProps('sources')} />
-            <MultiSelect label="Outcomes" description="None stands for all" data={['success', 'failure', 'denied']} clearable {...form.getInputProps('outcomes')} />
-          </SimpleGrid>
-          <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
-            <Select label="Begin" data={[{ value: 'next', label: 'With the next event' }, { value: 'all', label: 'With the whole log' }, { value: 'from', label: 'With a certain event' }]} allowDeselect={false} {...form.getInputProps('begin')} />
-            {v.begin === 'from' && <NumberInput label="From event" min={0} allowDecimal={false} {...form.getInputProps('from')} />}
-          </SimpleGrid>
-          {unmasked && <Checkbox label="Send personal values as they are" description="Otherwise they are masked as for an auditor" {...form.getInputProps('unmasked', { type: 'checkbox' })} />}
-          {save.error && <Failure error={save.error} />}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={save.isPending}>
-              Set up
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+    <FormDialog title="New stream" size="lg" submit="Set up" pending={save.isPending} error={save.error} onSubmit={form.onSubmit((values) => save.mutate(values))} onClose={onClose}>
+      <TextInput label="Name" description="Who receives it" placeholder="SIEM" maxLength={100} data-autofocus {...form.getInputProps('name')} />
+      <Select label="Kind" description={streamKinds.find((k) => k.value === v.kind)?.about} data={streamKinds.map(({ value, label }) => ({ value, label }))} allowDeselect={false} {...form.getInputProps('kind')} />
+      <Where form={form} />
+      <SegmentedControl aria-label="Format" data={[{ value: 'native', label: 'As the API writes events' }, { value: 'ocsf', label: 'OCSF' }]} {...form.getInputProps('format')} />
+      <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="sm">
+        <TagsInput label="Actions" description="None stands for all" placeholder="login.*" splitChars={[',', ' ']} {...form.getInputProps('actions')} />
+        <TagsInput label="Sources" description="None stands for all" splitChars={[',', ' ']} {...form.getInputProps('sources')} />
+        <MultiSelect label="Outcomes" description="None stands for all" data={['success', 'failure', 'denied']} clearable {...form.getInputProps('outcomes')} />
+      </SimpleGrid>
+      <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
+        <Select label="Begin" data={[{ value: 'next', label: 'With the next event' }, { value: 'all', label: 'With the whole log' }, { value: 'from', label: 'With a certain event' }]} allowDeselect={false} {...form.getInputProps('begin')} />
+        {v.begin === 'from' && <NumberInput label="From event" min={0} allowDecimal={false} {...form.getInputProps('from')} />}
+      </SimpleGrid>
+      {unmasked && <Checkbox label="Send personal values as they are" description="Otherwise they are masked as for an auditor" {...form.getInputProps('unmasked', { type: 'checkbox' })} />}
+    </FormDialog>
   );
 }
 
@@ -144,30 +131,4 @@ function Where({ form }: { form: Pick<UseFormReturnType<Fields>, 'values' | 'get
       );
   }
   return secret('Webhook address', 'url', 'It is kept secret like a password');
-}
-
-function SecretDialog({ item, onClose }: { item: EventStream; onClose: () => void }) {
-  return (
-    <Modal opened onClose={onClose} title="Keep this secret" closeOnClickOutside={false} closeOnEscape={false}>
-      <Stack>
-        <Alert color="amber" icon={<IconKey />}>
-          The secret is shown this once. The receiver needs it to tell our requests from forged ones.
-        </Alert>
-        <div>
-          <Text size="sm" fw={600}>
-            Signing secret
-          </Text>
-          <div className={classes.secret}>
-            <span style={{ flex: 1 }} data-testid="secret">
-              {item.secret}
-            </span>
-            <Copy value={item.secret} label="Copy the signing secret" />
-          </div>
-        </div>
-        <Group justify="flex-end">
-          <Button onClick={onClose}>I have kept it</Button>
-        </Group>
-      </Stack>
-    </Modal>
-  );
 }
