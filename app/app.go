@@ -15,7 +15,6 @@ import (
 	"probity.dev/catalog/field"
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
-	"probity.dev/internal/errs"
 	"probity.dev/internal/jobs"
 	"probity.dev/internal/kms"
 	"probity.dev/internal/sqldb"
@@ -62,8 +61,11 @@ type App struct {
 
 // Open opens the data directory of cfg. It fails when the directory has not been initialised, or when another process has it open. logs receives log lines.
 func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err error) {
-	if !hasData(cfg) {
-		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
+	switch there, err := initialised(ctx, cfg); {
+	case err != nil:
+		return nil, err
+	case !there:
+		return nil, noData(cfg)
 	}
 	if err := checkComplete(cfg.Data); err != nil {
 		return nil, err

@@ -49,8 +49,11 @@ type BackupResult struct {
 
 // BackUp makes a backup of the installation of cfg, which a server may be serving meanwhile. It changes nothing in it.
 func BackUp(ctx context.Context, cfg *config.Config, o BackupOptions) (_ *BackupResult, err error) {
-	if !hasData(cfg) {
-		return nil, errs.New(errs.NotFound, "%s holds no data", cfg.Data)
+	switch there, err := initialised(ctx, cfg); {
+	case err != nil:
+		return nil, err
+	case !there:
+		return nil, noData(cfg)
 	}
 	to, err := backup.ParseRecipients(o.Recipients)
 	if err != nil {

@@ -31,10 +31,29 @@ func hasData(cfg *config.Config) bool {
 	return false
 }
 
+// initialised reports whether there is an installation for cfg, made by init. Where the master key is elsewhere and the high-water mark in an object store, nothing need be in
+// the directory, and the database knows.
+func initialised(ctx context.Context, cfg *config.Config) (bool, error) {
+	if hasData(cfg) || cfg.Database == "" || cfg.KMS == "" {
+		return hasData(cfg), nil
+	}
+	tenants, err := countTenants(ctx, cfg)
+	return tenants > 0, err
+}
+
+// noData says what is missing in the directory of an installation that is not there.
+func noData(cfg *config.Config) error {
+	further := ""
+	if cfg.Database != "" && cfg.KMS == "" {
+		further = "; a further server of an installation needs a copy of the first one's keys/master.key instead"
+	}
+	return errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first%s", cfg.Data, cfg.Data, further)
+}
+
 // Connect opens the database of an installation as it is, whatever its schema. The caller closes it.
 func Connect(ctx context.Context, cfg *config.Config) (*sqldb.DB, error) {
 	if cfg.Database == "" && !hasData(cfg) {
-		return nil, errs.New(errs.NotFound, "%s holds no data yet: run probity init --data %s first", cfg.Data, cfg.Data)
+		return nil, noData(cfg)
 	}
 	return connect(ctx, cfg)
 }
@@ -66,23 +85,25 @@ func fileExists(path string) bool {
 }
 
 // checkEmpty refuses a PostgreSQL database that holds an installation already. It comes before anything is made, and finds out what is wrong with the address.
-func checkEmpty(ctx context.Context, cfg *config.Config) (err error) {
+func checkEmpty(ctx context.Context, cfg *config.Config) error {
 	if cfg.Database == "" {
 		return nil
 	}
+	tenants, err := countTenants(ctx, cfg)
+	if err == nil && tenants > 0 {
+		err = errs.New(errs.Conflict, "the database holds data already; choose another one")
+	}
+	return err
+}
+
+// countTenants counts the tenants in the database of cfg, whose schema it makes or migrates where the role may.
+func countTenants(ctx context.Context, cfg *config.Config) (n int, err error) {
 	db, _, err := openSchema(ctx, cfg)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	var tenants int
-	if err := db.Read(ctx).QueryRowContext(ctx, `SELECT COUNT(*) FROM tenant`).Scan(&tenants); err != nil {
-		return sqldb.Translate(err)
-	}
-	if tenants > 0 {
-		return errs.New(errs.Conflict, "the database holds data already; choose another one")
-	}
-	return nil
+	return n, sqldb.Translate(db.Read(ctx).QueryRowContext(ctx, `SELECT COUNT(*) FROM tenant`).Scan(&n))
 }
 
 // openDatabase opens the database, and says in the log what is wrong with the rights of the role and does not keep it from working.
