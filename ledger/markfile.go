@@ -44,10 +44,10 @@ func (f *FileMarks) read() error {
 		f.logs = logs
 		return nil
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &logs)
+	if err != nil { // what cannot be read may be whole: nobody should be told to move it away
+		return errs.Wrap(errs.Unavailable, err, "the high-water mark cannot be read; it must belong to the account that the server runs as")
 	}
-	if err != nil {
+	if err := json.Unmarshal(b, &logs); err != nil {
 		return errs.Wrap(errs.Invalid, err, "the high-water mark %s is damaged; put the newest copy of the file back, or move it away and see what the server says of each log", f.path)
 	}
 	f.logs = logs
