@@ -133,7 +133,11 @@ func TestStatePinsWhatWasSeen(t *testing.T) {
 	if err != nil || string(b) != string(f.log.Checkpoint) {
 		t.Fatalf("state is %q, %v", b, err)
 	}
-	want(t, check(t, plain{old}, Options{Keys: keys, State: path}), Rollback, 600, "it has 600 records now and had 1000: an old copy was restored")
+	r := check(t, plain{old}, Options{Keys: keys, State: path})
+	want(t, r, Rollback, 600, "it has 600 records now and had 1000: an old copy was restored")
+	if text := r.String(); strings.Contains(text, "extends") || !strings.Contains(text, "the pinned checkpoint has 1000") {
+		t.Errorf("%s", text)
+	}
 	if again, _ := os.ReadFile(path); string(again) != string(b) {
 		t.Error("a failed check changed the state file")
 	}

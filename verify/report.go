@@ -169,8 +169,11 @@ func (r *Report) String() string {
 		if l.Working > 0 {
 			fmt.Fprintf(&b, ", %d working copies", l.Working)
 		}
-		if l.Pinned > 0 {
+		switch {
+		case l.Pinned > 0 && r.OK:
 			fmt.Fprintf(&b, "; extends the pinned checkpoint of %d", l.Pinned)
+		case l.Pinned > 0: // a problem of this log or of another one
+			fmt.Fprintf(&b, "; the pinned checkpoint has %d", l.Pinned)
 		}
 		b.WriteString("\n")
 	}
