@@ -40,7 +40,7 @@ func OpenCertificates(certFile, keyFile string, log *slog.Logger) (*Certificates
 		return nil, err
 	}
 	if at := c.NotAfter(); time.Now().After(at) {
-		log.Warn("the TLS certificate has expired", "not_after", at)
+		log.Warn("the TLS certificate has expired", "expired", at)
 	}
 	return c, nil
 }
@@ -88,7 +88,7 @@ func (c *Certificates) note(tried bool, err error) {
 		c.log.Error("the TLS certificate was not renewed; the one before stays in use", "error", err)
 		return
 	}
-	c.log.Info("TLS certificate loaded", "not_after", c.NotAfter())
+	c.log.Info("TLS certificate loaded", "expires", c.NotAfter())
 }
 
 // load takes what is in the files into use. Without always, it leaves it at a comparison when they hold what they held before. What is compared is the content: the time of a file says

@@ -128,6 +128,7 @@ func TestScrub(t *testing.T) {
 		"postgres://user:pass@db.example/probity":           "postgres://[withheld]@db.example/probity",
 		"card 4111-1111-1111-1111":                          "card [card]",
 		"seq 4111111111111112":                              "seq 4111111111111112",
+		"no evidence-0000000000000000-7e5.parquet":          "no evidence-0000000000000000-7e5.parquet",
 		"read tcp 127.0.0.1:8780->203.0.113.7:51234: reset": "read tcp 127.0.0.1:8780->[ip]:51234: reset",
 		"dial [2001:db8::1]:443":                            "dial [[ip]]:443",
 		"took 12:34:56 at 2026-01-02T03:04:05Z":             "took 12:34:56 at 2026-01-02T03:04:05Z",
