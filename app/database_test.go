@@ -43,3 +43,19 @@ func testNothingInTheDirectory(t *testing.T) {
 		t.Errorf("a further server without the key: %v", err)
 	}
 }
+
+// TestInitAfterOneThatFailed makes an installation in the directory in which init has found the wrong bucket before.
+func TestInitAfterOneThatFailed(t *testing.T) {
+	s := blobtest.Start(t)
+	cfg := config.Defaults()
+	cfg.Data, cfg.StorageAccessKey, cfg.StorageSecretKey, cfg.StorageLock = filepath.Join(t.TempDir(), "data"), s.AccessKey, s.SecretKey, "governance"
+	o := InitOptions{Tenant: "T", Email: "admin@example.com", Name: "A", KeyName: "k"}
+	cfg.Storage = "s3://" + s.Bucket(false, 0).Bucket + "?endpoint=http://" + s.Address
+	if _, err := Init(t.Context(), cfg, o, io.Discard); err == nil || !strings.Contains(err.Error(), "Object Lock") {
+		t.Fatal(err)
+	}
+	cfg.Storage = "s3://" + s.Bucket(true, 0).Bucket + "?endpoint=http://" + s.Address
+	if _, err := Init(t.Context(), cfg, o, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+}

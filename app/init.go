@@ -52,6 +52,11 @@ func Init(ctx context.Context, cfg *config.Config, o InitOptions, logs io.Writer
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
+	if cfg.Storage != "" { // before anything is made: otherwise the directory would hold data, and the next attempt would be refused
+		if _, err := openStorage(ctx, cfg); err != nil {
+			return nil, err
+		}
+	}
 	key, err := createKMS(ctx, cfg)
 	if err != nil {
 		return nil, err
