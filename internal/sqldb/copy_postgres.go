@@ -255,7 +255,7 @@ func (p *pieces) Write(b []byte) (int, error) {
 
 func (p *pieces) end() error { return binary.Write(p.w, binary.BigEndian, uint32(0)) }
 
-// Blank reports whether the PostgreSQL database at address has no table in the schema that would be used.
+// Blank reports whether the PostgreSQL database at address has no table in the schema that would be used. A role that may not make tables there is refused.
 func Blank(ctx context.Context, address string) (blank bool, err error) {
 	db, err := openWhole(address)
 	if err != nil {
@@ -265,7 +265,12 @@ func Blank(ctx context.Context, address string) (blank bool, err error) {
 	if err := checkServer(ctx, db); err != nil {
 		return false, err
 	}
-	err = db.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'S'))`).Scan(&blank)
+	var mayCreate bool
+	err = db.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'S')),
+		COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)`).Scan(&blank, &mayCreate)
+	if err == nil && blank && !mayCreate {
+		return false, errs.New(errs.Forbidden, "the role may not make tables in the database: give the address of the role that owns it")
+	}
 	return blank, Translate(err)
 }
 

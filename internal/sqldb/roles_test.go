@@ -185,3 +185,14 @@ func TestGrantsAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// TestBlankForWhoMakesTables lets a restore begin for the owner of an empty database alone.
+func TestBlankForWhoMakesTables(t *testing.T) {
+	s := sqldbtest.NewSeparate(t, nil)
+	if blank, err := sqldb.Blank(t.Context(), s.Owner); !blank || err != nil {
+		t.Errorf("the owner: %v %v", blank, err)
+	}
+	if blank, err := sqldb.Blank(t.Context(), s.App); blank || errs.CodeOf(err) != errs.Forbidden {
+		t.Errorf("another role: %v %v", blank, err)
+	}
+}
