@@ -44,8 +44,8 @@ type rowQueryer interface {
 
 func (l *Ledger) readStand(ctx context.Context, q rowQueryer, t *tenant) (s stand, err error) {
 	err = q.QueryRowContext(ctx, `SELECT epoch, base, size, sealed, recorded_at, root, published, checkpoint,
-		COALESCE((SELECT string_agg(name || updated_at::text, ' ' ORDER BY name) FROM setting WHERE tenant_id = $1), ''),
-		(SELECT COUNT(*)::text || ' ' || COALESCE(MAX(k.created_at), 0)::text FROM log_key k WHERE k.log_id = log.log_id) FROM log WHERE tenant_id = $1`, t.id).
+		COALESCE((SELECT string_agg(name || CAST(updated_at AS TEXT), ' ' ORDER BY name) FROM setting WHERE tenant_id = $1), ''),
+		(SELECT CAST(COUNT(*) AS TEXT) || ' ' || CAST(COALESCE(MAX(k.created_at), 0) AS TEXT) FROM log_key k WHERE k.log_id = log.log_id) FROM log WHERE tenant_id = $1`, t.id).
 		Scan(&s.epoch, &s.base, &s.size, &s.sealed, &s.recorded, &s.root, &s.published, &s.checkpoint, &s.settings, &s.keys)
 	s.server = l.db.Generation() // after the answer
 	return s, sqldb.Translate(err)
