@@ -42,6 +42,9 @@ func New(base, key string, options ...Option) (*Client, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("client: the server's address must look like https://audit.example.com")
 	}
+	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) { // net/http would say that the server cannot be reached
+		return nil, errors.New("client: the API key holds a space, a line break or another character that no key has")
+	}
 	c := &Client{base: strings.TrimRight(base, "/"), key: key, agent: "probity-go", retries: 4, sleep: sleep}
 	for _, o := range options {
 		o(c)

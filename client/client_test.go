@@ -36,6 +36,11 @@ func TestAddress(t *testing.T) {
 			t.Errorf("%q accepted", bad)
 		}
 	}
+	for _, bad := range []string{"pk_a\npk_b", "pk_a pk_b", "pk_ä"} {
+		if _, err := New("https://audit.example.com", bad); err == nil || strings.Contains(err.Error(), "pk_") {
+			t.Errorf("key %q: %v", bad, err)
+		}
+	}
 }
 
 func TestRequestsAreRepeatedWhereThatIsSafe(t *testing.T) {
