@@ -47,6 +47,11 @@ type Outcome struct {
 	Panic     *Panic // nil for almost all
 }
 
+// Failed reports whether the server failed its caller. That a node is not ready, or stopping, is what /readyz is there to say.
+func (o *Outcome) Failed() bool {
+	return o.Panic != nil || o.Status >= http.StatusInternalServerError && (o.Route != "/readyz" || o.Status != http.StatusServiceUnavailable)
+}
+
 // Panic is what an operation that did not return left behind.
 type Panic struct {
 	Value any

@@ -130,7 +130,7 @@ func (a *API) recovered(w *recorder, r *http.Request, req *request, v any) (abor
 
 func (a *API) access(ctx context.Context, req *request, o Outcome) {
 	level := slog.LevelInfo
-	if o.Status >= 500 {
+	if o.Failed() {
 		level = slog.LevelError
 	}
 	attrs := make([]slog.Attr, 0, 10)

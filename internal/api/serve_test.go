@@ -186,3 +186,24 @@ func BenchmarkChain(b *testing.B) {
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
 }
+
+// TestFailed: a node that says that it is not ready has failed nobody, so that a restart is nothing for an error tracker.
+func TestFailed(t *testing.T) {
+	for _, c := range []struct {
+		o    Outcome
+		want bool
+	}{
+		{Outcome{Route: "/api/events", Status: 200}, false},
+		{Outcome{Route: "/api/events", Status: 409}, false},
+		{Outcome{Route: "/api/events", Status: 500}, true},
+		{Outcome{Route: "/api/events", Status: 503}, true},
+		{Outcome{Route: "/api/events", Status: 200, Panic: &Panic{}}, true},
+		{Outcome{Route: "/readyz", Status: 503}, false},
+		{Outcome{Route: "/readyz", Status: 500}, true},
+		{Outcome{Route: "/readyz", Status: 503, Panic: &Panic{}}, true},
+	} {
+		if got := c.o.Failed(); got != c.want {
+			t.Errorf("%+v: %v", c.o, got)
+		}
+	}
+}

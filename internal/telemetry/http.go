@@ -53,7 +53,7 @@ func (o *observer) Begin(r *http.Request) (context.Context, func(api.Outcome)) {
 	ctx, span := o.tracer.Start(ctx, "HTTP", trace.WithSpanKind(trace.SpanKindServer))
 	return ctx, func(out api.Outcome) {
 		o.inFlight.Dec()
-		if out.Status >= 500 || out.Panic != nil {
+		if out.Failed() {
 			o.failures.request(out)
 		}
 		o.requests.WithLabelValues(out.Method, out.Route, strconv.Itoa(out.Status)).Inc()
@@ -63,7 +63,7 @@ func (o *observer) Begin(r *http.Request) (context.Context, func(api.Outcome)) {
 			span.SetName(out.Method + " " + out.Route)
 			span.SetAttributes(attribute.String("http.request.method", out.Method), attribute.String("http.route", out.Route),
 				attribute.Int("http.response.status_code", out.Status), attribute.String("probity.request_id", out.RequestID))
-			if out.Status >= 500 {
+			if out.Failed() {
 				span.SetStatus(codes.Error, http.StatusText(out.Status))
 			}
 		}
