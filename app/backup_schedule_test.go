@@ -8,7 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"probity.dev/internal/backup"
+	"probity.dev/internal/sqldb"
+	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/internal/telemetry"
 )
 
@@ -78,6 +82,42 @@ func TestDailyBackup(t *testing.T) {
 	if sch.once(ctx) || figures(t, s.App)["probity_backup_failures_total"] != 1 || !lines.has("backup failed") {
 		t.Error("a failure is not told")
 	}
+}
+
+// TestOneBackupOfSeveralServers lets two servers of a database wake at the same time of day: one makes the backup, and both know of it.
+func TestOneBackupOfSeveralServers(t *testing.T) {
+	sqldbtest.Only(t, sqldbtest.Postgres, func(t *testing.T) {
+		ctx := context.Background()
+		s := newSite(t)
+		s.cfg.BackupTo, s.cfg.BackupRecipients, s.cfg.BackupKeepDaily = s.to, []string{s.recipient}, 7
+		s.record(t, 1)
+		var two [2]*dailyBackup
+		for i := range two {
+			two[i] = &dailyBackup{a: s.App, failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "failed"})}
+		}
+		for i, sch := range two {
+			if !sch.once(ctx) {
+				t.Errorf("server %d has something left to do", i)
+			}
+		}
+		r, err := OpenBackups(ctx, s.cfg, s.to, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all, err := r.List(ctx); err != nil || len(all) != 1 || two[0].newest.Load() != two[1].newest.Load() || two[0].newest.Load() == 0 {
+			t.Errorf("%d backups, the newest at %d and %d: %v", len(all), two[0].newest.Load(), two[1].newest.Load(), err)
+		}
+		// While one is at it, the other looks again later.
+		_, err = s.db.Alone(ctx, "backup", func(context.Context, *sqldb.Lease) error {
+			if two[1].once(ctx) {
+				t.Error("nothing is left to do, though nobody knows how the other's backup ends")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestFirstBackup is soon after a start when the newest is older than a day, and at its time otherwise.

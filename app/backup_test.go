@@ -420,10 +420,15 @@ func testBackupOfObjectStorage(t *testing.T) {
 		t.Errorf("a backup was put into the storage itself: %v", err)
 	}
 	marked := s.cfg.Database != "" // the high-water mark is in the storage
+	forgetful := *s.cfg
+	forgetful.Storage = ""
 	if _, err := os.Stat(markPath(s.cfg.Data)); marked != (err != nil) {
 		t.Errorf("the file of the high-water mark: %v", err)
 	}
 	s.stop(t)
+	if _, _, err := StoredSources(t.Context(), &forgetful); errs.CodeOf(err) != errs.Invalid || !strings.Contains(err.Error(), "--storage") {
+		t.Errorf("sealed files are looked for in the directory: %v", err)
+	}
 	cfg := s.empty(t)
 	if _, err := Restore(context.Background(), cfg, s.options(published)); errs.CodeOf(err) != errs.Conflict {
 		t.Errorf("restored into a storage that is in use: %v", err)

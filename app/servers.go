@@ -52,11 +52,36 @@ func (a *App) first(ctx context.Context) error {
 	})
 }
 
+// inDirectory is the place of files that are in no object store.
+const inDirectory = "a data directory"
+
+// storageSaid refuses to look for sealed files in a data directory when the servers of the database have them in an object store: they would seem to be missing.
+func storageSaid(ctx context.Context, db *sqldb.DB, cfg *config.Config) error {
+	if cfg.Database == "" || cfg.Storage != "" {
+		return nil
+	}
+	var known bool // a schema may be of before
+	if err := db.Read(ctx).QueryRowContext(ctx, `SELECT to_regclass('installation') IS NOT NULL`).Scan(&known); err != nil || !known {
+		return sqldb.Translate(err)
+	}
+	var place string
+	err := db.Read(ctx).QueryRowContext(ctx, `SELECT value FROM installation WHERE name = 'storage'`).Scan(&place)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return sqldb.Translate(err)
+	case place != inDirectory:
+		return errs.New(errs.Invalid, "%s; the servers of the database have them at %s", storageForgotten, place)
+	}
+	return nil
+}
+
 // storagePlaces are the bucket and prefix of each store; the address of its server may differ from machine to machine.
 func storagePlaces(cfg *config.Config) map[string]string {
 	place := func(text string) string {
 		if text == "" {
-			return "a data directory"
+			return inDirectory
 		}
 		l, err := blob.ParseLocation(text)
 		if err != nil {

@@ -33,11 +33,13 @@ func claimPath(dir string) string { return filepath.Join(dir, "storage.id") }
 // bytesPerFile is how much of the cache one open file may stand for: a file that the cache has dropped takes room as long as it is open.
 const bytesPerFile = 32 << 20
 
+const storageForgotten = "the sealed files are in an object store: say where with --config, --storage or PROBITY_STORAGE"
+
 // openStorage opens the stores of cfg and asks object stores whether they are there and fit. It changes nothing there.
 func openStorage(ctx context.Context, cfg *config.Config) (*storage, error) {
 	if cfg.Storage == "" {
 		if fileExists(claimPath(cfg.Data)) { // every sealed record would seem to be missing
-			return nil, errs.New(errs.Invalid, "the sealed files of %s are in an object store: say where with --config, --storage or PROBITY_STORAGE. If they have been brought back into the directory, remove %s", cfg.Data, claimPath(cfg.Data))
+			return nil, errs.New(errs.Invalid, "%s. If they have been brought back into the directory, remove %s", storageForgotten, claimPath(cfg.Data))
 		}
 		d, err := blob.OpenDir(cfg.Data)
 		return &storage{evidence: d, working: d}, err

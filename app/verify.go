@@ -46,6 +46,9 @@ func StoredSources(ctx context.Context, cfg *config.Config) (sources []verify.So
 		return nil, nil, errors.Join(err, lock.Close())
 	}
 	closer = closers{db, lock}
+	if err := storageSaid(ctx, db, cfg); err != nil {
+		return nil, nil, errors.Join(err, closer.Close())
+	}
 	files, err := openStorage(ctx, cfg)
 	if err != nil {
 		return nil, nil, errors.Join(err, closer.Close())

@@ -48,7 +48,7 @@ func (l *Lease) Take(ctx context.Context) (bool, error) {
 	var token int64
 	var server string
 	// A process that has the database for itself does not wait for the lease of a dead one to run out.
-	err := l.db.read.QueryRowContext(ctx, `INSERT INTO lease (name, holder, token, until_at, note) VALUES ($1, $2, 1, `+microsNow+` + $3, '') ON CONFLICT (name) DO UPDATE SET
+	err := l.db.read.QueryRowContext(ctx, `INSERT INTO lease (name, holder, token, until_at) VALUES ($1, $2, 1, `+microsNow+` + $3) ON CONFLICT (name) DO UPDATE SET
 		token = lease.token + CASE WHEN lease.holder = excluded.holder THEN 0 ELSE 1 END, holder = excluded.holder, until_at = excluded.until_at
 		WHERE lease.holder = excluded.holder OR lease.until_at < `+microsNow+` OR $4 RETURNING token, `+serverIdentity,
 		l.name, pg.process, leaseTerm.Microseconds(), pg.alone.Load()).Scan(&token, &server)

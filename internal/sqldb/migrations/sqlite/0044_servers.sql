@@ -4,8 +4,7 @@ CREATE TABLE lease (
   name TEXT NOT NULL PRIMARY KEY,
   holder TEXT NOT NULL,
   token INTEGER NOT NULL,
-  until_at INTEGER NOT NULL,
-  note TEXT NOT NULL
+  until_at INTEGER NOT NULL
 );
 -- What must be the same on all servers of a database.
 CREATE TABLE installation (
