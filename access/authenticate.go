@@ -73,15 +73,23 @@ func (s *Service) bySession(ctx context.Context, token string) (actor.Principal,
 	if err != nil {
 		return actor.Principal{}, err
 	}
+	p, err := s.sessionCaller(ctx, row, a)
+	if err == nil {
+		s.noteSession(row.id, s.o.Now())
+	}
+	return p, err
+}
+
+// sessionCaller returns the caller of a session that has not ended.
+func (s *Service) sessionCaller(ctx context.Context, row sessionRow, a account) (actor.Principal, error) {
 	now := s.o.Now()
 	seen := time.UnixMicro(max(row.lastSeenAt, s.lastSeen(row.id)))
 	if a.lockedAt.Valid || !now.Before(time.UnixMicro(row.expiresAt)) || now.Sub(seen) >= s.idle() {
-		return actor.Principal{}, ended
+		return actor.Principal{}, errs.New(errs.Unauthorized, "The session has ended; sign in again.")
 	}
 	u, err := s.open(ctx, a)
 	if err != nil {
 		return actor.Principal{}, err
 	}
-	s.noteSession(row.id, now)
 	return actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Permissions: actor.RolePermissions(u.Role), SessionID: row.id}, nil
 }

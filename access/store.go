@@ -137,6 +137,17 @@ func (s scoped) insertSession(ctx context.Context, r sessionRow) error {
 	return err
 }
 
+// session returns a session by its id; NotFound when there is none.
+func (s scoped) session(ctx context.Context, id string) (sessionRow, error) {
+	r := sessionRow{tenant: s.tenant}
+	err := s.row(ctx, `SELECT token_hash, id, account_id, created_at, last_seen_at, expires_at FROM session WHERE id = $1 AND tenant_id = $2`, id).
+		Scan(&r.tokenHash, &r.id, &r.account, &r.createdAt, &r.lastSeenAt, &r.expiresAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, errs.New(errs.NotFound, "There is no such session.")
+	}
+	return r, sqldb.Translate(err)
+}
+
 func (s scoped) deleteSession(ctx context.Context, id string) error {
 	_, err := s.exec(ctx, `DELETE FROM session WHERE id = $1 AND tenant_id = $2`, id)
 	return err

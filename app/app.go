@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"probity.dev/access"
+	"probity.dev/access/denial"
+	"probity.dev/access/token"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
@@ -51,6 +53,8 @@ type App struct {
 	schedules *schedule.Service
 	sender    *send.Sender
 	notify    notifyPart
+	tokens    *token.Service
+	denials   *denial.Log
 	lock      io.Closer
 	storage   *storage
 
@@ -129,6 +133,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
+	a.openTokens()
 	a.openLinks()
 	if err = a.openExports(ctx); err != nil {
 		return a, err
