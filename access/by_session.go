@@ -33,3 +33,11 @@ func (s *Service) BySession(ctx context.Context, tenantID, sessionID string) (ac
 	p, err := s.sessionCaller(ctx, row, a)
 	return p, time.UnixMicro(row.expiresAt).UTC(), err
 }
+
+// Index is a keyed hash of the installation, by which the sub-packages find what is personal without storing it. label begins with what it is for and a bar.
+func (s *Service) Index(label string) []byte { return s.index(label) }
+
+// OnlyTenant returns the id of the tenant when the installation has exactly one, "" otherwise.
+func (s *Service) OnlyTenant(ctx context.Context) (string, error) {
+	return onlyTenant(ctx, s.o.DB.Read(ctx))
+}

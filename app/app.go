@@ -13,6 +13,8 @@ import (
 
 	"probity.dev/access"
 	"probity.dev/access/denial"
+	"probity.dev/access/flag"
+	"probity.dev/access/subscription"
 	"probity.dev/access/token"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/config"
@@ -38,25 +40,27 @@ type App struct {
 	Ledger *ledger.Ledger
 	Access *access.Service
 
-	db        *sqldb.DB
-	kms       *kms.Guard
-	engine    query.Engine
-	telemetry *telemetry.Telemetry
-	policies  *Policies
-	masks     *masks
-	verifier  *verifier
-	reads     *reads
-	jobs      *jobs.Service
-	exports   exportsPart
-	backups   *dailyBackup
-	links     *link.Service
-	schedules *schedule.Service
-	sender    *send.Sender
-	notify    notifyPart
-	tokens    *token.Service
-	denials   *denial.Log
-	lock      io.Closer
-	storage   *storage
+	db            *sqldb.DB
+	kms           *kms.Guard
+	engine        query.Engine
+	telemetry     *telemetry.Telemetry
+	policies      *Policies
+	masks         *masks
+	verifier      *verifier
+	reads         *reads
+	jobs          *jobs.Service
+	exports       exportsPart
+	backups       *dailyBackup
+	links         *link.Service
+	schedules     *schedule.Service
+	sender        *send.Sender
+	notify        notifyPart
+	tokens        *token.Service
+	denials       *denial.Log
+	flags         *flag.Service
+	subscriptions *subscription.Service
+	lock          io.Closer
+	storage       *storage
 
 	certificates certificates
 	metrics      *metrics

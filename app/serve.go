@@ -19,7 +19,9 @@ import (
 )
 
 // Handler builds the HTTP surface: API, health, metrics and console.
-func (a *App) Handler() (http.Handler, error) { return a.handler(maskable{a.tokens.Authenticator(a.Access)}) }
+func (a *App) Handler() (http.Handler, error) {
+	return a.handler(maskable{a.tokens.Authenticator(a.Access)})
+}
 
 // handler builds the HTTP surface for callers that auth knows.
 func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
@@ -42,6 +44,8 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
 	a.Access.Register(h)
 	a.tokens.Register(h)
+	a.flags.Register(h)
+	a.subscriptions.Register(h)
 	a.exports.Service.Register(h)
 	a.links.Register(h)
 	a.schedules.Register(h)

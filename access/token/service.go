@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -128,11 +129,15 @@ type Refused struct {
 	// TenantID is set when the token names an issuer and an audience of a tenant.
 	TenantID string
 
-	err *errs.Error
+	about event.Resource
+	err   *errs.Error
 }
 
 // Error returns the sentence that callers see.
 func (r *Refused) Error() string { return r.err.Message }
+
+// Undecided reports whether the token may be good, and the keys of its issuer cannot be had.
+func (r *Refused) Undecided() bool { return r.Reason == string(refusedNoKeys) }
 
 // Unwrap returns the error that callers see.
 func (r *Refused) Unwrap() error { return r.err }
@@ -156,16 +161,25 @@ func (s *Service) refused(ctx context.Context, is *Issuer, why error) error {
 	out := &Refused{Reason: string(reason), err: errs.New(errs.Unauthorized, "%s", message)}
 	s.o.Logger.LogAttrs(ctx, slog.LevelInfo, "a token is refused", slog.String("request_id", api.RequestID(ctx)), slog.String("reason", string(reason)))
 	if is != nil {
-		out.TenantID = is.TenantID
-		e := selfaudit.New(ctx, actor.Principal{TenantID: is.TenantID}, "auth", "token.refuse", "deny", event.Resource{Type: "token_issuer", ID: is.ID, Name: is.Name})
-		e.Actor = event.Actor{Type: "anonymous"}
-		s.o.Denials.Note(ctx, is.TenantID, e, string(reason))
+		out.TenantID, out.about = is.TenantID, event.Resource{Type: "token_issuer", ID: is.ID, Name: is.Name}
 	}
 	return out
 }
 
-// Verify checks a token and says whom it stands for. The error is a [Refused], or Unavailable when that cannot be known.
+// Verify checks a token and says whom it stands for. The error is a [Refused], which is recorded where it is known whose tenant the token was aimed at, or of another code when nothing could be decided.
 func (s *Service) Verify(ctx context.Context, text string) (Verified, error) {
+	v, err := s.Check(ctx, text)
+	var r *Refused
+	if errors.As(err, &r) && r.TenantID != "" {
+		e := selfaudit.New(ctx, actor.Principal{TenantID: r.TenantID}, "auth", "token.refuse", "deny", r.about)
+		e.Actor = event.Actor{Type: "anonymous"}
+		s.o.Denials.Note(ctx, r.TenantID, e, r.Reason)
+	}
+	return v, err
+}
+
+// Check is Verify for those who record refusals themselves.
+func (s *Service) Check(ctx context.Context, text string) (Verified, error) {
 	t, err := parse(text)
 	if err != nil {
 		return Verified{}, s.refused(ctx, s.aimed(ctx, t), err)
