@@ -14,6 +14,7 @@ import (
 	"probity.dev/access"
 	"probity.dev/access/denial"
 	"probity.dev/access/flag"
+	"probity.dev/access/oidc"
 	"probity.dev/access/subscription"
 	"probity.dev/access/token"
 	"probity.dev/catalog/field"
@@ -58,6 +59,7 @@ type App struct {
 	tokens        *token.Service
 	denials       *denial.Log
 	flags         *flag.Service
+	oidc          *oidc.Service
 	subscriptions *subscription.Service
 	lock          io.Closer
 	storage       *storage

@@ -45,6 +45,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.Access.Register(h)
 	a.tokens.Register(h)
 	a.flags.Register(h)
+	a.oidc.Register(h)
 	a.subscriptions.Register(h)
 	a.exports.Service.Register(h)
 	a.links.Register(h)

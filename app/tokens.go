@@ -7,6 +7,7 @@ import (
 
 	"probity.dev/access/denial"
 	"probity.dev/access/flag"
+	"probity.dev/access/oidc"
 	"probity.dev/access/subscription"
 	"probity.dev/access/token"
 	"probity.dev/internal/actor"
@@ -19,6 +20,8 @@ func (a *App) openTokens() {
 	a.flags = flag.New(a.db, recorder{a.Ledger}, sealer{a.Ledger}, nil)
 	a.subscriptions = subscription.New(subscription.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Check: a.checkToken, Denials: a.denials, Index: a.Access.Index,
 		Features: a.features, OnlyTenant: a.Access.OnlyTenant})
+	a.oidc = oidc.New(oidc.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Accounts: a.Access, Denials: a.denials, Transport: a.notify.client.Transport(), Guard: a.notify.client,
+		Index: a.Access.Index, OnlyTenant: a.Access.OnlyTenant, PublicURL: a.Config.PublicURL, Secure: a.Config.Secure(), Logger: a.telemetry.Logger})
 }
 
 // checkToken checks the token of a request for a domain that records refusals itself.
