@@ -190,12 +190,12 @@ type VerifiedArchive struct {
 func (v *VerifiedArchive) Discard() error { return os.RemoveAll(v.dir) }
 
 // VerifyArchive unpacks the bundles of an archive into the data directory and verifies each with keys, so that nothing has to be made for an archive that is refused. Errors are Invalid and name the bundle.
-func (a *App) VerifyArchive(ctx context.Context, o *OpenedArchive, keys *tlog.Keys) (v *VerifiedArchive, err error) {
+func (a *App) VerifyArchive(ctx context.Context, o *OpenedArchive, keys *tlog.Keys) (_ *VerifiedArchive, err error) {
 	dir, err := os.MkdirTemp(a.Config.Data, "import-")
 	if err != nil {
 		return nil, err
 	}
-	v = &VerifiedArchive{OpenedArchive: o, dir: dir}
+	v := &VerifiedArchive{OpenedArchive: o, dir: dir}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.Discard())
