@@ -226,6 +226,7 @@ func TestNobodyApprovesForHimself(t *testing.T) {
 			r := w.ask(t, c.ask)
 			w.Drain()
 			w.pass(2 * time.Minute)
+			defer w.pass(-2 * time.Minute)
 			_, err := w.s.Decide(t.Context(), c.decide, r.ID, true, "fine")
 			if c.decide.TenantID == other {
 				if errs.CodeOf(err) != errs.NotFound {
@@ -246,7 +247,6 @@ func TestNobodyApprovesForHimself(t *testing.T) {
 			if shown, err := w.s.Get(t.Context(), c.decide, r.ID); err == nil && (shown.MayDecide || shown.WhyNot == "") {
 				t.Error("the page offers what is refused")
 			}
-			w.pass(-2 * time.Minute)
 		})
 	}
 }
