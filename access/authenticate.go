@@ -100,5 +100,7 @@ func (s *Service) sessionCaller(ctx context.Context, row sessionRow, a account) 
 	if err != nil {
 		return actor.Principal{}, err
 	}
-	return actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Permissions: actor.RolePermissions(u.Role), SessionID: row.id}, nil
+	p := person(u)
+	p.SessionID = row.id
+	return p, nil
 }

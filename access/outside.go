@@ -37,22 +37,29 @@ func (s *Service) Provision(ctx context.Context, by actor.Principal, email, name
 	if name, err = checkName(name); err != nil {
 		return "", err
 	}
-	if err := checkRole(role); err != nil {
-		return "", err
+	a := account{id: newID(), tenant: by.TenantID, emailIndex: s.emailIndex(email), createdAt: s.o.Now().UnixMicro()}
+	roles, err := s.roles.Prepare(ctx, by, a.id, func([]string) []string { return []string{role} })
+	if err != nil {
+		return "", s.refused(ctx, actionUserCreate, by, User{ID: a.id}, err)
 	}
-	a := account{id: newID(), tenant: by.TenantID, emailIndex: s.emailIndex(email), role: role, createdAt: s.o.Now().UnixMicro()}
+	a.role = roles.Legacy()
 	if err := s.sealAccount(ctx, &a, email, name); err != nil {
 		return "", err
 	}
 	e := aboutUser(newEvent(ctx, actionUserCreate, "access", "create", by), User{ID: a.id, Name: name})
 	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, role)}
 	e.Data = []event.Member{selfaudit.Member("source", source)}
-	return a.id, s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
 		if err := in(tx, by.TenantID).insertAccount(ctx, a); err != nil {
+			return err
+		}
+		if err := roles.Do(ctx, tx); err != nil {
 			return err
 		}
 		return also(ctx, tx, a.id)
 	})
+	s.roles.Forget(by.TenantID)
+	return a.id, err
 }
 
 // SetRole gives an account of by's tenant a role that follows from groups outside. It is a Conflict for the last admin.

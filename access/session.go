@@ -168,7 +168,8 @@ func (s *Service) startSession(ctx context.Context, a account, rehash string, at
 	token := base64.RawURLEncoding.EncodeToString(raw)
 	now := s.o.Now()
 	row := sessionRow{tokenHash: hashToken(token), id: newID(), account: a.id, createdAt: now.UnixMicro(), lastSeenAt: now.UnixMicro(), expiresAt: now.Add(s.o.SessionAbsolute).UnixMicro()}
-	p := actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, SessionID: row.id}
+	p := person(u)
+	p.SessionID = row.id
 	e := aboutUser(newEvent(ctx, actionLogin, "auth", "login", p), u)
 	e.Data = data
 	err = s.record(ctx, &heldRecord{tenant: a.tenant, event: e, session: &row, effect: func(ctx context.Context, tx *sql.Tx) error {

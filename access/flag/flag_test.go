@@ -15,7 +15,7 @@ import (
 )
 
 func admin(tenant string) actor.Principal {
-	return actor.Principal{TenantID: tenant, UserID: "u-" + tenant, Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+	return actor.Principal{TenantID: tenant, UserID: "u-" + tenant, Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
 }
 
 func newService(t *testing.T) (*Service, *selfaudittest.Ledger, *sqldb.DB) {

@@ -82,10 +82,7 @@ func (s *Service) evaluate(ctx context.Context, in *evaluateInput) (*evaluateOut
 	if err != nil {
 		return nil, err
 	}
-	subject, roles := by.ID(), []string{}
-	if by.Role != "" {
-		roles = []string{by.Role}
-	}
+	subject, roles := by.ID(), by.Roles
 	if (in.Body.Subject != nil || in.Body.Roles != nil) && by.UserID != "" && !by.Can(actor.SettingsManage) {
 		return nil, errs.New(errs.Forbidden, "You can ask for yourself only.")
 	}

@@ -84,10 +84,10 @@ func (s *Service) Exchange(ctx context.Context, by actor.Principal, scopes []str
 }
 
 func rolesOf(p actor.Principal) []string {
-	if p.Role == "" {
+	if len(p.Roles) == 0 {
 		return []string{}
 	}
-	return []string{p.Role}
+	return p.Roles
 }
 
 // chosen returns the scopes of a token: those that were asked for, each of which the caller must have, or all.

@@ -41,7 +41,7 @@ const (
 )
 
 func admin(tenant string) actor.Principal {
-	return actor.Principal{TenantID: tenant, UserID: "u-" + tenant, Name: "Ada", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+	return actor.Principal{TenantID: tenant, UserID: "u-" + tenant, Name: "Ada", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
 }
 
 // keysOf are one issuer's keys, made once: RSA keys take time.
