@@ -368,3 +368,12 @@ export const tokenIssuerSchema = z.object({
 });
 export type TokenIssuer = z.infer<typeof tokenIssuerSchema>;
 export const tokenIssuersSchema = z.object({ items: list(tokenIssuerSchema) });
+
+export const oidcProviderSchema = z.object({
+  id: text, name: text, issuer: text, client_id: text, domains: list(z.string()), groups_claim: text, roles: dict(z.string()), default_role: text, create_users: flag, has_secret: flag, paused: flag,
+  redirect_url: text, created_at: text,
+});
+export type OidcProvider = z.infer<typeof oidcProviderSchema>;
+export const oidcProvidersSchema = z.object({ items: list(oidcProviderSchema) });
+
+export const signInProvidersSchema = z.object({ items: list(z.object({ id: text, name: text })) });

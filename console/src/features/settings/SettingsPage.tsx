@@ -8,6 +8,7 @@ import { CustomFields } from './CustomFields';
 import { FeatureFlags } from './FeatureFlags';
 import { EventClasses, ExportSettings } from './LogSettings';
 import { Keys } from './Keys';
+import { OidcProviders } from './OidcProviders';
 import { TokenIssuers } from './TokenIssuers';
 import { Users } from './Users';
 
@@ -17,6 +18,7 @@ const tabs = [
   { key: 'keys', label: 'API keys', needs: 'access' },
   { key: 'issuers', label: 'Token issuers', needs: 'access' },
   { key: 'users', label: 'Users', needs: 'access' },
+  { key: 'providers', label: 'Sign-in providers', needs: 'access' },
   { key: 'events', label: 'Event classes', needs: 'settings' },
   { key: 'fields', label: 'Custom fields', needs: 'settings' },
   { key: 'flags', label: 'Feature flags', needs: 'settings' },
@@ -53,6 +55,9 @@ export function SettingsPage() {
         </Tabs.Panel>
         <Tabs.Panel value="users" pt="md">
           <Users />
+        </Tabs.Panel>
+        <Tabs.Panel value="providers" pt="md">
+          <OidcProviders />
         </Tabs.Panel>
         <Tabs.Panel value="events" pt="md">
           <EventClasses />
