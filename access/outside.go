@@ -7,6 +7,7 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/selfaudit"
 )
@@ -82,4 +83,63 @@ func (s *Service) SignIn(ctx context.Context, tenantID, userID, previous, source
 		return nil, err
 	}
 	return s.cookie(v.Token, v.ExpiresAt), nil
+}
+
+// Revise gives an account of by's tenant the address, name and state that a directory says it has; also runs in the transaction of the address and name. Locking comes first and unlocking last: whatever goes wrong, nobody is let in too long.
+// The error is a Conflict when the address is taken, or for the last admin.
+func (s *Service) Revise(ctx context.Context, by actor.Principal, id, email, name string, locked bool, also func(ctx context.Context, tx *sql.Tx) error) error {
+	if err := mayManage(by); err != nil {
+		return err
+	}
+	email, err := checkEmail(email)
+	if err != nil {
+		return err
+	}
+	if name, err = checkName(name); err != nil {
+		return err
+	}
+	a, err := in(s.o.DB.Read(ctx), by.TenantID).account(ctx, id)
+	if err != nil {
+		return err
+	}
+	before, err := s.open(ctx, a)
+	if err != nil {
+		return err
+	}
+	if locked && !before.Locked() {
+		if _, err := s.UpdateUser(ctx, by, id, UserChange{Locked: &locked}); err != nil {
+			return err
+		}
+	}
+	e := aboutUser(newEvent(ctx, actionUserUpdate, "access", "update", by), User{ID: id, Name: name})
+	e.Changes = selfaudit.Changes(map[string]any{"/email": before.Email, "/name": before.Name}, map[string]any{"/email": email, "/name": name})
+	e.Data = []event.Member{selfaudit.Member("source", "scim")}
+	a.emailIndex = s.emailIndex(email)
+	if err := s.sealAccount(ctx, &a, email, name); err != nil {
+		return err
+	}
+	if err := s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
+		if err := in(tx, by.TenantID).readdress(ctx, a); err != nil {
+			return err
+		}
+		return also(ctx, tx)
+	}); err != nil {
+		return err
+	}
+	if !locked && before.Locked() {
+		_, err = s.UpdateUser(ctx, by, id, UserChange{Locked: &locked})
+	}
+	return err
+}
+
+// readdress stores another address and name of an account.
+func (s scoped) readdress(ctx context.Context, a account) error {
+	var n int
+	if err := s.row(ctx, `SELECT COUNT(*) FROM account WHERE email_index = $1 AND id <> $2 AND tenant_id = $3`, a.emailIndex, a.id).Scan(&n); err != nil {
+		return sqldb.Translate(err)
+	}
+	if n > 0 {
+		return errs.New(errs.Conflict, "There is a user with this e-mail address already.")
+	}
+	return found(s.exec(ctx, `UPDATE account SET email_index = $1, email = $2, name = $3 WHERE id = $4 AND tenant_id = $5`, a.emailIndex, a.email, a.name, a.id))
 }

@@ -15,6 +15,7 @@ import (
 	"probity.dev/access/denial"
 	"probity.dev/access/flag"
 	"probity.dev/access/oidc"
+	"probity.dev/access/scim"
 	"probity.dev/access/subscription"
 	"probity.dev/access/token"
 	"probity.dev/catalog/field"
@@ -60,6 +61,7 @@ type App struct {
 	denials       *denial.Log
 	flags         *flag.Service
 	oidc          *oidc.Service
+	scim          *scim.Service
 	subscriptions *subscription.Service
 	lock          io.Closer
 	storage       *storage

@@ -46,6 +46,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.tokens.Register(h)
 	a.flags.Register(h)
 	a.oidc.Register(h)
+	a.scim.Register(h)
 	a.subscriptions.Register(h)
 	a.exports.Service.Register(h)
 	a.links.Register(h)

@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/http"
 
+	"probity.dev/access"
 	"probity.dev/access/denial"
 	"probity.dev/access/flag"
 	"probity.dev/access/oidc"
+	"probity.dev/access/scim"
 	"probity.dev/access/subscription"
 	"probity.dev/access/token"
 	"probity.dev/internal/actor"
@@ -22,6 +25,26 @@ func (a *App) openTokens() {
 		Features: a.features, OnlyTenant: a.Access.OnlyTenant})
 	a.oidc = oidc.New(oidc.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Accounts: a.Access, Denials: a.denials, Transport: a.notify.client.Transport(), Guard: a.notify.client,
 		Index: a.Access.Index, OnlyTenant: a.Access.OnlyTenant, PublicURL: a.Config.PublicURL, Secure: a.Config.Secure(), Logger: a.telemetry.Logger})
+	a.scim = scim.New(scim.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Accounts: directory{a.Access}, Denials: a.denials, Index: a.Access.Index, PublicURL: a.Config.PublicURL,
+		Logger: a.telemetry.Logger})
+}
+
+// directory lets a directory manage accounts.
+type directory struct{ *access.Service }
+
+// List implements scim.Accounts.
+func (d directory) List(ctx context.Context, by actor.Principal) ([]scim.Account, error) {
+	users, err := d.Users(ctx, by)
+	out := make([]scim.Account, len(users))
+	for i, u := range users {
+		out[i] = scim.Account{ID: u.ID, Email: u.Email, Name: u.Name, Active: !u.Locked(), CreatedAt: u.CreatedAt}
+	}
+	return out, err
+}
+
+// Change implements scim.Accounts.
+func (d directory) Change(ctx context.Context, by actor.Principal, next scim.Account, also func(ctx context.Context, tx *sql.Tx) error) error {
+	return d.Revise(ctx, by, next.ID, next.Email, next.Name, !next.Active, also)
 }
 
 // checkToken checks the token of a request for a domain that records refusals itself.

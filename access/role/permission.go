@@ -54,6 +54,7 @@ var catalogue = map[string]about{
 	actor.AccessManage:              {"Manage users, roles, assignments and API keys", Admin},
 	actor.AccessView:                {"See roles, and who has which", Normal},
 	actor.AccessApprove:             {"Decide requests of others for access", High},
+	actor.AccessProvision:           {"Make, change and shut out accounts through SCIM", High},
 	actor.NotifyView:                {"See channels, deliveries and dead letters", Normal},
 	actor.NotifyManage:              {"Set up, test and pause channels, replay dead letters", High},
 	actor.DecisionsEvaluate:         {"Ask whether somebody may do something", Normal},

@@ -13,6 +13,7 @@ const (
 	AccessManage       = "access.manage"        // manage users, roles and API keys
 	AccessView         = "access.view"          // see roles, and who has which
 	AccessApprove      = "access.approve"       // decide what others have asked for
+	AccessProvision    = "access.provision"     // make, change and shut out accounts through SCIM
 	NotifyView         = "notify.view"          // see channels, deliveries and dead letters
 	NotifyManage       = "notify.manage"        // set up, test and pause channels, replay dead letters
 	DecisionsEvaluate  = "decisions.evaluate"   // ask whether somebody may do something
@@ -49,7 +50,7 @@ const (
 
 // Permissions returns every built-in permission, in the order of the documentation: those of the product first.
 func Permissions() []string {
-	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage, AccessView, AccessApprove, NotifyView, NotifyManage,
+	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage, AccessView, AccessApprove, AccessProvision, NotifyView, NotifyManage,
 		DecisionsEvaluate, DecisionsView, DecisionsManage,
 		OperationsViewDashboard, OperationsManageIncidents, OperationsApproveLaunch, SupportManageTickets, SupportViewCustomers, RiskViewQueue, RiskReviewOrders, RiskApproveOrders, RiskManageRules,
 		PrivacyManageRequests, PrivacyApproveErasure, ConsentView, FinanceViewReports, FinanceExportTax, UsageView, BookingsView, BookingsManage, CoachingManageClients, ProgrammesManage,

@@ -60,6 +60,7 @@ export const scopes = [
   { value: 'jobs.manage', label: 'Manage background jobs', about: 'Cancel, replay and delete.' },
   { value: 'settings.manage', label: 'Change settings', about: 'Event classes, custom fields, retention.' },
   { value: 'access.manage', label: 'Manage access', about: 'Users and keys: as good as an administrator.' },
+  { value: 'access.provision', label: 'Provision accounts', about: 'For directories (SCIM): makes, changes and shuts out accounts.' },
   { value: 'notify.view', label: 'See notifications', about: 'Channels, deliveries and dead letters.' },
   { value: 'notify.manage', label: 'Manage notifications', about: 'Set up, test and pause channels; replay dead letters.' },
 ];
