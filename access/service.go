@@ -140,6 +140,9 @@ func (s *Service) open(ctx context.Context, a account) (User, error) {
 		CreatedAt: time.UnixMicro(a.createdAt).UTC(), LockedAt: timeOf(a.lockedAt), LastLoginAt: timeOf(a.lastLoginAt)}, nil
 }
 
+// AddressIndex hashes an e-mail address as accounts are found by it.
+func (s *Service) AddressIndex(address string) []byte { return s.emailIndex(address) }
+
 // Roles are what people of each tenant may do.
 func (s *Service) Roles() *role.Service { return s.roles }
 

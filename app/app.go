@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"probity.dev/access"
+	"probity.dev/access/decision"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
@@ -42,6 +43,7 @@ type App struct {
 	telemetry *telemetry.Telemetry
 	policies  *Policies
 	masks     *masks
+	decisions *decision.Service
 	verifier  *verifier
 	reads     *reads
 	jobs      *jobs.Service
@@ -125,6 +127,8 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err != nil {
 		return a, err
 	}
+	a.decisions = decision.New(decision.Options{DB: a.db, Roles: a.Access.Roles(), Recorder: recorder{a.Ledger}, Source: decisionSource{a.Ledger}, TenantKeys: a.Ledger.TenantKeys,
+		AddressIndex: a.Access.AddressIndex, PublicURL: cfg.PublicURL, Logger: a.telemetry.Logger})
 	a.jobs = a.newJobs()
 	if err = a.openNotify(); err != nil {
 		return a, err
