@@ -144,6 +144,11 @@ func (s *Service) open(ctx context.Context, a account) (User, error) {
 func (s *Service) Roles() *role.Service { return s.roles }
 
 // names returns the names of a tenant's people by id.
+// Names returns the names of a tenant's people by id.
+func (s *Service) Names(ctx context.Context, tenantID string) (map[string]string, error) {
+	return s.names(ctx, tenantID)
+}
+
 func (s *Service) names(ctx context.Context, tenant string) (map[string]string, error) {
 	rows, err := in(s.o.DB.Read(ctx), tenant).accounts(ctx)
 	if err != nil {
