@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"probity.dev/access"
+	"probity.dev/access/approval"
+	"probity.dev/access/decision"
 	"probity.dev/access/denial"
 	"probity.dev/access/flag"
 	"probity.dev/access/oidc"
@@ -48,6 +50,7 @@ type App struct {
 	telemetry     *telemetry.Telemetry
 	policies      *Policies
 	masks         *masks
+	decisions     *decision.Service
 	verifier      *verifier
 	reads         *reads
 	jobs          *jobs.Service
@@ -55,16 +58,17 @@ type App struct {
 	backups       *dailyBackup
 	links         *link.Service
 	schedules     *schedule.Service
+	approvals     *approval.Service
 	sender        *send.Sender
 	notify        notifyPart
+	lock          io.Closer
+	storage       *storage
 	tokens        *token.Service
 	denials       *denial.Log
 	flags         *flag.Service
 	oidc          *oidc.Service
 	scim          *scim.Service
 	subscriptions *subscription.Service
-	lock          io.Closer
-	storage       *storage
 
 	certificates certificates
 	metrics      *metrics
@@ -137,10 +141,13 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err != nil {
 		return a, err
 	}
+	a.decisions = decision.New(decision.Options{DB: a.db, Roles: a.Access.Roles(), Recorder: recorder{a.Ledger}, Source: decisionSource{a.Ledger}, TenantKeys: a.Ledger.TenantKeys,
+		AddressIndex: a.Access.AddressIndex, PublicURL: cfg.PublicURL, Logger: a.telemetry.Logger})
 	a.jobs = a.newJobs()
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
+	a.openApprovals()
 	a.openTokens()
 	a.openLinks()
 	if err = a.openExports(ctx); err != nil {
