@@ -86,7 +86,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{o: o, hasher: newHasher(), indexKey: key, sessions: map[string]int64{}, used: map[string]int64{}}
 	s.keys.now = o.Now
-	s.roles = role.New(role.Options{DB: o.DB, Recorder: o.Recorder, TenantKeys: o.TenantKeys, Names: s.names, Logger: o.Logger, Now: o.Now})
+	s.roles = role.New(role.Options{DB: o.DB, Recorder: o.Recorder, TenantKeys: o.TenantKeys, Names: s.Names, Logger: o.Logger, Now: o.Now})
 	return s, nil
 }
 
@@ -146,8 +146,8 @@ func (s *Service) AddressIndex(address string) []byte { return s.emailIndex(addr
 // Roles are what people of each tenant may do.
 func (s *Service) Roles() *role.Service { return s.roles }
 
-// names returns the names of a tenant's people by id.
-func (s *Service) names(ctx context.Context, tenant string) (map[string]string, error) {
+// Names returns the names of a tenant's people by id.
+func (s *Service) Names(ctx context.Context, tenant string) (map[string]string, error) {
 	rows, err := in(s.o.DB.Read(ctx), tenant).accounts(ctx)
 	if err != nil {
 		return nil, err

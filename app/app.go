@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"probity.dev/access"
+	"probity.dev/access/approval"
 	"probity.dev/access/decision"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/config"
@@ -51,6 +52,7 @@ type App struct {
 	backups   *dailyBackup
 	links     *link.Service
 	schedules *schedule.Service
+	approvals *approval.Service
 	sender    *send.Sender
 	notify    notifyPart
 	lock      io.Closer
@@ -133,6 +135,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
+	a.openApprovals()
 	a.openLinks()
 	if err = a.openExports(ctx); err != nil {
 		return a, err

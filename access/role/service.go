@@ -38,8 +38,9 @@ type Options struct {
 
 // Service keeps roles and assignments. It is safe for concurrent use.
 type Service struct {
-	o       Options
-	indexes indexes
+	o         Options
+	indexes   indexes
+	approvals Approvals
 }
 
 // New returns the service. The database must be migrated.
