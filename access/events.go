@@ -22,6 +22,7 @@ const (
 	actionUserUnlock     = "user.unlock"
 	actionKeyCreate      = "api_key.create"
 	actionKeyRevoke      = "api_key.revoke"
+	actionKeyRotate      = "api_key.rotate"
 )
 
 // newEvent starts an event of the product with the actor and where the request came from.

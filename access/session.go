@@ -147,15 +147,21 @@ func (s *Service) refuse(ctx context.Context, candidates []account, matched *acc
 func nothing(context.Context, *sql.Tx) error { return nil }
 
 func (s *Service) signIn(ctx context.Context, a account, password string, attempt []throttled, previous string) (*Session, error) {
-	u, err := s.open(ctx, a)
-	if err != nil {
-		return nil, err
-	}
 	rehash := ""
 	if outdated(a.hash) {
+		var err error
 		if rehash, err = s.hasher.hash(ctx, password); err != nil {
 			return nil, err
 		}
+	}
+	return s.startSession(ctx, a, rehash, attempt, previous)
+}
+
+// startSession starts a session of an account; data joins the event.
+func (s *Service) startSession(ctx context.Context, a account, rehash string, attempt []throttled, previous string, data ...event.Member) (*Session, error) {
+	u, err := s.open(ctx, a)
+	if err != nil {
+		return nil, err
 	}
 	raw := make([]byte, 32)
 	rand.Read(raw) // never fails (crypto/rand)
@@ -165,6 +171,7 @@ func (s *Service) signIn(ctx context.Context, a account, password string, attemp
 	p := person(u)
 	p.SessionID = row.id
 	e := aboutUser(newEvent(ctx, actionLogin, "auth", "login", p), u)
+	e.Data = data
 	err = s.record(ctx, &heldRecord{tenant: a.tenant, event: e, session: &row, effect: func(ctx context.Context, tx *sql.Tx) error {
 		q := in(tx, a.tenant)
 		// The account may have been locked, or its password changed, since it was read.

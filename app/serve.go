@@ -19,7 +19,9 @@ import (
 )
 
 // Handler builds the HTTP surface: API, health, metrics and console.
-func (a *App) Handler() (http.Handler, error) { return a.handler(maskable{a.Access}) }
+func (a *App) Handler() (http.Handler, error) {
+	return a.handler(maskable{a.tokens.Authenticator(a.Access)})
+}
 
 // handler builds the HTTP surface for callers that auth knows.
 func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
@@ -42,6 +44,10 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
 	a.Access.Register(h)
 	a.decisions.Register(h)
+	a.tokens.Register(h)
+	a.flags.Register(h)
+	a.oidc.Register(h)
+	a.subscriptions.Register(h)
 	a.exports.Service.Register(h)
 	a.links.Register(h)
 	a.schedules.Register(h)
@@ -116,6 +122,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	go a.Access.Run(background)
 	decided := a.runDecisions(ctx)
 	defer decided()
+	go a.denials.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
 	go a.backups.run(background)

@@ -20,6 +20,7 @@ type Problem struct {
 	Title    string            `json:"title" doc:"What kind of problem this is"`
 	Status   int32             `json:"status" doc:"HTTP status" example:"400"`
 	Code     errs.Code         `json:"code" doc:"Stable machine word of the kind of problem" example:"invalid"`
+	Reason   string            `json:"reason,omitempty" doc:"Stable machine word that says more than code, where the operation documents some"`
 	Detail   string            `json:"detail,omitempty" doc:"What went wrong here, and what to do about it"`
 	Instance string            `json:"instance,omitempty" doc:"The request id, to quote to support and to find in the log"`
 	Errors   []errs.FieldError `json:"errors,omitempty" doc:"The fields that are wrong; pointer is a JSON pointer into the body, or query/NAME, path/NAME, header/NAME"`
@@ -42,7 +43,7 @@ func NewProblem(ctx context.Context, err error) *Problem {
 	p := problemOf(ctx, errs.Status(code), code, errs.Message(err))
 	var e *errs.Error
 	if errors.As(err, &e) {
-		p.Errors = e.Fields
+		p.Errors, p.Reason = e.Fields, e.Reason
 		if e.RetryAfter > 0 {
 			p.retryAfter = max(1, int(math.Ceil(e.RetryAfter.Seconds())))
 		}

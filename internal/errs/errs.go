@@ -39,7 +39,9 @@ type FieldError struct {
 type Error struct {
 	Code    Code
 	Message string
-	Fields  []FieldError
+	// Reason is a stable machine word that says more than the code, where an operation documents some; "" without.
+	Reason string
+	Fields []FieldError
 	// RetryAfter is how long the caller should wait; zero when retrying is pointless or may happen at once.
 	RetryAfter time.Duration
 	Cause      error

@@ -148,7 +148,7 @@ const access = createRoute({
   component: lazyRouteComponent(() => import('../features/access/AccessPage'), 'AccessPage'),
 });
 
-export const settingsTabs = ['keys', 'users', 'events', 'fields', 'exports', 'crypto'] as const;
+export const settingsTabs = ['keys', 'issuers', 'users', 'providers', 'events', 'fields', 'flags', 'exports', 'crypto'] as const;
 export type SettingsTab = (typeof settingsTabs)[number];
 
 const settings = createRoute({

@@ -8,6 +8,7 @@ import { trouble } from '../../api/problems';
 import { ownPath } from '../../routes/search';
 import { Mark } from '../../ui/icons';
 import { formatDuration } from '../../ui/format';
+import { Providers } from './Providers';
 import { sessionQuery, signIn } from './session';
 import classes from './SignIn.module.css';
 
@@ -43,11 +44,11 @@ function useSignIn() {
       setBusy(false);
     }
   });
-  return { form, submit, error, busy, wait };
+  return { form, submit, error, busy, wait, next };
 }
 
 export function SignInPage() {
-  const { form, submit, error, busy, wait } = useSignIn();
+  const { form, submit, error, busy, wait, next } = useSignIn();
   return (
     <main className={classes.page} id="main">
       <div className={classes.card}>
@@ -71,6 +72,7 @@ export function SignInPage() {
           ) : (
             error && <SignInError error={error} />
           )}
+          <Providers next={next} />
           <form onSubmit={submit} noValidate>
             <Stack gap="md">
               <TextInput label="E-mail" type="email" autoComplete="username" autoFocus id="email" {...form.getInputProps('email')} />
