@@ -39,10 +39,34 @@ export type ApiKey = z.infer<typeof keySchema>;
 export const keysSchema = z.object({ items: list(keySchema) });
 
 export const userSchema = z.object({
-  id: id, email: text, name: text, role: text, created_at: text, locked_at: text, last_login_at: text,
+  id: id, email: text, name: text, role: text, roles: list(z.string()), created_at: text, locked_at: text, last_login_at: text,
 });
 export type User = z.infer<typeof userSchema>;
 export const usersSchema = z.object({ items: list(userSchema) });
+
+export const permissionSchema = z.object({ key: id, description: text, sensitivity: text, builtIn: flag });
+export type PermissionInfo = z.infer<typeof permissionSchema>;
+export const permissionsSchema = z.object({ items: list(permissionSchema) });
+
+export const roleSchema = z.object({
+  roleId: id, name: text, description: text, permissions: list(z.string()), sensitivity: text, builtIn: flag, edited: flag, copiedFrom: text, holders: count,
+});
+export type RoleInfo = z.infer<typeof roleSchema>;
+export const rolesSchema = z.object({ items: list(roleSchema) });
+
+const scopeSchema = or(z.object({ kind: text, value: text }), { kind: 'tenant', value: '' });
+export const assignmentSchema = z.object({
+  assignmentId: id, userId: text, userName: text, roleId: text, roleName: text, grantedBy: text, grantedAt: text, expiresAt: text, scope: scopeSchema, reason: text, endedAt: text, ended: text,
+});
+export type Assignment = z.infer<typeof assignmentSchema>;
+export const assignmentsSchema = z.object({ items: list(assignmentSchema), next: text });
+
+const becauseSchema = z.object({ assignmentId: id, roleId: text, roleName: text, scope: scopeSchema, expiresAt: text });
+export type Because = z.infer<typeof becauseSchema>;
+export const whoSchema = z.object({ permission: text, items: list(z.object({ userId: id, userName: text, because: list(becauseSchema) })) });
+export const whatSchema = z.object({
+  userId: id, userName: text, locked: flag, permissions: list(z.object({ key: id, description: text, sensitivity: text, because: list(becauseSchema) })),
+});
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {

@@ -134,6 +134,20 @@ const jobs = createRoute({
   component: lazyRouteComponent(() => import('../features/jobs/JobsPage'), 'JobsPage'),
 });
 
+export const accessTabs = ['roles', 'assignments', 'questions'] as const;
+export type AccessTab = (typeof accessTabs)[number];
+
+const access = createRoute({
+  getParentRoute: () => app,
+  path: '/access',
+  validateSearch: (raw: Record<string, unknown>): { tab?: AccessTab; role?: string } => {
+    const tab = accessTabs.find((t) => t === one(raw['tab']));
+    const role = one(raw['role']);
+    return { ...(tab ? { tab } : {}), ...(role ? { role } : {}) };
+  },
+  component: lazyRouteComponent(() => import('../features/access/AccessPage'), 'AccessPage'),
+});
+
 export const settingsTabs = ['keys', 'issuers', 'users', 'providers', 'events', 'fields', 'flags', 'exports', 'crypto'] as const;
 export type SettingsTab = (typeof settingsTabs)[number];
 
@@ -156,7 +170,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, settings])]);
+const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, settings])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

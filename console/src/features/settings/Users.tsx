@@ -1,6 +1,7 @@
 import { Badge, Button, Group, Menu, PasswordInput, Select, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { User } from '../../api/schemas';
 import { FormDialog } from '../../ui/dialogs';
@@ -10,6 +11,7 @@ import { ListHead, NewButton, RowList } from '../../ui/rows';
 import classes from '../../ui/rows.module.css';
 import { Failure } from '../../ui/states';
 import { useAct } from '../../ui/useAct';
+import { rolesQuery } from '../access/api';
 import { useSession } from '../auth/session';
 import { changeUser, createUser, roleAbout, roles, usersQuery } from './api';
 
@@ -31,13 +33,19 @@ export function Users() {
 
 function UserRow({ user }: { user: User }) {
   const me = useSession()?.user.id === user.id;
+  const navigate = useNavigate();
+  const names = new Map(useQuery(rolesQuery).data?.items.map((r) => [r.roleId, r.name]));
   const change = useAct((c: { role?: string; locked?: boolean }) => changeUser(user.id, c), usersQuery.queryKey);
   return (
     <li className={classes.row} data-off={user.locked_at || undefined}>
       <div className={classes.what}>
         <Group gap="xs">
           <span className={classes.name}>{user.name || user.email}</span>
-          <Badge color={user.role === 'admin' ? 'pine' : 'gray'}>{words(user.role)}</Badge>
+          {user.roles.map((r) => (
+            <Badge key={r} color={r === 'admin' || r === 'owner' ? 'pine' : 'gray'}>
+              {names.get(r) ?? words(r)}
+            </Badge>
+          ))}
           {user.locked_at && <Badge color="ember">locked</Badge>}
           {me && (
             <Text span size="xs" c="dimmed">
@@ -64,6 +72,9 @@ function UserRow({ user }: { user: User }) {
                 {r.label}
               </Menu.Item>
             ))}
+            <Menu.Item onClick={() => void navigate({ to: '/access', search: { tab: 'assignments' } })}>
+              Other roles, several, or for a while…
+            </Menu.Item>
             <Menu.Divider />
             <Menu.Item color={user.locked_at ? undefined : 'ember'} onClick={() => change.mutate({ locked: !user.locked_at })}>
               {user.locked_at ? 'Unlock' : 'Lock: end sessions and refuse sign-in'}
@@ -77,6 +88,7 @@ function UserRow({ user }: { user: User }) {
 
 function NewUserDialog({ onClose }: { onClose: () => void }) {
   const create = useAct(createUser, usersQuery.queryKey, onClose);
+  const own = useQuery(rolesQuery).data?.items;
   const form = useForm({
     initialValues: { email: '', name: '', role: 'auditor', password: '' },
     validate: {
@@ -89,7 +101,7 @@ function NewUserDialog({ onClose }: { onClose: () => void }) {
     <FormDialog title="New user" submit="Create user" pending={create.isPending} error={create.error} onSubmit={form.onSubmit((v) => create.mutate({ ...v, email: v.email.trim(), name: v.name.trim() }))} onClose={onClose}>
       <TextInput label="Name" autoComplete="off" maxLength={100} data-autofocus {...form.getInputProps('name')} />
       <TextInput label="E-mail" type="email" autoComplete="off" {...form.getInputProps('email')} />
-      <Select label="Role" data={roles} allowDeselect={false} description={roleAbout[form.values.role]} {...form.getInputProps('role')} />
+      <Select label="Role" data={own?.map((r) => ({ value: r.roleId, label: r.name })) ?? roles} allowDeselect={false} description={own?.find((r) => r.roleId === form.values.role)?.description ?? roleAbout[form.values.role]} {...form.getInputProps('role')} />
       <PasswordInput label="First password" description="12 characters or more; hand it over safely, to be changed at once" autoComplete="new-password" {...form.getInputProps('password')} />
     </FormDialog>
   );

@@ -2,7 +2,7 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconBell, IconExport, IconJobs, IconLive, IconLog, IconMenu, IconSettings, IconShield, IconWarn, Mark } from '../../ui/icons';
+import { IconBell, IconExport, IconJobs, IconLive, IconLog, IconMenu, IconSettings, IconShield, IconUser, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
@@ -87,6 +87,7 @@ function Brand() {
 function Links() {
   const settings = useMay('settings.manage');
   const access = useMay('access.manage');
+  const view = useMay('access.view');
   const jobs = useMay('jobs.view');
   const notify = useMay('notify.view');
   return (
@@ -131,6 +132,13 @@ function Links() {
           <li>
             <Link to="/jobs" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
               <IconJobs /> Jobs
+            </Link>
+          </li>
+        )}
+        {(access || view) && (
+          <li>
+            <Link to="/access" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+              <IconUser /> Access
             </Link>
           </li>
         )}
