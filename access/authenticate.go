@@ -83,5 +83,6 @@ func (s *Service) bySession(ctx context.Context, token string) (actor.Principal,
 		return actor.Principal{}, err
 	}
 	s.noteSession(row.id, now)
-	return actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Permissions: actor.RolePermissions(u.Role), SessionID: row.id}, nil
+	return actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Permissions: actor.RolePermissions(u.Role), SessionID: row.id,
+		SteppedUpAt: timeOf(row.steppedUp), Restricted: row.restricted.Valid}, nil
 }

@@ -209,11 +209,11 @@ func (t heldThrottles) put(_ context.Context, subject []byte, row throttleRow) e
 func (h *held) forgive(list []throttled) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, t := range list {
+	for _, t := range list {
 		row, ok := h.throttles[string(t.subject)]
 		switch {
 		case !ok:
-		case i == 0:
+		case !t.address:
 			row = throttleRow{}
 			h.throttles[string(t.subject)] = row
 		case row.failures > 0:

@@ -66,7 +66,7 @@ func (s *Service) registerKeys(a *api.API) {
 			}
 			return out, err
 		})
-	huma.Register(a, api.Op("create-key", "POST /api/keys", "Make an API key", manage, api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 403)),
+	huma.Register(a, api.Op("create-key", "POST /api/keys", "Make an API key", manage, api.StepUp(), api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 403)),
 		func(ctx context.Context, r *newKeyRequest) (*newKeyResponse, error) {
 			p, err := actor.Require(ctx, actor.AccessManage)
 			if err != nil {
@@ -153,7 +153,7 @@ func (s *Service) registerUsers(a *api.API) {
 			}
 			return out, err
 		})
-	huma.Register(a, api.Op("create-user", "POST /api/users", "Create a user", manage, api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 409)),
+	huma.Register(a, api.Op("create-user", "POST /api/users", "Create a user", manage, api.StepUp(), api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 409)),
 		func(ctx context.Context, r *newUserRequest) (*userResponse, error) {
 			p, err := actor.Require(ctx, actor.AccessManage)
 			if err != nil {
@@ -165,7 +165,7 @@ func (s *Service) registerUsers(a *api.API) {
 			}
 			return &userResponse{userAccountOf(u)}, nil
 		})
-	huma.Register(a, api.Op("change-user", "PATCH /api/users/{id}", "Rename, lock, unlock or give another role to a user", manage, api.MaxBody(64<<10), api.Errors(400, 404, 409)),
+	huma.Register(a, api.Op("change-user", "PATCH /api/users/{id}", "Rename, lock, unlock or give another role to a user", manage, api.StepUp(), api.MaxBody(64<<10), api.Errors(400, 404, 409)),
 		func(ctx context.Context, r *changeUserRequest) (*userResponse, error) {
 			p, err := actor.Require(ctx, actor.AccessManage)
 			if err != nil {

@@ -80,6 +80,8 @@ type Options struct {
 	// CallerRate limits each authenticated caller, AnonymousRate each address without a valid credential; no limit when zero.
 	CallerRate    Rate
 	AnonymousRate Rate
+	// StepUp says when a person has to prove anew who they are; when nil, nobody ever has to.
+	StepUp *StepUpPolicy
 	// HSTS adds Strict-Transport-Security; set it when the public address is https.
 	HSTS bool
 }
