@@ -157,7 +157,7 @@ func newWorld(t *testing.T, tenants ...string) *world {
 		t.Fatal(err)
 	}
 	proxies, _ := api.ParseProxies([]string{"127.0.0.1", "::1"})
-	w.api = api.New(api.Options{Logger: log, Auth: w.s, StepUp: w.s.StepUpPolicy(), PublicOrigin: testOrigin, Proxies: api.Proxies{Trusted: proxies}})
+	w.api = api.New(api.Options{Logger: log, Auth: w.s, StepUp: w.s.StepUpPolicy(), StillThere: w.s.StillThere, PublicOrigin: testOrigin, Proxies: api.Proxies{Trusted: proxies}})
 	w.s.Register(w.api)
 	w.srv = httptest.NewServer(w.api)
 	t.Cleanup(w.srv.Close)

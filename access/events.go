@@ -24,6 +24,7 @@ const (
 	actionKeyRevoke      = "api_key.revoke"
 
 	actionPassword        = "session.password" // was right, and a second step is awaited
+	actionSessionRevoke   = "session.revoke"
 	actionStepUp          = "session.step_up"
 	actionSessionRestrict = "session.restrict"
 	actionSessionFree     = "session.unrestrict"

@@ -16,6 +16,7 @@ func (s *Service) Register(a *api.API) {
 	s.registerSession(a)
 	s.registerSecondStep(a)
 	s.registerStepUp(a)
+	s.registerSessions(a)
 	s.registerFactors(a)
 	s.registerKeys(a)
 	s.registerUsers(a)

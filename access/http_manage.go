@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -134,7 +135,9 @@ type changeUserRequest struct {
 	Body struct {
 		Name   *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
 		Role   *string `json:"role,omitempty" enum:"admin,auditor,writer"`
-		Locked *bool   `json:"locked,omitempty" doc:"Locking ends the user's sessions and stops the API keys that the user made"`
+		Locked *bool   `json:"locked,omitempty" doc:"Locking ends the user's sessions and stops the API keys that the user made, within a second on every server"`
+		Reason string  `json:"reason,omitempty" maxLength:"500" doc:"Why; it is recorded"`
+		Entry  int64   `json:"entry,omitempty" minimum:"1" doc:"Seq of the event of the log that gave cause; it is recorded"`
 	} `nameHint:"UserChange"`
 }
 
@@ -171,7 +174,7 @@ func (s *Service) registerUsers(a *api.API) {
 			if err != nil {
 				return nil, err
 			}
-			u, err := s.UpdateUser(ctx, p, r.ID, UserChange{Name: r.Body.Name, Role: r.Body.Role, Locked: r.Body.Locked})
+			u, err := s.UpdateUser(ctx, p, r.ID, UserChange{Name: r.Body.Name, Role: r.Body.Role, Locked: r.Body.Locked, Reason: strings.TrimSpace(r.Body.Reason), Entry: r.Body.Entry})
 			if err != nil {
 				return nil, err
 			}

@@ -171,6 +171,11 @@ func (s scoped) session(ctx context.Context, id string) (sessionRow, error) {
 	return scanSession(s.row(ctx, `SELECT `+sessionColumns+` FROM session WHERE id = $1 AND tenant_id = $2`, id))
 }
 
+// revokeSession ends one session of an account; NotFound when it has ended.
+func (s scoped) revokeSession(ctx context.Context, id, account string) error {
+	return found(s.exec(ctx, `DELETE FROM session WHERE id = $1 AND account_id = $2 AND tenant_id = $3`, id, account))
+}
+
 func (s scoped) deleteSession(ctx context.Context, id string) error {
 	_, err := s.exec(ctx, `DELETE FROM session WHERE id = $1 AND tenant_id = $2`, id)
 	return err

@@ -7,6 +7,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // NewUser is what is needed to create a user.
@@ -19,6 +20,9 @@ type UserChange struct {
 	Name   *string
 	Role   *string
 	Locked *bool
+	// Reason says why, and Entry is the seq of the event of the ledger that gave cause; 0 for none.
+	Reason string
+	Entry  int64
 }
 
 func mayManage(p actor.Principal) error {
@@ -121,6 +125,10 @@ func (s *Service) UpdateUser(ctx context.Context, p actor.Principal, id string, 
 		return User{}, err
 	}
 	e := userChangeEvent(ctx, p, before, after)
+	e.Reason = c.Reason
+	if c.Entry > 0 {
+		e.Data = append(e.Data, selfaudit.Member("entry", c.Entry))
+	}
 	if len(e.Changes) == 0 {
 		return before, nil
 	}
@@ -193,6 +201,9 @@ func (s *Service) store(ctx context.Context, q scoped, old, next account) error 
 		return err
 	}
 	if next.lockedAt.Valid {
+		if err := q.endAllPending(ctx, next.id); err != nil {
+			return err
+		}
 		return q.deleteSessions(ctx, next.id, "")
 	}
 	return nil

@@ -174,6 +174,11 @@ func (a *API) chain(route string, rule Rule, next http.Handler) http.Handler {
 		req.route = route
 		w = a.deadlines(w, r, rule)
 		r, err := a.admit(w, r, req, rule)
+		if err == nil && rule.Streaming && a.options.StillThere != nil && req.caller.TenantID != "" {
+			var stop func()
+			r, stop = a.watch(r, req.caller)
+			defer stop()
+		}
 		if err == nil {
 			err = limitBody(r, rule.MaxBody)
 		}
