@@ -105,10 +105,11 @@ type userAccount struct {
 	CreatedAt   time.Time  `json:"created_at"`
 	LockedAt    *time.Time `json:"locked_at,omitempty"`
 	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
+	Factors     int        `json:"factors,omitempty" doc:"How many factors the user has besides the password; in the list of users"`
 }
 
 func userAccountOf(u User) userAccount {
-	return userAccount{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, CreatedAt: u.CreatedAt, LockedAt: optional(u.LockedAt), LastLoginAt: optional(u.LastLoginAt)}
+	return userAccount{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, CreatedAt: u.CreatedAt, LockedAt: optional(u.LockedAt), LastLoginAt: optional(u.LastLoginAt), Factors: u.Factors}
 }
 
 type userListResponse struct {

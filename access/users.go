@@ -37,7 +37,12 @@ func (s *Service) Users(ctx context.Context, p actor.Principal) ([]User, error) 
 	if err := mayManage(p); err != nil {
 		return nil, err
 	}
-	rows, err := in(s.o.DB.Read(ctx), p.TenantID).accounts(ctx)
+	q := in(s.o.DB.Read(ctx), p.TenantID)
+	rows, err := q.accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	factors, err := q.factorsPerAccount(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +51,7 @@ func (s *Service) Users(ctx context.Context, p actor.Principal) ([]User, error) 
 		if out[i], err = s.open(ctx, a); err != nil {
 			return nil, err
 		}
+		out[i].Factors = factors[a.id]
 	}
 	return out, nil
 }
