@@ -149,7 +149,7 @@ function Password({ enter, onPending }: { enter: (s: Session) => Promise<void>; 
         <>
           <Divider label="or" labelPosition="center" />
           <Button variant="default" leftSection={<IconKey size={16} />} onClick={() => void passkey()} loading={busy === 'passkey'} fullWidth>
-            Sign in with a passkey
+            Use a passkey
           </Button>
         </>
       )}
