@@ -2,13 +2,12 @@ package access
 
 import (
 	"net/mail"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"probity.dev/internal/actor"
+	"probity.dev/access/role"
 	"probity.dev/internal/errs"
 )
 
@@ -18,12 +17,15 @@ type User struct {
 	TenantID    string
 	Email       string
 	Name        string
-	Role        string
+	Role        string   // the weightiest of Roles, "" without any
+	Roles       []string // in force in the whole tenant, by weight
 	CreatedAt   time.Time
 	LockedAt    time.Time // zero when not locked
 	LastLoginAt time.Time // zero when never
 	// Factors is how many factors the person has besides the password. Only [Service.Users] fills it in.
 	Factors int
+
+	rights role.Rights
 }
 
 // Locked reports whether the person is shut out.
@@ -54,11 +56,4 @@ func checkName(name string) (string, error) {
 		return "", errs.Field("/name", "wrong_format", "Give a name of 1 to %d characters.", maxName)
 	}
 	return name, nil
-}
-
-func checkRole(role string) error {
-	if !slices.Contains(actor.Roles(), role) {
-		return errs.Field("/role", "not_allowed", "The role is one of %s.", strings.Join(actor.Roles(), ", "))
-	}
-	return nil
 }

@@ -82,8 +82,9 @@ func (s *Service) bySession(ctx context.Context, token string) (actor.Principal,
 		return actor.Principal{}, err
 	}
 	s.noteSession(row.id, now)
-	return actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Permissions: actor.RolePermissions(u.Role), SessionID: row.id,
-		SteppedUpAt: timeOf(row.steppedUp), Restricted: row.restricted.Valid}, nil
+	p := person(u)
+	p.SessionID, p.SteppedUpAt, p.Restricted = row.id, timeOf(row.steppedUp), row.restricted.Valid
+	return p, nil
 }
 
 // StillThere reports whether a caller who was let in may go on. It is no use of the session, which therefore ends when nobody does anything else. The error is Unauthorized when the session or key has ended.

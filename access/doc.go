@@ -1,6 +1,7 @@
 // Package access decides who calls: local accounts of people, console sessions, API keys of applications, and the slowing down of
 // guesses (mission rows A3, A4, C2, F4, F5). It answers [probity.dev/internal/api.Authenticator] with an
-// [probity.dev/internal/actor.Principal]; what a principal may do is in its permissions, and operations check them.
+// [probity.dev/internal/actor.Principal]; what a principal may do is in its permissions, which follow from the
+// roles that access/role keeps, and operations check them.
 //
 // Every decision here (a login or its failure, a logout, a changed password, a user or key created, changed, locked, revoked) is an event of the ledger,
 // recorded in the same transaction as its effect through [Recorder].

@@ -239,7 +239,7 @@ func (s *Service) ConfirmEnrolment(ctx context.Context, token, id string, proof 
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := s.factorEvent(ctx, actionFactorAdd, "create", actor.Principal{TenantID: a.tenant, UserID: a.id, Name: u.Name, Email: u.Email, Role: a.role}, a, c.factor)
+	e, err := s.factorEvent(ctx, actionFactorAdd, "create", person(u), a, c.factor)
 	if err != nil {
 		return nil, nil, err
 	}

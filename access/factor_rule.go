@@ -60,8 +60,12 @@ func (s *Service) ResetFactorsOf(ctx context.Context, p actor.Principal, email, 
 
 // mustHaveFactor reports whether a second factor is demanded of a person.
 func (s *Service) mustHaveFactor(ctx context.Context, q scoped, a account) (bool, error) {
-	roles, err := q.demand(ctx)
-	return slices.Contains(roles, "*") || slices.Contains(roles, a.role), err
+	of, err := q.demand(ctx)
+	if err != nil || len(of) == 0 || slices.Contains(of, "*") {
+		return len(of) > 0, err
+	}
+	has, err := s.roles.Rights(ctx, a.tenant, a.id)
+	return slices.ContainsFunc(has.Roles, func(r string) bool { return slices.Contains(of, r) }), err
 }
 
 // FactorDemand returns the roles of which a second factor is demanded, * for everybody.
@@ -77,11 +81,13 @@ func (s *Service) SetFactorDemand(ctx context.Context, p actor.Principal, roles 
 	if err := mayManage(p); err != nil {
 		return err
 	}
+	known, err := s.roles.Of(ctx, p.TenantID)
+	if err != nil {
+		return err
+	}
 	for _, r := range roles {
-		if r != "*" {
-			if err := checkRole(r); err != nil {
-				return err
-			}
+		if r != "*" && !known.Known(r) {
+			return errs.Field("/second_factor_of", "not_allowed", "There is no such role.")
 		}
 	}
 	roles = slices.Compact(slices.Sorted(slices.Values(roles)))
@@ -91,13 +97,6 @@ func (s *Service) SetFactorDemand(ctx context.Context, p actor.Principal, roles 
 	}
 	e := newEvent(ctx, actionFactorDemand, "config", "update", p)
 	e.Resource = event.Resource{Type: "sign_in_policy", ID: p.TenantID}
-	e.Changes = []event.Change{{Path: "/second_factor_of", Op: "replace", Before: jsonText(nonNil(before)), After: jsonText(nonNil(roles))}}
+	e.Changes = []event.Change{{Path: "/second_factor_of", Op: "replace", Before: jsonText(orNone(before)), After: jsonText(orNone(roles))}}
 	return s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return in(tx, p.TenantID).setDemand(ctx, roles) })
-}
-
-func nonNil(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
 }

@@ -20,6 +20,15 @@ func (s *Service) Register(a *api.API) {
 	s.registerFactors(a)
 	s.registerKeys(a)
 	s.registerUsers(a)
+	s.roles.Register(a)
+}
+
+// orNone is a list that is never null in JSON.
+func orNone(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
 }
 
 type sessionInfo struct {
@@ -36,7 +45,8 @@ type sessionUser struct {
 	ID          string   `json:"id"`
 	Email       string   `json:"email"`
 	Name        string   `json:"name"`
-	Role        string   `json:"role" enum:"admin,auditor,writer"`
+	Role        string   `json:"role" doc:"The weightiest of the roles, empty without any" example:"auditor"`
+	Roles       []string `json:"roles"`
 	Permissions []string `json:"permissions"`
 }
 
@@ -48,7 +58,7 @@ type sessionTenant struct {
 func infoOf(v *Session, token string) sessionInfo {
 	u := v.User
 	return sessionInfo{
-		User:   sessionUser{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Permissions: actor.RolePermissions(u.Role)},
+		User:   sessionUser{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Roles: orNone(u.Roles), Permissions: orNone(u.rights.Permissions)},
 		Tenant: sessionTenant{ID: u.TenantID, Name: v.TenantName}, CSRFToken: api.CSRFToken(token), ExpiresAt: v.ExpiresAt, Notices: v.Notices, SteppedUpAt: optional(v.SteppedUpAt), Restricted: v.Restricted,
 	}
 }

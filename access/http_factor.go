@@ -142,7 +142,7 @@ func (s *Service) registerFactorRules(a *api.API) {
 			}
 			roles, err := s.FactorDemand(ctx, p)
 			out := &demandBody{}
-			out.Body.SecondFactorOf = nonNil(roles)
+			out.Body.SecondFactorOf = orNone(roles)
 			return out, err
 		})
 	huma.Register(a, api.Op("put-sign-in-policy", "PUT /api/access/sign-in-policy", "Demand a second factor", manage, api.StepUp(), api.MaxBody(4<<10), api.Errors(400),

@@ -39,7 +39,7 @@ type keyListResponse struct {
 type newKeyRequest struct {
 	Body struct {
 		Name      string     `json:"name" minLength:"1" maxLength:"100"`
-		Scopes    []string   `json:"scopes" minItems:"1" enum:"ledger.append,ledger.search,ledger.view_unmasked,ledger.verify,exports.create,jobs.view,jobs.manage,settings.manage,access.manage,notify.view,notify.manage"`
+		Scopes    []string   `json:"scopes" minItems:"1" maxItems:"100" doc:"Permissions, of which the maker has to have each" example:"[\"ledger.append\"]"`
 		Sources   []string   `json:"sources,omitempty" maxItems:"50"`
 		ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	} `nameHint:"NewAPIKey"`
@@ -101,7 +101,8 @@ type userAccount struct {
 	ID          string     `json:"id"`
 	Email       string     `json:"email"`
 	Name        string     `json:"name"`
-	Role        string     `json:"role" enum:"admin,auditor,writer"`
+	Role        string     `json:"role" doc:"The weightiest of the roles, empty without any" example:"auditor"`
+	Roles       []string   `json:"roles" doc:"In force in the whole tenant"`
 	CreatedAt   time.Time  `json:"created_at"`
 	LockedAt    *time.Time `json:"locked_at,omitempty"`
 	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
@@ -109,7 +110,7 @@ type userAccount struct {
 }
 
 func userAccountOf(u User) userAccount {
-	return userAccount{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, CreatedAt: u.CreatedAt, LockedAt: optional(u.LockedAt), LastLoginAt: optional(u.LastLoginAt), Factors: u.Factors}
+	return userAccount{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Roles: orNone(u.Roles), CreatedAt: u.CreatedAt, LockedAt: optional(u.LockedAt), LastLoginAt: optional(u.LastLoginAt), Factors: u.Factors}
 }
 
 type userListResponse struct {
@@ -126,7 +127,7 @@ type newUserRequest struct {
 	Body struct {
 		Email    string `json:"email" minLength:"3" maxLength:"254"`
 		Name     string `json:"name" minLength:"1" maxLength:"100"`
-		Role     string `json:"role" enum:"admin,auditor,writer"`
+		Role     string `json:"role" minLength:"1" maxLength:"64" doc:"A role's id; the maker has to have all that it allows" example:"auditor"`
 		Password string `json:"password" maxLength:"1024" writeOnly:"true" doc:"At least 12 characters, not the e-mail address"`
 	} `nameHint:"NewUser"`
 }
@@ -134,11 +135,12 @@ type newUserRequest struct {
 type changeUserRequest struct {
 	ID   string `path:"id" maxLength:"64"`
 	Body struct {
-		Name   *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
-		Role   *string `json:"role,omitempty" enum:"admin,auditor,writer"`
-		Locked *bool   `json:"locked,omitempty" doc:"Locking ends the user's sessions and stops the API keys that the user made, within a second on every server"`
-		Reason string  `json:"reason,omitempty" maxLength:"500" doc:"Why; it is recorded"`
-		Entry  int64   `json:"entry,omitempty" minimum:"1" doc:"Seq of the event of the log that gave cause; it is recorded"`
+		Name   *string   `json:"name,omitempty" minLength:"1" maxLength:"100"`
+		Role   *string   `json:"role,omitempty" minLength:"1" maxLength:"64" doc:"Replaces the weightiest role by this one"`
+		Roles  *[]string `json:"roles,omitempty" maxItems:"50" doc:"Replaces all roles for the whole tenant; those that stay keep their end"`
+		Locked *bool     `json:"locked,omitempty" doc:"Locking ends the user's sessions and stops the API keys that the user made, within a second on every server"`
+		Reason string    `json:"reason,omitempty" maxLength:"500" doc:"Why; it is recorded"`
+		Entry  int64     `json:"entry,omitempty" minimum:"1" doc:"Seq of the event of the log that gave cause; it is recorded"`
 	} `nameHint:"UserChange"`
 }
 
@@ -157,7 +159,7 @@ func (s *Service) registerUsers(a *api.API) {
 			}
 			return out, err
 		})
-	huma.Register(a, api.Op("create-user", "POST /api/users", "Create a user", manage, api.StepUp(), api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 409)),
+	huma.Register(a, api.Op("create-user", "POST /api/users", "Create a user", manage, api.StepUp(), api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 403, 409)),
 		func(ctx context.Context, r *newUserRequest) (*userResponse, error) {
 			p, err := actor.Require(ctx, actor.AccessManage)
 			if err != nil {
@@ -169,13 +171,13 @@ func (s *Service) registerUsers(a *api.API) {
 			}
 			return &userResponse{userAccountOf(u)}, nil
 		})
-	huma.Register(a, api.Op("change-user", "PATCH /api/users/{id}", "Rename, lock, unlock or give another role to a user", manage, api.StepUp(), api.MaxBody(64<<10), api.Errors(400, 404, 409)),
+	huma.Register(a, api.Op("change-user", "PATCH /api/users/{id}", "Rename, lock, unlock or give another role to a user", manage, api.StepUp(), api.MaxBody(64<<10), api.Errors(400, 403, 404, 409)),
 		func(ctx context.Context, r *changeUserRequest) (*userResponse, error) {
 			p, err := actor.Require(ctx, actor.AccessManage)
 			if err != nil {
 				return nil, err
 			}
-			u, err := s.UpdateUser(ctx, p, r.ID, UserChange{Name: r.Body.Name, Role: r.Body.Role, Locked: r.Body.Locked, Reason: strings.TrimSpace(r.Body.Reason), Entry: r.Body.Entry})
+			u, err := s.UpdateUser(ctx, p, r.ID, UserChange{Name: r.Body.Name, Role: r.Body.Role, Roles: r.Body.Roles, Locked: r.Body.Locked, Reason: strings.TrimSpace(r.Body.Reason), Entry: r.Body.Entry})
 			if err != nil {
 				return nil, err
 			}

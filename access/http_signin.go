@@ -22,7 +22,7 @@ type pendingInfo struct {
 }
 
 func pendingInfoOf(p *Pending) *pendingInfo {
-	return &pendingInfo{Token: p.Token, Ways: nonNil(p.Ways), Enrol: p.Enrol, ExpiresAt: p.ExpiresAt}
+	return &pendingInfo{Token: p.Token, Ways: orNone(p.Ways), Enrol: p.Enrol, ExpiresAt: p.ExpiresAt}
 }
 
 // loginBody is a session or a sign-in that waits.

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"maps"
 	"time"
@@ -30,7 +31,7 @@ func (s *Service) Run(ctx context.Context) {
 			}
 			return
 		case <-flush.C:
-			err = s.Flush(ctx)
+			err = errors.Join(s.Flush(ctx), s.roles.Sweep(ctx))
 		case <-clean.C:
 			err = s.Sweep(ctx)
 		}

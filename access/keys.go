@@ -49,10 +49,17 @@ func (s *Service) CreateKey(ctx context.Context, p actor.Principal, n NewKey) (K
 	if err := checkKey(n.Name, n.Scopes, n.Sources, n.ExpiresAt, now, p); err != nil {
 		return Key{}, "", err
 	}
+	maker, until, err := s.roles.Lasting(ctx, p, n.Scopes)
+	if err != nil {
+		return Key{}, "", err
+	}
+	if !until.IsZero() && (n.ExpiresAt.IsZero() || n.ExpiresAt.After(until)) {
+		return Key{}, "", errs.Field("/expires_at", "too_late", "You have these permissions until %s: the key has to end by then.", until.UTC().Format(time.RFC3339))
+	}
 	scopes := slices.Sorted(slices.Values(n.Scopes))
 	text, prefix, hash := newKeyText()
 	row := keyRow{hash: hash, Key: Key{ID: newID(), TenantID: p.TenantID, Name: strings.TrimSpace(n.Name), Prefix: prefix, Scopes: slices.Compact(scopes), Sources: slices.Clone(n.Sources),
-		CreatedBy: p.UserID, CreatedAt: now.UTC().Truncate(time.Microsecond), ExpiresAt: n.ExpiresAt.UTC().Truncate(time.Microsecond)}}
+		CreatedBy: maker, CreatedAt: now.UTC().Truncate(time.Microsecond), ExpiresAt: n.ExpiresAt.UTC().Truncate(time.Microsecond)}}
 	if len(row.Sources) == 0 {
 		row.Sources = nil
 	}
@@ -67,7 +74,7 @@ func (s *Service) CreateKey(ctx context.Context, p actor.Principal, n NewKey) (K
 	if !row.ExpiresAt.IsZero() {
 		e.Changes = append(e.Changes, change("/expires_at", nil, row.ExpiresAt))
 	}
-	err := s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return in(tx, p.TenantID).insertKey(ctx, row) })
+	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return in(tx, p.TenantID).insertKey(ctx, row) })
 	if err != nil {
 		return Key{}, "", err
 	}

@@ -50,7 +50,7 @@ func (s *Service) await(ctx context.Context, a account, e entry, factors []facto
 	if e.rehash != "" {
 		row.passwordHash = e.rehash
 	}
-	what := aboutUser(newEvent(ctx, actionPassword, "auth", "login", actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role}), u)
+	what := aboutUser(newEvent(ctx, actionPassword, "auth", "login", person(u)), u)
 	err = s.o.Recorder.RecordLater(ctx, a.tenant, what, func(ctx context.Context, tx *sql.Tx) error {
 		q := in(tx, a.tenant)
 		if e.rehash != "" {

@@ -19,7 +19,7 @@ func (s *Service) Present(ctx context.Context, asked actor.Principal) (actor.Pri
 		if err != nil {
 			return actor.Principal{}, err
 		}
-		return within(asked, actor.Principal{TenantID: u.TenantID, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Permissions: actor.RolePermissions(u.Role)}), nil
+		return within(asked, person(u)), nil
 	case asked.KeyID != "":
 		return s.presentKey(ctx, asked)
 	}
@@ -64,7 +64,7 @@ func (s *Service) presentKey(ctx context.Context, asked actor.Principal) (actor.
 // within leaves of somebody's rights those that they asked with: a role that has grown since, or a view that was masked on purpose, opens nothing more.
 func within(asked, now actor.Principal) actor.Principal {
 	if now.Unmasked() && !asked.Unmasked() {
-		now.Role = asked.Role
+		now.Roles, now.MaskAs = asked.Roles, asked.MaskAs
 	}
 	now.Permissions = slices.DeleteFunc(slices.Clone(now.Permissions), func(p string) bool { return !asked.Can(p) })
 	return now

@@ -14,6 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"probity.dev/access/mfa"
+	"probity.dev/access/role"
+	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
 	"probity.dev/internal/crypt"
 	"probity.dev/internal/errs"
@@ -61,6 +63,7 @@ type Service struct {
 	passkeys *mfa.Passkeys // nil when PublicURL allows none
 	indexKey []byte
 	keys     keyCache
+	roles    *role.Service
 	held     held
 	settleMu sync.Mutex
 
@@ -94,6 +97,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{o: o, hasher: newHasher(), indexKey: key, sessions: map[string]int64{}, used: map[string]int64{}}
 	s.keys.now = o.Now
+	s.roles = role.New(role.Options{DB: o.DB, Recorder: o.Recorder, TenantKeys: o.TenantKeys, Names: s.names, Logger: o.Logger, Now: o.Now})
 	s.passkeys, err = mfa.NewPasskeys(o.PublicURL, "Probity ("+o.Instance+")", s.index("passkeys"), o.Now)
 	return s, err
 }
@@ -136,8 +140,45 @@ func (s *Service) open(ctx context.Context, a account) (User, error) {
 	if err != nil {
 		return User{}, errs.Wrap(errs.Internal, err, "an account cannot be read")
 	}
-	return User{ID: a.id, TenantID: a.tenant, Email: string(email), Name: string(name), Role: a.role,
+	rights, err := s.roles.Rights(ctx, a.tenant, a.id)
+	if err != nil {
+		return User{}, err
+	}
+	primary := ""
+	if len(rights.Roles) > 0 {
+		primary = rights.Roles[0]
+	}
+	return User{ID: a.id, TenantID: a.tenant, Email: string(email), Name: string(name), Role: primary, Roles: rights.Roles, rights: rights,
 		CreatedAt: time.UnixMicro(a.createdAt).UTC(), LockedAt: timeOf(a.lockedAt), LastLoginAt: timeOf(a.lastLoginAt)}, nil
+}
+
+// Roles are what people of each tenant may do.
+func (s *Service) Roles() *role.Service { return s.roles }
+
+// names returns the names of a tenant's people by id.
+func (s *Service) names(ctx context.Context, tenant string) (map[string]string, error) {
+	rows, err := in(s.o.DB.Read(ctx), tenant).accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.o.TenantKeys(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]string, len(rows))
+	for _, a := range rows {
+		name, err := keys.Open("account|"+a.id+"|name", a.name)
+		if err != nil {
+			return nil, errs.Wrap(errs.Internal, err, "an account cannot be read")
+		}
+		out[a.id] = string(name)
+	}
+	return out, nil
+}
+
+// person is the principal of a user who calls.
+func person(u User) actor.Principal {
+	return actor.Principal{TenantID: u.TenantID, UserID: u.ID, Name: u.Name, Email: u.Email, Roles: u.rights.Roles, MaskAs: u.rights.MaskAs, Permissions: u.rights.Permissions}
 }
 
 // Client is where a request comes from, for throttling and for the ledger.

@@ -223,7 +223,8 @@ func (s *Service) signIn(ctx context.Context, a account, e entry) (*Session, err
 	if err != nil {
 		return nil, err
 	}
-	p := actor.Principal{TenantID: a.tenant, UserID: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, SessionID: row.id}
+	p := person(u)
+	p.SessionID = row.id
 	what := aboutUser(newEvent(ctx, actionLogin, "auth", "login", p), u)
 	what.Data = []event.Member{selfaudit.Member("way", e.way)}
 	effect := func(ctx context.Context, tx *sql.Tx) error { return s.enter(ctx, tx, a, row, e) }

@@ -105,13 +105,17 @@ func (s scoped) insertAccount(ctx context.Context, a account) error {
 	if n > 0 {
 		return errs.New(errs.Conflict, "There is a user with this e-mail address already.")
 	}
-	_, err = s.exec(ctx, `INSERT INTO account (id, email_index, email, name, role, password_hash, created_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	_, err = s.exec(ctx, `INSERT INTO account (id, email_index, email, name, role, role_seen, password_hash, created_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8)`,
 		a.id, a.emailIndex, a.email, a.name, a.role, a.hash, a.createdAt)
 	return err
 }
 
 func (s scoped) updateAccount(ctx context.Context, a account) error {
-	return found(s.exec(ctx, `UPDATE account SET name = $1, role = $2, locked_at = $3 WHERE id = $4 AND tenant_id = $5`, a.name, a.role, a.lockedAt, a.id))
+	return found(s.exec(ctx, `UPDATE account SET name = $1, locked_at = $2 WHERE id = $3 AND tenant_id = $4`, a.name, a.lockedAt, a.id))
+}
+
+func (s scoped) rename(ctx context.Context, a account) error {
+	return found(s.exec(ctx, `UPDATE account SET name = $1 WHERE id = $2 AND tenant_id = $3`, a.name, a.id))
 }
 
 // setPassword replaces the hash if it still is the one that was checked; NotFound says that it is not.
@@ -122,13 +126,6 @@ func (s scoped) setPassword(ctx context.Context, id, from, to string) error {
 // login notes a login of an account that is not locked and still has the password that was checked.
 func (s scoped) login(ctx context.Context, id, hash string, at int64) error {
 	return found(s.exec(ctx, `UPDATE account SET last_login_at = $1 WHERE id = $2 AND password_hash = $3 AND locked_at IS NULL AND tenant_id = $4`, at, id, hash))
-}
-
-// otherAdmins counts the tenant's admins who can sign in, besides one.
-func (s scoped) otherAdmins(ctx context.Context, id string) (int, error) {
-	var n int
-	err := s.row(ctx, `SELECT COUNT(*) FROM account WHERE id <> $1 AND role = 'admin' AND locked_at IS NULL AND tenant_id = $2`, id).Scan(&n)
-	return n, sqldb.Translate(err)
 }
 
 func (s scoped) insertSession(ctx context.Context, r sessionRow) error {

@@ -3,7 +3,9 @@ package access
 import (
 	"context"
 	"database/sql"
+	"slices"
 
+	"probity.dev/access/role"
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
@@ -17,8 +19,10 @@ type NewUser struct {
 
 // UserChange is what may be changed about a user; nil leaves as it is.
 type UserChange struct {
-	Name   *string
+	Name *string
+	// Role replaces the weightiest role, Roles all of those for the whole tenant.
 	Role   *string
+	Roles  *[]string
 	Locked *bool
 	// Reason says why, and Entry is the seq of the event of the ledger that gave cause; 0 for none.
 	Reason string
@@ -69,13 +73,18 @@ func (s *Service) CreateUser(ctx context.Context, p actor.Principal, n NewUser) 
 	if err != nil {
 		return User{}, err
 	}
-	if err := checkRole(n.Role); err != nil {
-		return User{}, err
-	}
 	if err := CheckPassword("/password", n.Password, email); err != nil {
 		return User{}, err
 	}
-	a := account{id: newID(), tenant: p.TenantID, emailIndex: s.emailIndex(email), role: n.Role, createdAt: s.o.Now().UnixMicro()}
+	a := account{id: newID(), tenant: p.TenantID, emailIndex: s.emailIndex(email), createdAt: s.o.Now().UnixMicro()}
+	if n.Role == "" {
+		return User{}, errs.Field("/role", "required", "Choose a role.")
+	}
+	roles, err := s.roles.Prepare(ctx, p, a.id, func([]string) []string { return []string{n.Role} })
+	if err != nil {
+		return User{}, s.refused(ctx, actionUserCreate, p, User{ID: a.id}, err)
+	}
+	a.role = roles.Legacy()
 	if a.hash, err = s.hasher.hash(ctx, n.Password); err != nil {
 		return User{}, err
 	}
@@ -87,10 +96,31 @@ func (s *Service) CreateUser(ctx context.Context, p actor.Principal, n NewUser) 
 		return User{}, err
 	}
 	e := aboutUser(newEvent(ctx, actionUserCreate, "access", "create", p), u)
-	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, n.Role)}
-	return u, s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
-		return in(tx, p.TenantID).insertAccount(ctx, a)
+	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, roles.Primary())}
+	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
+		if err := in(tx, p.TenantID).insertAccount(ctx, a); err != nil {
+			return err
+		}
+		return roles.Do(ctx, tx)
 	})
+	s.roles.Forget(p.TenantID)
+	if err != nil {
+		return User{}, err
+	}
+	return s.open(ctx, a)
+}
+
+// refused records that somebody was refused a change of a person's roles.
+func (s *Service) refused(ctx context.Context, action string, p actor.Principal, u User, why error) error {
+	if errs.CodeOf(why) != errs.Forbidden {
+		return why
+	}
+	e := aboutUser(newEvent(ctx, action, "access", "update", p), u)
+	e.Outcome, e.Severity = event.Outcome{Status: "denied", Reason: why.Error()}, "medium"
+	if err := s.o.Recorder.Record(ctx, p.TenantID, e, nothing); err != nil {
+		s.o.Logger.Warn("a refusal was not recorded", "error", err)
+	}
+	return why
 }
 
 // UpdateUser renames, locks, unlocks or gives another role to a user of the caller's tenant. Locking ends the user's sessions and stops the API keys that the user made, at once.
@@ -99,11 +129,6 @@ func (s *Service) UpdateUser(ctx context.Context, p actor.Principal, id string, 
 	if err := mayManage(p); err != nil {
 		return User{}, err
 	}
-	if c.Role != nil {
-		if err := checkRole(*c.Role); err != nil {
-			return User{}, err
-		}
-	}
 	if c.Name != nil {
 		name, err := checkName(*c.Name)
 		if err != nil {
@@ -111,8 +136,8 @@ func (s *Service) UpdateUser(ctx context.Context, p actor.Principal, id string, 
 		}
 		c.Name = &name
 	}
-	if id == p.UserID && ((c.Locked != nil && *c.Locked) || (c.Role != nil && *c.Role != actor.RoleAdmin)) {
-		return User{}, errs.New(errs.Conflict, "You cannot lock yourself or take your own role away; ask another admin.")
+	if id == p.UserID && c.Locked != nil && *c.Locked {
+		return User{}, errs.New(errs.Conflict, "You cannot lock yourself; ask another admin.")
 	}
 	old, err := in(s.o.DB.Read(ctx), p.TenantID).account(ctx, id)
 	if err != nil {
@@ -126,10 +151,15 @@ func (s *Service) UpdateUser(ctx context.Context, p actor.Principal, id string, 
 	if err != nil {
 		return User{}, err
 	}
+	roles, err := s.roles.Prepare(ctx, p, id, func(now []string) []string { return rolesAfter(now, c) })
+	if err != nil {
+		return User{}, s.refused(ctx, actionUserUpdate, p, before, err)
+	}
 	after, err := s.open(ctx, next)
 	if err != nil {
 		return User{}, err
 	}
+	before.Roles, before.Role, after.Roles, after.Role = roles.Before, first(roles.Before), roles.After, roles.Primary()
 	e := userChangeEvent(ctx, p, before, after)
 	e.Reason = c.Reason
 	if c.Entry > 0 {
@@ -138,9 +168,31 @@ func (s *Service) UpdateUser(ctx context.Context, p actor.Principal, id string, 
 	if len(e.Changes) == 0 {
 		return before, nil
 	}
-	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return s.store(ctx, in(tx, p.TenantID), old, next) })
+	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return s.store(ctx, tx, old, next, roles) })
 	s.keys.forget(p.TenantID)
+	s.roles.Forget(p.TenantID)
 	return after, err
+}
+
+// rolesAfter are a person's roles after a change: Role takes the place of the weightiest.
+func rolesAfter(now []string, c UserChange) []string {
+	if c.Roles != nil {
+		return *c.Roles
+	}
+	if c.Role == nil || first(now) == *c.Role {
+		return now
+	}
+	if len(now) > 0 {
+		now = now[1:]
+	}
+	return append([]string{*c.Role}, now...)
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
 }
 
 // applied returns the account as it will be.
@@ -149,9 +201,6 @@ func (s *Service) applied(ctx context.Context, a account, u User, c UserChange) 
 		if err := s.sealAccount(ctx, &a, u.Email, *c.Name); err != nil {
 			return a, err
 		}
-	}
-	if c.Role != nil {
-		a.role = *c.Role
 	}
 	if c.Locked != nil && *c.Locked != a.lockedAt.Valid {
 		a.lockedAt = sql.NullInt64{}
@@ -171,6 +220,9 @@ func userChangeEvent(ctx context.Context, p actor.Principal, before, after User)
 	if before.Role != after.Role {
 		changes = append(changes, change("/role", before.Role, after.Role))
 	}
+	if !slices.Equal(before.Roles, after.Roles) && len(before.Roles)+len(after.Roles) > 2 {
+		changes = append(changes, change("/roles", orNone(before.Roles), orNone(after.Roles)))
+	}
 	if before.Locked() != after.Locked() {
 		changes = append(changes, change("/locked", before.Locked(), after.Locked()))
 		action, activity = actionUserUnlock, "unlock"
@@ -184,33 +236,33 @@ func userChangeEvent(ctx context.Context, p actor.Principal, before, after User)
 }
 
 // store writes a changed account, unless somebody else changed it meanwhile or the tenant would be left without an admin.
-func (s *Service) store(ctx context.Context, q scoped, old, next account) error {
-	now, err := q.account(ctx, old.id)
-	if err != nil {
-		return err
+func (s *Service) store(ctx context.Context, tx *sql.Tx, old, next account, roles *role.Change) error {
+	q := in(tx, old.tenant)
+	if !roles.Nothing() {
+		if err := roles.Do(ctx, tx); err != nil {
+			return err
+		}
 	}
-	if now.role != old.role || now.lockedAt != old.lockedAt {
-		return errs.New(errs.Conflict, "The user was changed by somebody else at the same time; look again.")
+	if next.lockedAt == old.lockedAt {
+		return q.rename(ctx, next)
 	}
-	wasAdmin := old.role == actor.RoleAdmin && !old.lockedAt.Valid
-	isAdmin := next.role == actor.RoleAdmin && !next.lockedAt.Valid
-	if wasAdmin && !isAdmin {
-		others, err := q.otherAdmins(ctx, old.id)
+	return s.roles.Keeping(ctx, tx, old.tenant, func() error {
+		now, err := q.account(ctx, old.id)
 		if err != nil {
 			return err
 		}
-		if others == 0 {
-			return errs.New(errs.Conflict, "This is the last admin; make somebody else an admin first.")
+		if now.lockedAt != old.lockedAt {
+			return errs.New(errs.Conflict, "The user was changed by somebody else at the same time; look again.")
 		}
-	}
-	if err := q.updateAccount(ctx, next); err != nil {
-		return err
-	}
-	if next.lockedAt.Valid {
-		if err := q.endAllPending(ctx, next.id); err != nil {
+		if err := q.updateAccount(ctx, next); err != nil {
 			return err
 		}
-		return q.deleteSessions(ctx, next.id, "")
-	}
-	return nil
+		if next.lockedAt.Valid {
+			if err := q.endAllPending(ctx, next.id); err != nil {
+				return err
+			}
+			return q.deleteSessions(ctx, next.id, "")
+		}
+		return nil
+	})
 }

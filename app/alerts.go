@@ -52,7 +52,7 @@ func (s alertSource) Read(ctx context.Context, tenantID string, span alert.Span,
 	if !span.Since.IsZero() {
 		q.Time, q.From = "recorded", span.Since
 	}
-	viewer := actor.Principal{TenantID: tenantID, KeyID: "alerts", Role: actor.RoleAuditor, Permissions: []string{actor.LedgerSearch}}
+	viewer := actor.Principal{TenantID: tenantID, KeyID: "alerts", Roles: []string{actor.RoleAuditor}, Permissions: []string{actor.LedgerSearch}}
 	var last ledger.Fact
 	found, err := s.a.Ledger.Facts(ctx, tenantID, q, span.Limit, s.a.masks.For(viewer), func(e ledger.Fact) error {
 		last = e

@@ -68,7 +68,7 @@ func TestAlertRules(t *testing.T) {
 	if list := c.answer(t, admin, "GET", "/api/alerts", ""); strings.Count(list, `"rule":`) != 6 {
 		t.Error(list)
 	}
-	auditor := actor.Principal{TenantID: tenant, UserID: "u", Role: actor.RoleAuditor, Permissions: actor.RolePermissions(actor.RoleAuditor)}
+	auditor := actor.Principal{TenantID: tenant, UserID: "u", Roles: []string{actor.RoleAuditor}, Permissions: actor.RolePermissions(actor.RoleAuditor)}
 	if list := c.answer(t, auditor, "GET", "/api/alerts", ""); strings.Contains(list, "Canary") || strings.Contains(list, "192.0.2.3") {
 		t.Error("personal values are shown to an auditor: " + list)
 	}

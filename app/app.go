@@ -61,14 +61,14 @@ type App struct {
 
 // Open opens the data directory of cfg. It fails when the directory has not been initialised, or when another process has it open. logs receives log lines.
 func Open(ctx context.Context, cfg *config.Config, logs io.Writer) (a *App, err error) {
+	if err := checkComplete(cfg.Data); err != nil {
+		return nil, err
+	}
 	switch there, err := initialised(ctx, cfg); {
 	case err != nil:
 		return nil, err
 	case !there:
 		return nil, noData(cfg)
-	}
-	if err := checkComplete(cfg.Data); err != nil {
-		return nil, err
 	}
 	key, err := openKMS(ctx, cfg)
 	if err != nil {

@@ -84,7 +84,11 @@ func TestArchiveAndImport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := into.ImportArchive(ctx, into.tenant, o, keys, false, nil)
+		verified, err := into.VerifyArchive(ctx, o, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := into.ImportArchive(ctx, into.tenant, verified, false, nil)
 		if err != nil || r.Rejected != 0 || r.Duplicates != 0 || r.Accepted != r.Read {
 			t.Fatalf("%+v %v", r, err)
 		}
@@ -97,11 +101,14 @@ func TestArchiveAndImport(t *testing.T) {
 				}
 			}
 		}
+		if err := verified.Discard(); err != nil {
+			t.Error(err)
+		}
 		if left, _ := filepath.Glob(filepath.Join(into.cfg.Data, "import-*")); len(left) > 0 {
 			t.Errorf("values in clear are left in the data directory: %v", left)
 		}
 		into.settled(t, false)
-		if _, err := into.ImportArchive(ctx, into.tenant, o, keys, false, nil); err == nil {
+		if _, err := into.ImportArchive(ctx, into.tenant, verified, false, nil); err == nil {
 			t.Error("imported into a tenant that holds events")
 		}
 	})

@@ -434,6 +434,7 @@ func testBackupOfObjectStorage(t *testing.T) {
 		t.Errorf("restored into a storage that is in use: %v", err)
 	}
 	cfg.Storage = blobtest.URL(target)
+	s.interrupted(t, cfg, published)
 	if _, err := Restore(context.Background(), cfg, s.options(published)); err != nil {
 		t.Fatal(err)
 	}

@@ -195,7 +195,7 @@ func exporter(b testing.TB, box *ledgertest.Box) *export.Service {
 }
 
 func exportCSV(ctx context.Context, b testing.TB, s *export.Service, role string, f export.Filter) int {
-	by := actor.Principal{TenantID: ledgertest.Tenant, UserID: "u-1", Role: role, Permissions: actor.RolePermissions(role)}
+	by := actor.Principal{TenantID: ledgertest.Tenant, UserID: "u-1", Roles: []string{role}, Permissions: actor.RolePermissions(role)}
 	n, err := s.Stream(ctx, by, export.Request{Format: "csv", Filter: f}, io.Discard, nil)
 	if err != nil {
 		b.Fatal(err)

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -106,7 +107,7 @@ func MaskingWords(p actor.Principal) string {
 	if p.Unmasked() {
 		return "none: personal values are shown as recorded, credentials are withheld"
 	}
-	return "masked for the role " + roleOf(p)
+	return "masked for the role " + strings.Join(rolesOf(p), ", ")
 }
 
 // exportSealer keeps job rows unreadable in the database.

@@ -179,9 +179,41 @@ type importing struct {
 	rules    event.Classifier
 }
 
-// ImportArchive records the events of an archive in an empty tenant, in their order, with their ids, sources and times, after verifying the proofs in it with keys. It takes over the settings, and records what was imported. A tenant
+// VerifiedArchive is an archive whose proofs hold.
+type VerifiedArchive struct {
+	*OpenedArchive
+	dir     string   // of the unpacked bundles
+	bundles []string // their paths, one for each epoch
+}
+
+// Discard removes what was unpacked; the archive stays open.
+func (v *VerifiedArchive) Discard() error { return os.RemoveAll(v.dir) }
+
+// VerifyArchive unpacks the bundles of an archive into the data directory and verifies each with keys, so that nothing has to be made for an archive that is refused. Errors are Invalid and name the bundle.
+func (a *App) VerifyArchive(ctx context.Context, o *OpenedArchive, keys *tlog.Keys) (_ *VerifiedArchive, err error) {
+	dir, err := os.MkdirTemp(a.Config.Data, "import-")
+	if err != nil {
+		return nil, err
+	}
+	v := &VerifiedArchive{OpenedArchive: o, dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.Discard())
+		}
+	}()
+	for _, l := range o.Manifest.Epochs {
+		path := filepath.Join(dir, filepath.Base(l.Bundle))
+		if err := o.verified(ctx, l, path, keys); err != nil {
+			return nil, err
+		}
+		v.bundles = append(v.bundles, path)
+	}
+	return v, nil
+}
+
+// ImportArchive records the events of an archive in an empty tenant, in their order, with their ids, sources and times. It takes over the settings, and records what was imported. A tenant
 // that holds events other than the product's own is refused unless resume says that they are of an import that was interrupted.
-func (a *App) ImportArchive(ctx context.Context, tenantID string, o *OpenedArchive, keys *tlog.Keys, resume bool, progress func(done, total int64)) (*ImportResult, error) {
+func (a *App) ImportArchive(ctx context.Context, tenantID string, o *VerifiedArchive, resume bool, progress func(done, total int64)) (*ImportResult, error) {
 	t, err := a.Ledger.Tenant(ctx, tenantID)
 	if err != nil {
 		return nil, err
@@ -191,29 +223,15 @@ func (a *App) ImportArchive(ctx context.Context, tenantID string, o *OpenedArchi
 			return nil, err
 		}
 	}
-	x := &importing{rules: field.New(a.policies.catalogue), a: a, o: o, tenantID: tenantID, progress: progress, res: &ImportResult{Tenant: t.Name, LogID: t.LogID, Reasons: map[string]int64{}}}
+	x := &importing{rules: field.New(a.policies.catalogue), a: a, o: o.OpenedArchive, tenantID: tenantID, progress: progress, res: &ImportResult{Tenant: t.Name, LogID: t.LogID, Reasons: map[string]int64{}}}
 	for _, l := range o.Manifest.Epochs {
 		x.total += int64(l.Size)
-	}
-	dir, err := os.MkdirTemp(a.Config.Data, "import-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	// All proofs come before the first event.
-	var paths []string
-	for _, l := range o.Manifest.Epochs {
-		path := filepath.Join(dir, filepath.Base(l.Bundle))
-		if err := x.verified(ctx, l, path, keys); err != nil {
-			return nil, err
-		}
-		paths = append(paths, path)
 	}
 	by := httpapi.By(Operator(tenantID, false))
 	if err := errors.Join(a.Ledger.PutCustomFields(ctx, tenantID, o.Settings.Custom, by), a.Ledger.PutSettings(ctx, tenantID, &o.Settings, by)); err != nil {
 		return nil, fmt.Errorf("take over the settings: %w", err)
 	}
-	for _, path := range paths {
+	for _, path := range o.bundles {
 		if err := x.bundle(ctx, path); err != nil {
 			return x.res, err
 		}
@@ -242,12 +260,12 @@ func (a *App) checkEmptyTenant(ctx context.Context, tenantID string) error {
 }
 
 // verified puts the bundle of an epoch into a file and verifies it.
-func (x *importing) verified(ctx context.Context, l ArchivedLog, path string, keys *tlog.Keys) error {
+func (o *OpenedArchive) verified(ctx context.Context, l ArchivedLog, path string, keys *tlog.Keys) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(x.o.copy(l.Bundle, f), f.Close()); err != nil {
+	if err := errors.Join(o.copy(l.Bundle, f), f.Close()); err != nil {
 		return err
 	}
 	r, err := verify.Bundle(ctx, path, verify.Options{Keys: keys})

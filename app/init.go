@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/google/uuid"
@@ -46,16 +47,22 @@ func Init(ctx context.Context, cfg *config.Config, o InitOptions, logs io.Writer
 	if hasData(cfg) {
 		return nil, errs.New(errs.Conflict, "%s holds data already; choose another directory", cfg.Data)
 	}
+	if err := checkComplete(cfg.Data); err != nil {
+		return nil, err
+	}
 	if err := checkEmpty(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
+	if err := checkAccount(cfg.Data, os.Geteuid()); err != nil {
+		return nil, err
 	}
 	if cfg.Storage != "" { // before anything is made: otherwise the directory would hold data, and the next attempt would be refused
-		if _, err := openStorage(ctx, cfg); err != nil {
+		if err := checkStorage(ctx, cfg); err != nil {
 			return nil, err
 		}
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	key, err := createKMS(ctx, cfg)
 	if err != nil {
@@ -67,6 +74,29 @@ func Init(ctx context.Context, cfg *config.Config, o InitOptions, logs io.Writer
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 	return a.AddTenant(ctx, o)
+}
+
+// checkStorage reports whether an installation could begin in the storage of cfg. It leaves nothing behind, there or here.
+func checkStorage(ctx context.Context, cfg *config.Config) error {
+	dir, err := os.MkdirTemp("", "probity-init-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	elsewhere := *cfg
+	elsewhere.Data = dir
+	s, err := openStorage(ctx, &elsewhere)
+	if err != nil {
+		return err
+	}
+	owner, err := s.owner(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errs.New(errs.Conflict, "the storage belongs to another installation (its id is %s). Give every installation a prefix of its own", owner)
+	}
+	return err
 }
 
 // AddTenant makes a tenant with its log, its first admin and its first API key.

@@ -499,7 +499,7 @@ func dieRewrapping(t *testing.T, place string) {
 func TestKeysAreForAdmins(t *testing.T) {
 	k := newKeyring(t, "")
 	p := actor.System(k.tenant)
-	p.Role, p.Permissions = actor.RoleAuditor, slices.Clone(actor.RolePermissions(actor.RoleAuditor))
+	p.Roles, p.Permissions = []string{actor.RoleAuditor}, slices.Clone(actor.RolePermissions(actor.RoleAuditor))
 	h, err := k.handler(as{p})
 	if err != nil {
 		t.Fatal(err)

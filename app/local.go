@@ -22,7 +22,7 @@ func Operator(tenantID string, masked bool) actor.Principal {
 		p.Name += " of " + u.Username
 	}
 	if masked {
-		p.Role, p.Permissions = actor.RoleAuditor, actor.RolePermissions(actor.RoleAuditor)
+		p.Roles, p.Permissions = []string{actor.RoleAuditor}, actor.RolePermissions(actor.RoleAuditor)
 	}
 	return p
 }
@@ -55,17 +55,7 @@ func (m maskable) Authenticate(ctx context.Context, r *http.Request) (actor.Prin
 	if err != nil || r.Header.Get(MaskedHeader) != "true" || !p.Unmasked() {
 		return p, err
 	}
-	kept := make([]string, 0, len(p.Permissions))
-	for _, x := range p.Permissions {
-		if x != actor.LedgerViewUnmasked {
-			kept = append(kept, x)
-		}
-	}
-	p.Permissions = kept
-	if p.Role == actor.RoleAdmin {
-		p.Role = actor.RoleAuditor
-	}
-	return p, nil
+	return p.Masked(), nil
 }
 
 // Export writes an export straight to w, without a job and without a file in between. progress is told the rows written and their number, -1 while that is unknown.

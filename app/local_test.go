@@ -39,9 +39,9 @@ func testMaskedHeaderOnlyTakesAway(t *testing.T) {
 		}
 		return got
 	}
-	admin := actor.Principal{TenantID: "t", UserID: "u", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+	admin := actor.Principal{TenantID: "t", UserID: "u", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
 	got := ask(admin, "true")
-	if got.Unmasked() || got.Role != actor.RoleAuditor || len(got.Permissions) != len(admin.Permissions)-1 || !got.Can(actor.AccessManage) {
+	if got.Unmasked() || got.Role() != actor.RoleAuditor || len(got.Permissions) != len(admin.Permissions)-1 || !got.Can(actor.AccessManage) {
 		t.Errorf("%+v", got)
 	}
 	if !admin.Unmasked() {
@@ -53,7 +53,7 @@ func testMaskedHeaderOnlyTakesAway(t *testing.T) {
 		}
 	}
 	writer := actor.Principal{TenantID: "t", KeyID: "k", Permissions: []string{actor.LedgerAppend}}
-	if got := ask(writer, "true"); !slices.Equal(got.Permissions, writer.Permissions) || got.Role != "" {
+	if got := ask(writer, "true"); !slices.Equal(got.Permissions, writer.Permissions) || got.Role() != "" {
 		t.Errorf("%+v", got)
 	}
 	no := errors.New("no")

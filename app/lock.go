@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,6 +17,9 @@ import (
 // lockDir makes sure that one process at a time works on a data directory: two would each keep a head of the log in memory. The kernel
 // drops the lock when the process ends, however it ends.
 func lockDir(dir string) (io.Closer, error) {
+	if err := checkAccount(dir, os.Geteuid()); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, "LOCK")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -33,6 +37,25 @@ func lockDir(dir string) (io.Closer, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// checkAccount refuses root where the directory is another account's: files that root makes there could not be written by the server, which would stop at the first of them.
+func checkAccount(dir string, euid int) error {
+	info, err := os.Stat(dir)
+	if err != nil || euid != 0 {
+		return nil //nolint:nilerr // what opens the directory says so better
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 {
+		return nil
+	}
+	owner := strconv.FormatUint(uint64(st.Uid), 10)
+	if u, err := user.LookupId(owner); err == nil {
+		owner = u.Username
+	} else {
+		owner = "'#" + owner + "'"
+	}
+	return errs.New(errs.Conflict, "%s belongs to the account %s, and files that root makes there would be out of its reach; run the command as that account: sudo -u %s probity …", dir, owner, owner)
 }
 
 func writePID(f *os.File) error {

@@ -44,17 +44,19 @@ func find(text string, yield func(start, end int, category string)) {
 	}
 }
 
-// roleOf is the masking role of a caller: a person's own; a key's follows from whether it may see values as they are.
-func roleOf(p actor.Principal) string {
+// rolesOf are the masking roles of a caller: a person's own; a key's follows from whether it may see values as they are.
+func rolesOf(p actor.Principal) []string {
 	switch {
-	case p.Role != "":
-		return p.Role
+	case len(p.MaskAs) > 0:
+		return p.MaskAs
+	case len(p.Roles) > 0:
+		return p.Roles
 	case p.Unmasked():
-		return actor.RoleAdmin
+		return []string{actor.RoleAdmin}
 	case p.Can(actor.LedgerSearch):
-		return actor.RoleAuditor
+		return []string{actor.RoleAuditor}
 	}
-	return actor.RoleWriter
+	return []string{actor.RoleWriter}
 }
 
 // For returns what p sees. Without the tenant's key nothing is shown.
@@ -63,7 +65,7 @@ func (m *masks) For(p actor.Principal) event.Masker {
 	if err != nil {
 		return nothing{}
 	}
-	return e.For(roleOf(p), p.Unmasked())
+	return e.ForRoles(rolesOf(p), p.Unmasked())
 }
 
 // Export returns what p sees in an export that is anonymised by mode.
@@ -72,7 +74,7 @@ func (m *masks) Export(p actor.Principal, unmasked bool, mode masking.Mode) even
 	if err != nil {
 		return nothing{}
 	}
-	return e.Export(roleOf(p), p.Unmasked() && unmasked, mode)
+	return e.ExportRoles(rolesOf(p), p.Unmasked() && unmasked, mode)
 }
 
 // nothing withholds everything.

@@ -159,7 +159,7 @@ func testPolicyFiles(t *testing.T) {
 			defer a.Close()
 			as := newCaller(t, a)
 			as.answer(t, actor.System(tenant), "POST", "/api/events", purchase)
-			auditor := actor.Principal{TenantID: tenant, UserID: "aud", Name: "Auditor", Role: actor.RoleAuditor, Permissions: actor.RolePermissions(actor.RoleAuditor)}
+			auditor := actor.Principal{TenantID: tenant, UserID: "aud", Name: "Auditor", Roles: []string{actor.RoleAuditor}, Permissions: actor.RolePermissions(actor.RoleAuditor)}
 			for where, text := range seen(t, a, as, auditor) {
 				if got := strings.Contains(text, "zephyrine"); got == own {
 					t.Errorf("%s shows the auditor the status: %v", where, got)
@@ -168,7 +168,7 @@ func testPolicyFiles(t *testing.T) {
 					t.Errorf("%s shows the auditor the address: %v", where, got)
 				}
 			}
-			admin := actor.Principal{TenantID: tenant, UserID: "adm", Name: "Admin", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+			admin := actor.Principal{TenantID: tenant, UserID: "adm", Name: "Admin", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
 			if text := seen(t, a, as, admin)["search"]; !strings.Contains(text, "zephyrine") || !strings.Contains(text, "ana.horvat@example.com") {
 				t.Errorf("the admin sees %s", text)
 			}

@@ -82,7 +82,7 @@ func checkComplete(dir string) error {
 	if _, err := os.Stat(incompletePath(dir)); err != nil {
 		return nil //nolint:nilerr // there is no mark
 	}
-	return errs.New(errs.Conflict, "%s is from a restore that was interrupted or did not verify; restore again into an empty directory", dir)
+	return errs.New(errs.Conflict, "%s is from a restore that was interrupted or did not verify; restore again, into this directory or an empty one", dir)
 }
 
 // Restore puts a backup back into the empty data directory of cfg, and the empty database and storage, compares every part with the manifest, verifies the evidence of every log, and compares the logs with the
@@ -91,7 +91,8 @@ func Restore(ctx context.Context, cfg *config.Config, o RestoreOptions) (*Restor
 	if len(o.Checkpoints)+len(o.Marks) == 0 && !o.Unchecked {
 		return nil, errs.New(errs.Invalid, "nothing would tell whether the backup lacks events: give the newest published checkpoint, or the newest highwater.json that still exists")
 	}
-	if err := checkTarget(ctx, cfg); err != nil {
+	begun, err := checkTarget(ctx, cfg)
+	if err != nil {
 		return nil, err
 	}
 	keys, err := backup.ReadIdentities(o.Identity)
@@ -106,7 +107,10 @@ func Restore(ctx context.Context, cfg *config.Config, o RestoreOptions) (*Restor
 	if err != nil {
 		return nil, err
 	}
-	r := &restoring{cfg: cfg, o: &o, s: s}
+	r := &restoring{cfg: cfg, o: &o, s: s, id: begun}
+	if r.id == "" {
+		r.id = newClaimID()
+	}
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -116,31 +120,37 @@ func Restore(ctx context.Context, cfg *config.Config, o RestoreOptions) (*Restor
 	return r.check(ctx)
 }
 
-// checkTarget refuses a place that is not empty. What an interrupted restore has left in a directory is removed.
-func checkTarget(ctx context.Context, cfg *config.Config) error {
+// checkTarget refuses a place that is not empty. What an interrupted restore has left in a directory is removed; begun is its id.
+func checkTarget(ctx context.Context, cfg *config.Config) (begun string, err error) {
+	if err := checkAccount(cfg.Data, os.Geteuid()); err != nil {
+		return "", err
+	}
 	entries, err := os.ReadDir(cfg.Data)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return "", err
 	}
-	_, marked := os.Stat(incompletePath(cfg.Data))
-	if len(entries) > 0 && marked != nil {
-		return errs.New(errs.Conflict, "%s is not empty; a backup is restored into an empty directory", cfg.Data)
+	mark, err := os.ReadFile(incompletePath(cfg.Data))
+	if len(entries) > 0 && err != nil {
+		return "", errs.New(errs.Conflict, "%s is not empty; a backup is restored into an empty directory", cfg.Data)
+	}
+	if lines := strings.Split(string(mark), "\n"); len(lines) > 1 {
+		begun = lines[1]
 	}
 	if cfg.Database != "" {
 		blank, err := sqldb.Blank(ctx, cfg.Database)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if !blank {
-			return errs.New(errs.Conflict, "the database is not empty; a backup is restored into an empty database")
+			return "", errs.New(errs.Conflict, "the database is not empty; a backup is restored into an empty database")
 		}
 	}
 	for _, e := range entries {
 		if err := os.RemoveAll(filepath.Join(cfg.Data, e.Name())); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return begun, nil
 }
 
 // restoring is a restore under way.
@@ -151,6 +161,8 @@ type restoring struct {
 	masterKey []byte
 	marks     ledger.Marks
 	done      int64
+	id        string // of this restore and of those that it goes on with
+	again     bool   // the storage holds what an earlier attempt has put there
 }
 
 // prepare checks everything that can be checked before anything is written, and makes the directory.
@@ -166,7 +178,7 @@ func (r *restoring) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(r.cfg.Data, 0o700); err != nil {
 		return err
 	}
-	if err := crypt.WriteFile(incompletePath(r.cfg.Data), []byte("A restore of backup "+m.ID+" has not come to its end.\n"), 0o600); err != nil {
+	if err := crypt.WriteFile(incompletePath(r.cfg.Data), []byte("A restore of backup "+m.ID+" has not come to its end.\n"+r.id+"\n"), 0o600); err != nil {
 		return err
 	}
 	if err := r.placeKey(ctx); err != nil {
@@ -277,31 +289,64 @@ func (r *restoring) stores(ctx context.Context) (evidence, working blob.Store, l
 		lock = blob.LockMode(r.cfg.StorageLock)
 	}
 	if !r.o.TakeStorage {
-		for _, store := range []blob.Store{evidence, working} {
-			err := store.List(ctx, "", func(blob.Info) error { return errNotEmpty })
-			if err != nil {
-				return nil, nil, lock, err
-			}
-		}
-		return evidence, working, lock, nil
+		r.again, err = r.occupy(ctx, evidence, working)
+		return evidence, working, lock, err
 	}
-	in, err := working.Open(ctx, ownerName, 0, -1)
+	owner, err := readName(ctx, working, ownerName)
 	if err != nil {
 		return nil, nil, lock, err
 	}
-	owner, err := io.ReadAll(io.LimitReader(in, 256))
-	if err = errors.Join(err, in.Close()); err != nil {
-		return nil, nil, lock, err
-	}
-	if id := r.s.Manifest.StorageID; id == "" || strings.TrimSpace(string(owner)) != id {
+	if id := r.s.Manifest.StorageID; id == "" || owner != id {
 		return nil, nil, lock, errs.New(errs.Conflict, "the storage does not belong to the installation that was backed up")
 	}
 	return evidence, working, lock, crypt.WriteFile(claimPath(r.cfg.Data), []byte(r.s.Manifest.StorageID+"\n"), 0o600)
 }
 
+// restoringName is the object that says which restore puts files into a storage, until it has come to its end.
+const restoringName = "restore.incomplete"
+
+// occupy marks an empty storage as this restore's; again says that it has the mark already.
+func (r *restoring) occupy(ctx context.Context, evidence, working blob.Store) (again bool, err error) {
+	id, err := readName(ctx, working, restoringName)
+	if err == nil && id == r.id {
+		return true, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	for _, store := range []blob.Store{evidence, working} {
+		if err := store.List(ctx, "", func(blob.Info) error { return errNotEmpty }); err != nil {
+			return false, err
+		}
+	}
+	w, err := working.Create(ctx, restoringName, blob.PutOptions{Once: true})
+	if err != nil {
+		return false, err
+	}
+	defer w.Abort()
+	if _, err := io.WriteString(w, r.id+"\n"); err != nil {
+		return false, err
+	}
+	return false, w.Commit(ctx, nil)
+}
+
+// finish takes the marks of an unfinished restore away.
+func (r *restoring) finish(ctx context.Context) error {
+	if r.cfg.Storage != "" && !r.o.TakeStorage {
+		_, working, err := sealedStores(ctx, r.cfg)
+		if err != nil {
+			return err
+		}
+		if err := working.Delete(ctx, restoringName); err != nil {
+			return err
+		}
+	}
+	return os.Remove(incompletePath(r.cfg.Data))
+}
+
 var errNotEmpty = errs.New(errs.Conflict, "the storage is not empty; a backup is restored below an empty prefix, or, when the installation it belonged to is gone for good, with --take-storage into its own")
 
-// file restores one sealed file. One that is there already, in a storage that was taken over, must be the same.
+// file restores one sealed file. One that is there already, in a storage that was taken over or from an earlier attempt, must be the same.
 func (r *restoring) file(ctx context.Context, store blob.Store, p *backup.Part, o blob.PutOptions) error {
 	w, err := store.Create(ctx, p.Name, o)
 	if err != nil {
@@ -312,7 +357,7 @@ func (r *restoring) file(ctx context.Context, store blob.Store, p *backup.Part, 
 		return err
 	}
 	err = w.Commit(ctx, nil)
-	if !errors.Is(err, fs.ErrExist) || !r.o.TakeStorage {
+	if !errors.Is(err, fs.ErrExist) || !r.o.TakeStorage && !r.again {
 		return err
 	}
 	in, err := store.Open(ctx, p.Name, 0, -1)
@@ -371,7 +416,7 @@ func (r *restoring) check(ctx context.Context) (*Restored, error) {
 	if !out.Report.OK {
 		return out, nil // and it stays closed
 	}
-	return out, os.Remove(incompletePath(r.cfg.Data))
+	return out, r.finish(ctx)
 }
 
 // verify checks all evidence, and that the logs extend the checkpoints in state.

@@ -131,23 +131,33 @@ func (s *storage) claim(ctx context.Context, id string, cfg *config.Config) erro
 	if err := w.Commit(ctx, nil); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	r, err := s.working.Open(ctx, ownerName, 0, -1)
+	owner, err := s.owner(ctx)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	owner, err := io.ReadAll(io.LimitReader(r, 256))
-	if err != nil {
-		return err
-	}
-	if string(owner) == id {
+	if owner == id {
 		return nil
 	}
 	if cfg.Database != "" {
-		return errs.New(errs.Conflict, "the storage belongs to another installation (its id is %s, this database's is %s). Give every installation a prefix of its own", strings.ToValidUTF8(string(owner), "?"), id)
+		return errs.New(errs.Conflict, "the storage belongs to another installation (its id is %s, this database's is %s). Give every installation a prefix of its own", owner, id)
 	}
 	return errs.New(errs.Conflict, "the storage belongs to another data directory (its id is %s, this directory's is %s). Give every installation a prefix of its own. "+
-		"If this directory takes the place of the other, which is gone for good, write the storage's id into %s", strings.ToValidUTF8(string(owner), "?"), id, claimPath(cfg.Data))
+		"If this directory takes the place of the other, which is gone for good, write the storage's id into %s", owner, id, claimPath(cfg.Data))
+}
+
+// owner is the id of the installation that the storage belongs to; the error is fs.ErrNotExist when none has claimed it.
+func (s *storage) owner(ctx context.Context) (string, error) {
+	return readName(ctx, s.working, ownerName)
+}
+
+// readName reads the line that an object with a name of ours holds, 256 bytes at most.
+func readName(ctx context.Context, from blob.Store, name string) (string, error) {
+	r, err := from.Open(ctx, name, 0, -1)
+	if err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(io.LimitReader(r, 256))
+	return strings.TrimSpace(strings.ToValidUTF8(string(b), "?")), errors.Join(err, r.Close())
 }
 
 // claimID reads the id of a data directory, or makes it.

@@ -23,9 +23,9 @@ func (s streamSource) Head(ctx context.Context, tenantID string) (uint64, error)
 
 // Read implements stream.Source.
 func (s streamSource) Read(ctx context.Context, tenantID string, from uint64, f stream.Filter, unmasked bool, format string, limit int) ([]stream.Line, uint64, error) {
-	viewer := actor.Principal{TenantID: tenantID, KeyID: "stream", Role: actor.RoleAuditor, Permissions: []string{actor.LedgerSearch}}
+	viewer := actor.Principal{TenantID: tenantID, KeyID: "stream", Roles: []string{actor.RoleAuditor}, Permissions: []string{actor.LedgerSearch}}
 	if unmasked {
-		viewer.Role, viewer.Permissions = actor.RoleAdmin, append(viewer.Permissions, actor.LedgerViewUnmasked)
+		viewer.Roles, viewer.Permissions = []string{actor.RoleAdmin}, append(viewer.Permissions, actor.LedgerViewUnmasked)
 	}
 	h, err := s.a.Ledger.Head(ctx, tenantID)
 	if err != nil {

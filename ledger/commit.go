@@ -55,6 +55,8 @@ type submission struct {
 	done     chan struct{}
 }
 
+var errClosing = errs.New(errs.Unavailable, "the server is shutting down")
+
 var errPeriod = errors.New("the month changed between encoding and commit")
 
 // committer is the only writer of logs in this process. MUST be the only goroutine that touches dedupe windows and trees.
@@ -78,14 +80,23 @@ func (c *committer) submit(s *submission) error {
 	select {
 	case c.queue <- s:
 	case <-c.quit:
-		return errs.New(errs.Unavailable, "the server is shutting down")
+		return errClosing
 	default:
 		e := errs.New(errs.Throttled, "too many appends are waiting")
 		e.RetryAfter = time.Second
 		return e
 	}
-	<-s.done
-	return s.err
+	select {
+	case <-s.done:
+		return s.err
+	case <-c.idle: // it may have been queued when the committer had looked for the last time
+	}
+	select {
+	case <-s.done:
+		return s.err
+	default:
+		return errClosing
+	}
 }
 
 func (c *committer) run() {

@@ -154,10 +154,10 @@ func (w *world) actions() string {
 }
 
 var (
-	admin   = actor.Principal{TenantID: tenant, UserID: "u-adm", Role: actor.RoleAdmin, Permissions: actor.Permissions(), Name: "Ada Canary", Email: "ada.canary@example.com"}
-	auditor = actor.Principal{TenantID: tenant, UserID: "u-aud", Role: actor.RoleAuditor, Permissions: actor.RolePermissions(actor.RoleAuditor)}
+	admin   = actor.Principal{TenantID: tenant, UserID: "u-adm", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions(), Name: "Ada Canary", Email: "ada.canary@example.com"}
+	auditor = actor.Principal{TenantID: tenant, UserID: "u-aud", Roles: []string{actor.RoleAuditor}, Permissions: actor.RolePermissions(actor.RoleAuditor)}
 	writer  = actor.Principal{TenantID: tenant, KeyID: "k-1", Permissions: []string{actor.LedgerAppend}}
-	other   = actor.Principal{TenantID: stranger, UserID: "u-oth", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+	other   = actor.Principal{TenantID: stranger, UserID: "u-oth", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
 )
 
 // caller calls the API over HTTP.

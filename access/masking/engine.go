@@ -45,6 +45,11 @@ func (e *Engine) For(role string, unmasked bool) event.Masker {
 	return e.Export(role, unmasked, AsSeen)
 }
 
+// ForRoles is [Engine.For] for a reader with several roles, who sees what any of them shows.
+func (e *Engine) ForRoles(roles []string, unmasked bool) event.Masker {
+	return e.ExportRoles(roles, unmasked, AsSeen)
+}
+
 // Anonymise returns the masker of an anonymised export by somebody who may see everything.
 func (e *Engine) Anonymise(mode Mode) event.Masker {
 	return e.reader(Role{Default: Show, Unknown: Show}, mode)
@@ -53,10 +58,12 @@ func (e *Engine) Anonymise(mode Mode) event.Masker {
 // Export returns the masker of an export: of what the reader sees and what the mode leaves, whichever shows less. An unknown mode
 // removes as much as [DropNames].
 func (e *Engine) Export(role string, unmasked bool, mode Mode) event.Masker {
-	r, ok := e.policy.Roles[role]
-	if !ok {
-		r = Role{Nothing: true}
-	}
+	return e.ExportRoles([]string{role}, unmasked, mode)
+}
+
+// ExportRoles is [Engine.Export] for a reader with several roles, who sees what any of them shows.
+func (e *Engine) ExportRoles(roles []string, unmasked bool, mode Mode) event.Masker {
+	r := e.policy.together(roles)
 	if r.Unmasked && unmasked && !r.Nothing {
 		r = Role{Default: Show, Unknown: Show}
 	}

@@ -56,6 +56,13 @@ func stronger(a, b Mask) Mask {
 	return a
 }
 
+func weaker(a, b Mask) Mask {
+	if strengths[b] < strengths[a] {
+		return b
+	}
+	return a
+}
+
 // made bounds what a mask writes that need not be in the value, beside punctuation: the length of a run of letters and digits, and which of these a run of two and more consists of. Year
 // and Email show stretches of the value, with punctuation between them.
 var made = [maskCount]struct {

@@ -42,7 +42,7 @@ type Role struct {
 var credentials = []string{"user.authorization", "system.credential"}
 
 // Builtin is the policy without configuration: an admin sees everything on request, an auditor sees every personal value masked,
-// a writer sees nothing.
+// a writer and a patient see nothing, and the others see as much more than an auditor as their work needs.
 func Builtin() Policy {
 	masks := map[string]Mask{
 		"user.name":                      Pseudonym,
@@ -68,11 +68,75 @@ func Builtin() Policy {
 		"user.content":                   Withhold,
 		"user.location":                  Withhold,
 	}
+	// but is what an auditor sees with some other masks.
+	but := func(other map[string]Mask) Role {
+		r := Role{Default: Redact, Unknown: Withhold, Categories: maps.Clone(masks)}
+		maps.Copy(r.Categories, other)
+		return r
+	}
+	all := but(nil)
+	all.Unmasked = true
+	viewer := but(map[string]Mask{"user.content": Text})
+	viewer.Unknown = Text
 	return Policy{Roles: map[string]Role{
-		"admin":   {Unmasked: true, Default: Redact, Unknown: Withhold, Categories: masks},
-		"auditor": {Default: Redact, Unknown: Withhold, Categories: maps.Clone(masks)},
-		"writer":  {Nothing: true},
+		"owner":               all,
+		"admin":               all,
+		"compliance_officer":  all,
+		"security_analyst":    but(map[string]Mask{"user.device.ip_address": Show}),
+		"auditor":             but(nil),
+		"finance":             but(nil),
+		"manager":             but(map[string]Mask{"user.name": Show, "user.contact.email": Show, "user.contact.phone_number": Show}),
+		"reception":           but(map[string]Mask{"user.name": Show}),
+		"coach":               but(map[string]Mask{"user.name": Show}),
+		"support":             but(map[string]Mask{"user.name": Initials}),
+		"risk_analyst":        but(nil),
+		"on_call_engineer":    but(nil),
+		"programme_manager":   but(nil),
+		"scribe_user":         but(nil),
+		"care_navigator":      but(map[string]Mask{"user.name": Show}),
+		"patient":             {Nothing: true},
+		"non_clinical_viewer": viewer,
+		"writer":              {Nothing: true},
 	}}
+}
+
+// together is what a reader with several roles sees: of each category what the weakest of their masks shows. Roles that the policy does not know show nothing.
+func (p Policy) together(names []string) Role {
+	out, known := Role{Nothing: true}, false
+	var roles []Role
+	for _, name := range names {
+		r, ok := p.Roles[name]
+		if !ok || r.Nothing {
+			continue
+		}
+		if !known {
+			out, known = r, true
+		}
+		roles = append(roles, r)
+	}
+	if len(roles) < 2 {
+		return out
+	}
+	out.Categories = map[string]Mask{}
+	for _, r := range roles {
+		out.Unmasked = out.Unmasked || r.Unmasked
+		out.Default, out.Unknown = weaker(clean(out.Default), clean(r.Default)), weaker(clean(out.Unknown), clean(r.Unknown))
+		// A category that one role lists is covered, in the others, by what covers it there: so the longest match of the union is right for each of them.
+		for c := range r.Categories {
+			if _, done := out.Categories[c]; done {
+				continue
+			}
+			m := Withhold
+			for i, other := range roles {
+				if i == 0 {
+					m = other.mask(c)
+				}
+				m = weaker(m, other.mask(c))
+			}
+			out.Categories[c] = m
+		}
+	}
+	return out
 }
 
 // ParsePolicy reads a policy from YAML: a mapping "roles" from role to [Role]. Roles that it does not name keep the built-in policy.

@@ -134,12 +134,16 @@ reason, and the exit code is 1. An interrupted import goes on with --resume; not
 		if err != nil {
 			return err
 		}
-		return errors.Join(importInto(c, a, archive, keys, &o, *resume), a.Close())
+		verified, err := a.VerifyArchive(c.Context(), archive, keys)
+		if err != nil {
+			return wrongOrNot(errors.Join(err, a.Close()))
+		}
+		return errors.Join(importInto(c, a, verified, &o, *resume), verified.Discard(), a.Close())
 	}
 	return c
 }
 
-func importInto(c *cobra.Command, a *app.App, archive *app.OpenedArchive, keys *tlog.Keys, o *founding, resume bool) error {
+func importInto(c *cobra.Command, a *app.App, archive *app.VerifiedArchive, o *founding, resume bool) error {
 	ctx := c.Context()
 	all, err := a.Ledger.Tenants(ctx)
 	if err != nil {
@@ -166,7 +170,7 @@ func importInto(c *cobra.Command, a *app.App, archive *app.OpenedArchive, keys *
 		printFounded(notes(c), r)
 	}
 	bar := terminal.NewProgress(notes(c), "import")
-	r, err := a.ImportArchive(ctx, id, archive, keys, resume, func(done, total int64) {
+	r, err := a.ImportArchive(ctx, id, archive, resume, func(done, total int64) {
 		bar.Update(terminal.State{Done: done, Total: total, Count: done, Unit: "events"})
 	})
 	bar.End()

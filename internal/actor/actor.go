@@ -9,49 +9,6 @@ import (
 	"probity.dev/internal/glob"
 )
 
-// The permissions of the product. They are part of the HTTP contract: an API key's scopes are taken from the same words.
-const (
-	LedgerAppend       = "ledger.append"        // send audit events
-	LedgerSearch       = "ledger.search"        // read events, personal fields masked
-	LedgerViewUnmasked = "ledger.view_unmasked" // read personal fields as they are
-	LedgerVerify       = "ledger.verify"        // read tiles, proofs and checkpoints, start a verification
-	ExportsCreate      = "exports.create"       // make and download exports
-	JobsView           = "jobs.view"            // see background jobs
-	JobsManage         = "jobs.manage"          // cancel, replay and delete background jobs
-	SettingsManage     = "settings.manage"      // change the tenant's settings and custom fields
-	AccessManage       = "access.manage"        // manage users and API keys
-	NotifyView         = "notify.view"          // see channels, deliveries and dead letters
-	NotifyManage       = "notify.manage"        // set up, test and pause channels, replay dead letters
-)
-
-// The roles that a user of the console may have.
-const (
-	RoleAdmin   = "admin"   // everything
-	RoleAuditor = "auditor" // reads masked, verifies, exports
-	RoleWriter  = "writer"  // appends only
-)
-
-// Permissions returns every permission, in the order of the documentation.
-func Permissions() []string {
-	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage, NotifyView, NotifyManage}
-}
-
-// Roles returns the names of the roles, in the order of the documentation.
-func Roles() []string { return []string{RoleAdmin, RoleAuditor, RoleWriter} }
-
-// RolePermissions returns what a role may do; nil for an unknown role.
-func RolePermissions(role string) []string {
-	switch role {
-	case RoleAdmin:
-		return Permissions()
-	case RoleAuditor:
-		return []string{LedgerSearch, LedgerVerify, ExportsCreate, NotifyView}
-	case RoleWriter:
-		return []string{LedgerAppend}
-	}
-	return nil
-}
-
 // Principal is the authenticated caller of one request: a person at the console, an application with an API key, or the system
 // itself. It is a value: holders never see it change.
 type Principal struct {
@@ -63,9 +20,11 @@ type Principal struct {
 	// Name and Email describe a person (the name of a key for a key). They are personal: never log them.
 	Name  string
 	Email string
-	// Role is a person's role; "" for a key.
-	Role string
-	// Permissions are what this caller may do.
+	// Roles are the ids of a person's roles in force everywhere in the tenant, the primary one first; none for a key.
+	Roles []string
+	// MaskAs are the built-in roles whose masking applies, those of the tenant's own roles included; where there are none, Roles are.
+	MaskAs []string
+	// Permissions are what this caller may do. They are shared: whoever changes them copies them first.
 	Permissions []string
 	// Sources are the globs of event sources that a key is bound to (* is any run of bytes); nil lets the caller write as any source.
 	Sources []string
@@ -89,6 +48,33 @@ func System(tenantID string) Principal {
 
 // IsSystem reports whether the principal is the server itself.
 func (p Principal) IsSystem() bool { return p.TenantID != "" && p.UserID == "" && p.KeyID == "" }
+
+// Role is the primary role of a person, "" for a person without one and for a key.
+func (p Principal) Role() string {
+	if len(p.Roles) == 0 {
+		return ""
+	}
+	return p.Roles[0]
+}
+
+// Masked returns the caller without the right to read personal values as they are: it sees what an auditor sees where its role has that right.
+func (p Principal) Masked() Principal {
+	without := func(roles []string) []string {
+		var out []string
+		for _, r := range roles {
+			if slices.Contains(RolePermissions(r), LedgerViewUnmasked) {
+				r = RoleAuditor
+			}
+			if !slices.Contains(out, r) {
+				out = append(out, r)
+			}
+		}
+		return out
+	}
+	p.Roles, p.MaskAs = without(p.Roles), without(p.MaskAs)
+	p.Permissions = slices.DeleteFunc(slices.Clone(p.Permissions), func(s string) bool { return s == LedgerViewUnmasked })
+	return p
+}
 
 // Can reports whether the caller has a permission.
 func (p Principal) Can(permission string) bool { return slices.Contains(p.Permissions, permission) }

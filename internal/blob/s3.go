@@ -114,6 +114,9 @@ func (s *S3) fail(err error, name string) error {
 	case minio.NoSuchBucket:
 		return errs.Wrap(errs.Unavailable, err, "The storage %s has no bucket %s: create it, or correct the setting.", s.o.Location.Endpoint, s.bucket())
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden", "XMinioAdminInvalidAccessKey":
+		if s.o.AccessKey == "" {
+			return errs.Wrap(errs.Unavailable, err, "The storage %s refuses (%s), and no access key was given here: set PROBITY_STORAGE_ACCESS_KEY and PROBITY_STORAGE_SECRET_KEY, name a file with --config, or use the machine's role.", s, r.Code)
+		}
 		return errs.Wrap(errs.Unavailable, err, "The storage %s refuses the credentials (%s): check them, and what they may do in the bucket.", s, r.Code)
 	case "RequestTimeTooSkewed":
 		return errs.Wrap(errs.Unavailable, err, "The clocks of this machine and of the storage %s differ too much.", s)

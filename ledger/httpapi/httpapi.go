@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"probity.dev/internal/actor"
@@ -101,8 +102,6 @@ func (h *Handlers) read(p actor.Principal, operation string, n int) {
 // By is the actor of an event that p causes.
 func By(p actor.Principal) event.Actor {
 	a := event.Actor{Type: p.Type(), ID: p.ID(), Name: p.Name, Email: p.Email}
-	if p.Role != "" {
-		a.Roles = []string{p.Role}
-	}
+	a.Roles = slices.Clone(p.Roles)
 	return a
 }

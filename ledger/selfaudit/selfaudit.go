@@ -3,6 +3,7 @@ package selfaudit
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -16,9 +17,7 @@ func New(ctx context.Context, by actor.Principal, category, action, activity str
 	e := &event.Event{Source: "probity", Action: action, Category: category, Activity: activity, Severity: "notice",
 		Actor: event.Actor{Type: by.Type(), ID: by.ID(), Name: by.Name, Email: by.Email}, Resource: about,
 		Context: event.Context{IP: by.IP, UserAgent: by.UserAgent, SessionID: by.SessionID, RequestID: api.RequestID(ctx)}}
-	if by.Role != "" {
-		e.Actor.Roles = []string{by.Role}
-	}
+	e.Actor.Roles = slices.Clone(by.Roles)
 	if a := api.ClientIP(ctx); e.Context.IP == "" && a.IsValid() {
 		e.Context.IP = a.String()
 	}

@@ -36,7 +36,7 @@ func served(t *testing.T, by actor.Principal) *event.Event {
 }
 
 func TestEveryHopIsKept(t *testing.T) {
-	e := served(t, actor.Principal{TenantID: "t", UserID: "u-1", Role: actor.RoleAdmin, IP: "198.51.100.7", UserAgent: "Browser/1", SessionID: "s-1"})
+	e := served(t, actor.Principal{TenantID: "t", UserID: "u-1", Roles: []string{actor.RoleAdmin}, IP: "198.51.100.7", UserAgent: "Browser/1", SessionID: "s-1"})
 	if e.Actor.ID != "u-1" || !slices.Equal(e.Actor.Roles, []string{actor.RoleAdmin}) || e.Context.IP != "198.51.100.7" || e.Context.SessionID != "s-1" || e.Context.RequestID == "" || e.Resource.ID != "7" {
 		t.Errorf("%+v", e)
 	}

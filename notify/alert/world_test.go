@@ -24,10 +24,10 @@ import (
 const tenant, stranger = "t-1", "t-2"
 
 var (
-	admin   = actor.Principal{TenantID: tenant, UserID: "u-adm", Role: actor.RoleAdmin, Permissions: actor.Permissions(), Name: "Ada Canary"}
-	auditor = actor.Principal{TenantID: tenant, UserID: "u-aud", Role: actor.RoleAuditor, Permissions: actor.RolePermissions(actor.RoleAuditor)}
+	admin   = actor.Principal{TenantID: tenant, UserID: "u-adm", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions(), Name: "Ada Canary"}
+	auditor = actor.Principal{TenantID: tenant, UserID: "u-aud", Roles: []string{actor.RoleAuditor}, Permissions: actor.RolePermissions(actor.RoleAuditor)}
 	writer  = actor.Principal{TenantID: tenant, KeyID: "k-1", Permissions: []string{actor.LedgerAppend}}
-	other   = actor.Principal{TenantID: stranger, UserID: "u-oth", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+	other   = actor.Principal{TenantID: stranger, UserID: "u-oth", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
 )
 
 // entry is an event of the log in memory.

@@ -35,9 +35,9 @@ import (
 const tenant = "t-1"
 
 var (
-	admin   = actor.Principal{TenantID: tenant, UserID: "u", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
-	auditor = actor.Principal{TenantID: tenant, UserID: "a", Role: actor.RoleAuditor, Permissions: actor.RolePermissions(actor.RoleAuditor)}
-	other   = actor.Principal{TenantID: "t-2", UserID: "o", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+	admin   = actor.Principal{TenantID: tenant, UserID: "u", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
+	auditor = actor.Principal{TenantID: tenant, UserID: "a", Roles: []string{actor.RoleAuditor}, Permissions: actor.RolePermissions(actor.RoleAuditor)}
+	other   = actor.Principal{TenantID: "t-2", UserID: "o", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
 )
 
 // world is a log in memory, a real database and sender, and a receiver that keeps what it takes.

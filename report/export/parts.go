@@ -221,7 +221,7 @@ type cutter struct {
 func (c *cutter) begin(ctx context.Context, r *Request, viewer actor.Principal, settings *TenantSettings, form *lines) (*Request, error) {
 	c.ctx, c.form = ctx, form
 	// A pseudonym key never changes. A location and a name may, and show in no format of lines.
-	like, err := likeness(r, viewer.Role, viewer.Permissions, settings.Anonymise)
+	like, err := likeness(r, viewer.Roles, viewer.MaskAs, viewer.Permissions, settings.Anonymise)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -125,8 +126,10 @@ func (s *Service) meta(r *Request, viewer actor.Principal, settings *TenantSetti
 		m.Masking = "all personal values are withheld"
 	case viewer.Unmasked():
 		m.Masking = "none; the requester may read personal values"
-	case viewer.Role != "":
-		m.Masking = "personal values are masked for the role " + viewer.Role
+	case len(viewer.Roles) == 1:
+		m.Masking = "personal values are masked for the role " + viewer.Role()
+	case len(viewer.Roles) > 1:
+		m.Masking = "personal values are masked for the roles " + strings.Join(viewer.Roles, ", ")
 	default:
 		m.Masking = "personal values are masked"
 	}

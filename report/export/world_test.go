@@ -185,9 +185,9 @@ func (w *world) ExportSettings(context.Context, string) (TenantSettings, error) 
 	return w.settings, nil
 }
 
-var auditor = actor.Principal{TenantID: tenant, UserID: "u-aud", Name: "Ada Canary", Email: "ada.canary@example.com", Role: actor.RoleAuditor,
+var auditor = actor.Principal{TenantID: tenant, UserID: "u-aud", Name: "Ada Canary", Email: "ada.canary@example.com", Roles: []string{actor.RoleAuditor},
 	Permissions: actor.RolePermissions(actor.RoleAuditor), IP: "198.51.100.7"}
-var admin = actor.Principal{TenantID: tenant, UserID: "u-adm", Role: actor.RoleAdmin, Permissions: actor.Permissions()}
+var admin = actor.Principal{TenantID: tenant, UserID: "u-adm", Roles: []string{actor.RoleAdmin}, Permissions: actor.Permissions()}
 
 // wait follows an export until it is in a state.
 func wait(t testing.TB, s *Service, id, status string) *Export {

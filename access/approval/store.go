@@ -1,0 +1,171 @@
+package approval
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"probity.dev/internal/errs"
+	"probity.dev/internal/sqldb"
+)
+
+var errNone = errs.New(errs.NotFound, "There is no such request.")
+
+const columns = `id, tenant_id, kind, requester, behind, body, needed, state, problem, created_at, expires_at, ended_at, applied_at`
+
+// querier is what *sql.DB and *sql.Tx have in common.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// body is the sealed part of a request.
+type body struct {
+	Summary string          `json:"summary"`
+	Reason  string          `json:"reason"`
+	Change  json.RawMessage `json:"change"`
+}
+
+// row is a request as stored.
+type row struct {
+	Request
+	sealed []byte
+}
+
+func scan(s interface{ Scan(...any) error }) (*row, error) {
+	var r row
+	var created, expires, ended, applied int64
+	err := s.Scan(&r.ID, &r.TenantID, &r.Kind, &r.Requester, &r.Behind, &r.sealed, &r.Needed, &r.State, &r.Problem, &created, &expires, &ended, &applied)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errNone
+	}
+	r.CreatedAt, r.ExpiresAt, r.EndedAt, r.AppliedAt = time.UnixMicro(created).UTC(), time.UnixMicro(expires).UTC(), timeOf(ended), timeOf(applied)
+	return &r, sqldb.Translate(err)
+}
+
+// timeOf is a time in microseconds since 1970; nil for 0, which stands for never.
+func timeOf(us int64) *time.Time {
+	if us == 0 {
+		return nil
+	}
+	t := time.UnixMicro(us).UTC()
+	return &t
+}
+
+func insert(ctx context.Context, tx *sql.Tx, r *row) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO approval (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)`,
+		r.ID, r.TenantID, r.Kind, r.Requester, r.Behind, r.sealed, r.Needed, string(r.State), r.Problem, r.CreatedAt.UnixMicro(), r.ExpiresAt.UnixMicro())
+	return sqldb.Translate(err)
+}
+
+func get(ctx context.Context, q querier, tenant, id string) (*row, error) {
+	return scan(q.QueryRowContext(ctx, `SELECT `+columns+` FROM approval WHERE tenant_id = $1 AND id = $2`, tenant, id))
+}
+
+// list returns a tenant's requests, newest first, that are older than before, in a state and made by somebody; "" stands for any.
+func list(ctx context.Context, q querier, tenant string, state State, own, before string, limit int) ([]*row, error) {
+	if before == "" {
+		before = "~" // after every id
+	}
+	return collect(q.QueryContext(ctx, `SELECT `+columns+` FROM approval WHERE tenant_id = $1 AND id < $2 AND (state = $3 OR $3 = '') AND (behind = $4 OR requester = $4 OR $4 = '') ORDER BY id DESC LIMIT $5`,
+		tenant, before, string(state), own, limit))
+}
+
+// pendingOf counts what somebody has asked for and nobody has decided.
+func pendingOf(ctx context.Context, q querier, tenant, behind string) (n int, err error) {
+	err = q.QueryRowContext(ctx, `SELECT COUNT(*) FROM approval WHERE tenant_id = $1 AND state = 'pending' AND behind = $2`, tenant, behind).Scan(&n)
+	return n, sqldb.Translate(err)
+}
+
+// over returns pending requests of all tenants whose time is over, for the sweep.
+func over(ctx context.Context, q querier, now int64, limit int) ([]*row, error) {
+	return collect(q.QueryContext(ctx, `SELECT `+columns+` FROM approval WHERE state = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2`, now, limit))
+}
+
+// unapplied returns approved requests of all tenants that wait to be applied, for the sweep.
+func unapplied(ctx context.Context, q querier, limit int) ([]*row, error) {
+	return collect(q.QueryContext(ctx, `SELECT `+columns+` FROM approval WHERE state = 'approved' AND applied_at = 0 AND problem = '' ORDER BY ended_at LIMIT $1`, limit))
+}
+
+func collect(rows *sql.Rows, err error) ([]*row, error) {
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	var all []*row
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, sqldb.Translate(rows.Err())
+}
+
+// end moves a pending request to a final state; a Conflict when somebody else was first.
+func end(ctx context.Context, tx *sql.Tx, tenant, id string, to State, at int64) error {
+	return changed(tx.ExecContext(ctx, `UPDATE approval SET state = $1, ended_at = $2 WHERE tenant_id = $3 AND id = $4 AND state = 'pending'`, string(to), at, tenant, id))
+}
+
+// applied notes that an approved request is done; a Conflict when it was before.
+func applied(ctx context.Context, tx *sql.Tx, tenant, id string, at int64) error {
+	return changed(tx.ExecContext(ctx, `UPDATE approval SET applied_at = $1 WHERE tenant_id = $2 AND id = $3 AND state = 'approved' AND applied_at = 0 AND problem = ''`, at, tenant, id))
+}
+
+// failed notes why an approved request cannot be done.
+func failed(ctx context.Context, tx *sql.Tx, tenant, id, problem string) error {
+	return changed(tx.ExecContext(ctx, `UPDATE approval SET problem = $1 WHERE tenant_id = $2 AND id = $3 AND state = 'approved' AND applied_at = 0 AND problem = ''`, problem, tenant, id))
+}
+
+var errMoved = errs.New(errs.Conflict, "The request was decided by somebody else at the same time; look again.")
+
+func changed(r sql.Result, err error) error {
+	if err != nil {
+		return sqldb.Translate(err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, errMoved)
+	}
+	return nil
+}
+
+// vote is a decision as stored.
+type vote struct {
+	Decision
+	sealed []byte
+}
+
+func insertVote(ctx context.Context, tx *sql.Tx, tenant, id string, v vote) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO approval_decision (approval_id, tenant_id, user_id, approve, comment, decided_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		id, tenant, v.UserID, bit(v.Approve), v.sealed, v.At.UnixMicro())
+	return sqldb.Translate(err)
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func votes(ctx context.Context, q querier, tenant, id string) ([]vote, error) {
+	rows, err := q.QueryContext(ctx, `SELECT user_id, approve, comment, decided_at FROM approval_decision WHERE tenant_id = $1 AND approval_id = $2 ORDER BY decided_at, user_id`, tenant, id)
+	if err != nil {
+		return nil, sqldb.Translate(err)
+	}
+	defer rows.Close()
+	var all []vote
+	for rows.Next() {
+		var v vote
+		var approve, at int64
+		if err := rows.Scan(&v.UserID, &approve, &v.sealed, &at); err != nil {
+			return nil, sqldb.Translate(err)
+		}
+		v.Approve, v.At = approve == 1, time.UnixMicro(at).UTC()
+		all = append(all, v)
+	}
+	return all, sqldb.Translate(rows.Err())
+}

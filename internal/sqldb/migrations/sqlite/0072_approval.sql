@@ -1,0 +1,35 @@
+-- +goose Up
+-- What waits for the consent of others. body is sealed: what would be done, and why. behind is the person who stands behind a request, also behind one by an API key.
+-- ended_at is 0 while a request is pending, applied_at is 0 until what was approved is done.
+CREATE TABLE approval (
+  id TEXT NOT NULL PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  requester TEXT NOT NULL,
+  behind TEXT NOT NULL,
+  body BLOB NOT NULL,
+  needed INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  problem TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  ended_at INTEGER NOT NULL,
+  applied_at INTEGER NOT NULL
+);
+CREATE INDEX approval_by_tenant ON approval (tenant_id, state, id);
+CREATE INDEX approval_pending ON approval (expires_at) WHERE state = 'pending';
+CREATE INDEX approval_unapplied ON approval (ended_at) WHERE state = 'approved' AND applied_at = 0;
+-- One line for each who decided; comment is sealed.
+CREATE TABLE approval_decision (
+  approval_id TEXT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  approve INTEGER NOT NULL,
+  comment BLOB NOT NULL,
+  decided_at INTEGER NOT NULL,
+  PRIMARY KEY (approval_id, user_id)
+);
+
+-- +goose Down
+DROP TABLE approval_decision;
+DROP TABLE approval;
