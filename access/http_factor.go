@@ -69,7 +69,7 @@ func (s *Service) registerFactors(a *api.API) {
 			out.Body.RecoveryCodes, out.Body.Demanded, out.Body.PasskeysPossible = f.RecoveryCodes, f.Demanded, f.PasskeysPossible
 			return out, nil
 		})
-	huma.Register(a, api.Op("start-factor", "POST /api/session/factors", "Set up a factor", api.StepUp(), api.MaxBody(4<<10), api.Status(http.StatusCreated), api.Errors(400, 403, 409, 503),
+	huma.Register(a, api.Op("start-factor", "POST /api/session/factors", "Set up a factor", api.StepUp(), api.MaxBody(4<<10), api.Status(http.StatusCreated), api.Errors(400, 403, 409),
 		api.Describe("It counts once it is confirmed, within ten minutes.")),
 		func(ctx context.Context, r *struct {
 			Body NewFactorBody `nameHint:"NewFactor"`

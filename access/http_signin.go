@@ -107,7 +107,7 @@ type NewFactorBody struct {
 
 func (s *Service) registerSecondStep(a *api.API) {
 	public := func(id, pattern, summary, about string) huma.Operation {
-		return api.Op(id, pattern, summary, api.Public(), api.MaxBody(64<<10), api.Errors(400, 401, 429, 503), api.Describe(about))
+		return api.Op(id, pattern, summary, api.Public(), api.MaxBody(64<<10), api.Errors(400, 401, 409, 429), api.Describe(about))
 	}
 	signedIn := func(v *Session, err error) (*sessionResponse, error) {
 		if err != nil {
@@ -195,7 +195,7 @@ func (s *Service) registerStepUp(a *api.API) {
 			}
 			return nil, s.StepUp(ctx, p, r.Body.Password, r.Body.proof())
 		})
-	huma.Register(a, api.Op("ask-step-up", "POST /api/session/step-up/passkey", "Ask a passkey to step up", api.WhileRestricted(), api.Errors(403, 404, 503), api.Describe("What a browser needs to have one of the person's passkeys answer for this session.")),
+	huma.Register(a, api.Op("ask-step-up", "POST /api/session/step-up/passkey", "Ask a passkey to step up", api.WhileRestricted(), api.Errors(403, 404, 409), api.Describe("What a browser needs to have one of the person's passkeys answer for this session.")),
 		func(ctx context.Context, _ *struct{}) (*passkeyOptions, error) {
 			p, err := actor.Require(ctx, "")
 			if err != nil {

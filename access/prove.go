@@ -34,7 +34,7 @@ type proved struct {
 
 var (
 	errWrongProof = errs.New(errs.Unauthorized, "That was not accepted. A code works once, for about a minute.")
-	errNoPasskeys = errs.New(errs.Unavailable, "This server has no address for which passkeys can be made; its operator sets public-url to an https address with a name.")
+	errNoPasskeys = errs.New(errs.Conflict, "This server has no address for which passkeys can be made; its operator sets public-url to an https address with a name.")
 	// errReplayed is found by the database: somebody was quicker with the same proof.
 	errReplayed = errors.New("the proof was used before")
 )

@@ -218,7 +218,7 @@ describe('account security', { skip }, () => {
       await p.goto(`${url}/settings?tab=users`);
       await p.getByRole('list', { name: 'Users' }).getByText('locked').first().waitFor();
       await p.getByRole('button', { name: 'Second factor' }).click();
-      await p.getByRole('dialog', { name: 'Second factor' }).getByLabel('Everybody').waitFor();
+      await p.getByRole('dialog', { name: 'Second factor' }).getByLabel('Everybody', { exact: true }).waitFor();
       await clean(p, 'who must have a second factor');
     } finally {
       await admin.close();

@@ -166,6 +166,13 @@ function SignInError({ error }: { error: Error }) {
       </Alert>
     );
   }
+  if (error instanceof ApiError && error.status === 409) {
+    return (
+      <Alert color="amber" role="alert">
+        {error.detail}
+      </Alert>
+    );
+  }
   const { title, detail } = trouble(error);
   return (
     <Alert color="ember" title={title} role="alert">
