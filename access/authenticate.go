@@ -52,13 +52,22 @@ func (s *Service) byKey(ctx context.Context, text string) (actor.Principal, erro
 	} else if err != nil {
 		return actor.Principal{}, err
 	}
-	same := subtle.ConstantTimeCompare(k.hash, hashToken(text)) == 1
 	now := s.o.Now()
+	hash := hashToken(text)
+	same := subtle.ConstantTimeCompare(k.hash, hash)|(subtle.ConstantTimeCompare(k.oldHash, hash)&before(now, k.OldUntil)) == 1
 	if !same || err != nil || !k.RevokedAt.IsZero() || k.locked || (!k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)) {
 		return actor.Principal{}, errWrongKey
 	}
 	s.noteKey(k.ID, now)
 	return actor.Principal{TenantID: k.TenantID, KeyID: k.ID, Name: k.Name, Permissions: k.Scopes, Sources: k.Sources}, nil
+}
+
+// before is 1 when now is before t, otherwise 0.
+func before(now, t time.Time) int {
+	if now.Before(t) {
+		return 1
+	}
+	return 0
 }
 
 func (s *Service) bySession(ctx context.Context, token string) (actor.Principal, error) {
@@ -73,15 +82,22 @@ func (s *Service) bySession(ctx context.Context, token string) (actor.Principal,
 	if err != nil {
 		return actor.Principal{}, err
 	}
-	now := s.o.Now()
+	p, err := s.sessionCaller(ctx, row, a)
+	if err == nil {
+		s.noteSession(row.id, s.o.Now())
+	}
+	return p, err
+}
+
+// sessionCaller returns the caller of a session that has not ended.
+func (s *Service) sessionCaller(ctx context.Context, row sessionRow, a account) (actor.Principal, error) {
 	if a.lockedAt.Valid || !s.lasts(row) {
-		return actor.Principal{}, ended
+		return actor.Principal{}, errs.New(errs.Unauthorized, "The session has ended; sign in again.")
 	}
 	u, err := s.open(ctx, a)
 	if err != nil {
 		return actor.Principal{}, err
 	}
-	s.noteSession(row.id, now)
 	p := person(u)
 	p.SessionID, p.SteppedUpAt, p.Restricted = row.id, timeOf(row.steppedUp), row.restricted.Valid
 	return p, nil

@@ -8,5 +8,5 @@
 //
 // What is stored about secrets cannot be turned back into them: passwords as argon2id, session tokens and API keys as SHA-256 of 256 random bits.
 // E-mail addresses and names are sealed under the tenant's keyset and found by a keyed hash. How a reader's fields are masked is
-// access/masking's business.
+// access/masking's business; tokens, providers, flags and subscriptions are packages of their own below.
 package access

@@ -22,6 +22,7 @@ const (
 	actionUserUnlock     = "user.unlock"
 	actionKeyCreate      = "api_key.create"
 	actionKeyRevoke      = "api_key.revoke"
+	actionKeyRotate      = "api_key.rotate"
 
 	actionPassword        = "session.password" // was right, and a second step is awaited
 	actionSessionRevoke   = "session.revoke"

@@ -23,11 +23,13 @@ type APIKey struct {
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
+	OldUntil   *time.Time `json:"old_secret_until,omitempty" doc:"Until when the secret works that the key had before it was rotated"`
 }
 
 func apiKeyOf(k Key) APIKey {
 	return APIKey{ID: k.ID, Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes, Sources: k.Sources, CreatedAt: k.CreatedAt,
-		LastUsedAt: optional(k.LastUsedAt), ExpiresAt: optional(k.ExpiresAt), RevokedAt: optional(k.RevokedAt)}
+		LastUsedAt: optional(k.LastUsedAt), ExpiresAt: optional(k.ExpiresAt), RevokedAt: optional(k.RevokedAt),
+		OldUntil: optional(k.OldUntil)}
 }
 
 type keyListResponse struct {
@@ -85,6 +87,8 @@ func (s *Service) registerKeys(a *api.API) {
 			out.Body.APIKey, out.Body.Secret = apiKeyOf(k), text
 			return out, nil
 		})
+	huma.Register(a, api.Op("rotate-key", "POST /api/keys/{id}/rotate", "Give an API key another secret", manage, api.StepUp(), api.MaxBody(16<<10), api.Errors(400, 403, 404, 409),
+		api.Describe("The answer holds the new key. The old one works for `overlap_seconds` more, so that applications can be changed one after the other.")), s.rotateKey)
 	huma.Register(a, api.Op("revoke-key", "DELETE /api/keys/{id}", "Revoke an API key", manage, api.Status(http.StatusNoContent), api.Errors(404)),
 		func(ctx context.Context, r *struct {
 			ID string `path:"id" maxLength:"64"`
@@ -95,6 +99,31 @@ func (s *Service) registerKeys(a *api.API) {
 			}
 			return nil, s.RevokeKey(ctx, p, r.ID)
 		})
+}
+
+type rotateKeyRequest struct {
+	ID   string `path:"id" maxLength:"64"`
+	Body struct {
+		Overlap *int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"For how long the old secret works; a day when left out"`
+	} `nameHint:"APIKeyRotation"`
+}
+
+func (s *Service) rotateKey(ctx context.Context, r *rotateKeyRequest) (*newKeyResponse, error) {
+	p, err := actor.Require(ctx, actor.AccessManage)
+	if err != nil {
+		return nil, err
+	}
+	overlap := 24 * time.Hour
+	if r.Body.Overlap != nil {
+		overlap = time.Duration(*r.Body.Overlap) * time.Second
+	}
+	k, text, err := s.RotateKey(ctx, p, r.ID, overlap)
+	if err != nil {
+		return nil, err
+	}
+	out := &newKeyResponse{}
+	out.Body.APIKey, out.Body.Secret = apiKeyOf(k), text
+	return out, nil
 }
 
 type userAccount struct {

@@ -29,14 +29,18 @@ type Key struct {
 	ExpiresAt  time.Time // zero for never
 	RevokedAt  time.Time // zero while it is valid
 	LastUsedAt time.Time // zero when never used; up to a minute late
+	// OldUntil is until when the secret works that the key had before it was rotated; zero when there is none.
+	OldUntil time.Time
 }
 
 // The text of an API key: pk_ID_SECRET, where ID is 8 characters of base 32 and SECRET 32 random bytes in base64url.
 const (
 	keyIDLength     = 8
 	keySecretLength = 43
-	keyLength       = 3 + keyIDLength + 1 + keySecretLength
-	keyAlphabet     = "abcdefghijkmnpqrstuvwxyz23456789" // 32 characters, none easily mistaken for another
+	// maxOverlap is for how long two secrets of a key may work.
+	maxOverlap  = 30 * 24 * time.Hour
+	keyLength   = 3 + keyIDLength + 1 + keySecretLength
+	keyAlphabet = "abcdefghijkmnpqrstuvwxyz23456789" // 32 characters, none easily mistaken for another
 )
 
 // newKeyText makes a key and returns its whole text, its prefix and the hash that is stored.
@@ -46,11 +50,17 @@ func newKeyText() (text, prefix string, hash []byte) {
 	for i := range id {
 		id[i] = keyAlphabet[id[i]%32]
 	}
-	secret := make([]byte, 32)
-	rand.Read(secret)
 	prefix = "pk_" + string(id)
+	text, hash = newSecretText(prefix)
+	return text, prefix, hash
+}
+
+// newSecretText makes a secret for a key and returns the key's whole text and the hash that is stored.
+func newSecretText(prefix string) (text string, hash []byte) {
+	secret := make([]byte, 32)
+	rand.Read(secret) // never fails (crypto/rand)
 	text = prefix + "_" + base64.RawURLEncoding.EncodeToString(secret)
-	return text, prefix, hashToken(text)
+	return text, hashToken(text)
 }
 
 // splitKey returns the prefix of a well-formed key.
@@ -91,11 +101,9 @@ func checkKey(name string, scopes, sources []string, expires, now time.Time, mak
 		if !slices.Contains(actor.Permissions(), s) {
 			return errs.Field("/scopes", "not_allowed", "The permissions are %s.", strings.Join(actor.Permissions(), ", "))
 		}
-		if !maker.Can(s) {
-			err := errs.Field("/scopes", "not_allowed", "You cannot give %s, because you do not have it.", s)
-			err.Code = errs.Forbidden
-			return err
-		}
+	}
+	if err := mayGive(scopes, maker); err != nil {
+		return err
 	}
 	if len(sources) > maxKeySources {
 		return errs.Field("/sources", "too_many", "A key is bound to at most %d sources.", maxKeySources)
@@ -107,6 +115,18 @@ func checkKey(name string, scopes, sources []string, expires, now time.Time, mak
 	}
 	if !expires.IsZero() && !expires.After(now) {
 		return errs.Field("/expires_at", "too_early", "The expiry must be in the future.")
+	}
+	return nil
+}
+
+// mayGive refuses to hand out permissions that the one who does it does not have.
+func mayGive(scopes []string, maker actor.Principal) error {
+	for _, s := range scopes {
+		if !maker.Can(s) {
+			err := errs.Field("/scopes", "not_allowed", "You cannot give %s, because you do not have it.", s)
+			err.Code = errs.Forbidden
+			return err
+		}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // NewKey is what is needed to make an API key.
@@ -126,6 +127,42 @@ func (s *Service) RevokeKey(ctx context.Context, p actor.Principal, id string) e
 	})
 	s.keys.forget(p.TenantID)
 	return err
+}
+
+// RotateKey gives an API key of the caller's tenant another secret and returns its whole text, which is shown this once. The secret that it had works for as long as overlap says, which is 0 to 30 days; a third one, of a
+// rotation before, stops at once. Nobody gets a secret this way that allows more than he may do. The error is NotFound for a key that is not there, revoked or expired.
+func (s *Service) RotateKey(ctx context.Context, p actor.Principal, id string, overlap time.Duration) (Key, string, error) {
+	if err := mayManage(p); err != nil {
+		return Key{}, "", err
+	}
+	if overlap < 0 || overlap > maxOverlap {
+		return Key{}, "", errs.Field("/overlap_seconds", "out_of_range", "The old secret can work for up to %d more days.", maxOverlap/(24*time.Hour))
+	}
+	k, err := in(s.o.DB.Read(ctx), p.TenantID).key(ctx, id)
+	if err != nil {
+		return Key{}, "", err
+	}
+	now := s.o.Now()
+	if !k.RevokedAt.IsZero() || !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
+		return Key{}, "", errs.New(errs.NotFound, "This API key is revoked or has expired; make a new one.")
+	}
+	if err := mayGive(k.Scopes, p); err != nil {
+		return Key{}, "", err
+	}
+	if err := s.openKey(ctx, &k); err != nil {
+		return Key{}, "", err
+	}
+	text, hash := newSecretText(k.Prefix)
+	old := k.hash
+	k.hash, k.oldHash, k.OldUntil = hash, old, now.Add(overlap).UTC().Truncate(time.Microsecond)
+	e := aboutKey(newEvent(ctx, actionKeyRotate, "access", "update", p), k.Key)
+	e.Data = []event.Member{selfaudit.Member("old_secret_works_until", k.OldUntil)}
+	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return in(tx, p.TenantID).rotateKey(ctx, k, old) })
+	s.keys.forget(p.TenantID)
+	if err != nil {
+		return Key{}, "", err
+	}
+	return k.Key, text, nil
 }
 
 // keyTTL is how long another node may go on accepting a key that was revoked on this one.

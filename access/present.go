@@ -2,7 +2,9 @@ package access
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
+	"time"
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
@@ -13,17 +15,32 @@ var errMayNot = errs.New(errs.Forbidden, "Whoever asked for this may not do it a
 // Present returns the rights that somebody has now who asked for something earlier, as far as they were asked with: a user, an API key, or the server itself. It is Forbidden for a user who is locked or gone, and for a key that is
 // revoked, expired or of a locked user.
 func (s *Service) Present(ctx context.Context, asked actor.Principal) (actor.Principal, error) {
+	now, err := s.Now(ctx, asked)
+	if err != nil || asked.IsSystem() {
+		return now, err
+	}
+	return within(asked, now), nil
+}
+
+// Now returns everything that a user, an API key or the server itself may do now, as [Service.Present] does for those who asked with all their rights.
+func (s *Service) Now(ctx context.Context, who actor.Principal) (actor.Principal, error) {
 	switch {
-	case asked.UserID != "":
-		u, err := s.Working(ctx, asked.TenantID, asked.UserID)
+	case who.UserID != "":
+		u, err := s.Working(ctx, who.TenantID, who.UserID)
 		if err != nil {
 			return actor.Principal{}, err
 		}
-		return within(asked, person(u)), nil
-	case asked.KeyID != "":
-		return s.presentKey(ctx, asked)
+		return person(u), nil
+	case who.KeyID != "":
+		return s.presentKey(ctx, who)
 	}
-	return asked, nil
+	return who, nil
+}
+
+// Account is what tells whether two accounts are of one person: a keyed digest of its e-mail address, and when it was made. The error is NotFound when there is none.
+func (s *Service) Account(ctx context.Context, tenantID, userID string) (alias string, made time.Time, err error) {
+	a, err := in(s.o.DB.Read(ctx), tenantID).account(ctx, userID)
+	return hex.EncodeToString(a.emailIndex), time.UnixMicro(a.createdAt).UTC(), err
 }
 
 // Working returns a user of a tenant who may sign in, and Forbidden when there is none with that id.
@@ -58,7 +75,7 @@ func (s *Service) presentKey(ctx context.Context, asked actor.Principal) (actor.
 	if err := s.openKey(ctx, &k); err != nil {
 		return actor.Principal{}, err
 	}
-	return within(asked, actor.Principal{TenantID: k.TenantID, KeyID: k.ID, Name: k.Name, Permissions: k.Scopes, Sources: k.Sources}), nil
+	return actor.Principal{TenantID: k.TenantID, KeyID: k.ID, Name: k.Name, Permissions: k.Scopes, Sources: k.Sources}, nil
 }
 
 // within leaves of somebody's rights those that they asked with: a role that has grown since, or a view that was masked on purpose, opens nothing more.

@@ -97,7 +97,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{o: o, hasher: newHasher(), indexKey: key, sessions: map[string]int64{}, used: map[string]int64{}}
 	s.keys.now = o.Now
-	s.roles = role.New(role.Options{DB: o.DB, Recorder: o.Recorder, TenantKeys: o.TenantKeys, Names: s.names, Logger: o.Logger, Now: o.Now})
+	s.roles = role.New(role.Options{DB: o.DB, Recorder: o.Recorder, TenantKeys: o.TenantKeys, Names: s.Names, Logger: o.Logger, Now: o.Now})
 	s.passkeys, err = mfa.NewPasskeys(o.PublicURL, "Probity ("+o.Instance+")", s.index("passkeys"), o.Now)
 	return s, err
 }
@@ -152,11 +152,14 @@ func (s *Service) open(ctx context.Context, a account) (User, error) {
 		CreatedAt: time.UnixMicro(a.createdAt).UTC(), LockedAt: timeOf(a.lockedAt), LastLoginAt: timeOf(a.lastLoginAt)}, nil
 }
 
+// AddressIndex hashes an e-mail address as accounts are found by it.
+func (s *Service) AddressIndex(address string) []byte { return s.emailIndex(address) }
+
 // Roles are what people of each tenant may do.
 func (s *Service) Roles() *role.Service { return s.roles }
 
-// names returns the names of a tenant's people by id.
-func (s *Service) names(ctx context.Context, tenant string) (map[string]string, error) {
+// Names returns the names of a tenant's people by id.
+func (s *Service) Names(ctx context.Context, tenant string) (map[string]string, error) {
 	rows, err := in(s.o.DB.Read(ctx), tenant).accounts(ctx)
 	if err != nil {
 		return nil, err

@@ -184,6 +184,7 @@ type entry struct {
 	previous string // the token that the browser had so far
 	rehash   string // of the same password, as it is hashed now; "" when that is as stored
 	way      string // what was proved, for the event
+	through  string // who vouches for the person, "" for nobody
 	// proved uses up what was proved beside the password; nil when nothing was.
 	proved func(ctx context.Context, q scoped) error
 }
@@ -227,6 +228,9 @@ func (s *Service) signIn(ctx context.Context, a account, e entry) (*Session, err
 	p.SessionID = row.id
 	what := aboutUser(newEvent(ctx, actionLogin, "auth", "login", p), u)
 	what.Data = []event.Member{selfaudit.Member("way", e.way)}
+	if e.through != "" {
+		what.Data = append(what.Data, selfaudit.Member("through", e.through))
+	}
 	effect := func(ctx context.Context, tx *sql.Tx) error { return s.enter(ctx, tx, a, row, e) }
 	if e.proved == nil {
 		err = s.record(ctx, &heldRecord{tenant: a.tenant, event: what, session: &row, effect: effect})

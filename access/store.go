@@ -184,14 +184,15 @@ func (s scoped) deleteSessions(ctx context.Context, accountID, keep string) erro
 	return err
 }
 
-const keyColumns = `k.id, k.tenant_id, k.prefix, k.secret_hash, k.name, k.scopes, k.sources, k.created_by, k.created_at, k.expires_at, k.revoked_at, k.last_used_at`
+const keyColumns = `k.id, k.tenant_id, k.prefix, k.secret_hash, k.name, k.scopes, k.sources, k.created_by, k.created_at, k.expires_at, k.revoked_at, k.last_used_at, k.old_hash, k.old_until`
 
 // keyRow is an API key as stored, its name sealed, and whether the account that made it is locked now.
 type keyRow struct {
 	Key
-	hash   []byte
-	name   []byte
-	locked bool
+	hash    []byte
+	oldHash []byte // before the last rotation; nil without one
+	name    []byte
+	locked  bool
 }
 
 func scanKey(row scanner, more ...any) (keyRow, error) {
@@ -199,8 +200,8 @@ func scanKey(row scanner, more ...any) (keyRow, error) {
 	var scopes, sources string
 	var by sql.NullString
 	var created int64
-	var expires, revoked, used sql.NullInt64
-	dest := []any{&k.ID, &k.TenantID, &k.Prefix, &k.hash, &k.name, &scopes, &sources, &by, &created, &expires, &revoked, &used}
+	var expires, revoked, used, oldUntil sql.NullInt64
+	dest := []any{&k.ID, &k.TenantID, &k.Prefix, &k.hash, &k.name, &scopes, &sources, &by, &created, &expires, &revoked, &used, &k.oldHash, &oldUntil}
 	if err := row.Scan(append(dest, more...)...); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return k, errs.New(errs.NotFound, "There is no such API key.")
@@ -208,7 +209,7 @@ func scanKey(row scanner, more ...any) (keyRow, error) {
 		return k, sqldb.Translate(err)
 	}
 	k.Scopes, k.Sources, k.CreatedBy, k.CreatedAt = splitList(scopes), splitList(sources), by.String, time.UnixMicro(created).UTC()
-	k.ExpiresAt, k.RevokedAt, k.LastUsedAt = timeOf(expires), timeOf(revoked), timeOf(used)
+	k.ExpiresAt, k.RevokedAt, k.LastUsedAt, k.OldUntil = timeOf(expires), timeOf(revoked), timeOf(used), timeOf(oldUntil)
 	return k, nil
 }
 
@@ -231,6 +232,16 @@ func (s scoped) insertKey(ctx context.Context, k keyRow) error {
 // revokeKey revokes a key that is valid; NotFound when there is none.
 func (s scoped) revokeKey(ctx context.Context, id string, at int64) error {
 	return found(s.exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL AND tenant_id = $3`, at, id))
+}
+
+// rotateKey stores another secret, unless somebody else did meanwhile or the key was revoked.
+func (s scoped) rotateKey(ctx context.Context, k keyRow, from []byte) error {
+	err := found(s.exec(ctx, `UPDATE api_key SET secret_hash = $1, old_hash = $2, old_until = $3 WHERE id = $4 AND secret_hash = $2 AND revoked_at IS NULL AND tenant_id = $5`,
+		k.hash, from, k.OldUntil.UnixMicro(), k.ID))
+	if errs.CodeOf(err) == errs.NotFound {
+		return errs.New(errs.Conflict, "The API key was changed by somebody else at the same time; look again.")
+	}
+	return err
 }
 
 // found turns "no row was changed" into NotFound.

@@ -12,6 +12,13 @@ import (
 	"time"
 
 	"probity.dev/access"
+	"probity.dev/access/approval"
+	"probity.dev/access/decision"
+	"probity.dev/access/denial"
+	"probity.dev/access/flag"
+	"probity.dev/access/oidc"
+	"probity.dev/access/subscription"
+	"probity.dev/access/token"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/config"
 	"probity.dev/internal/crypt"
@@ -36,23 +43,30 @@ type App struct {
 	Ledger *ledger.Ledger
 	Access *access.Service
 
-	db        *sqldb.DB
-	kms       *kms.Guard
-	engine    query.Engine
-	telemetry *telemetry.Telemetry
-	policies  *Policies
-	masks     *masks
-	verifier  *verifier
-	reads     *reads
-	jobs      *jobs.Service
-	exports   exportsPart
-	backups   *dailyBackup
-	links     *link.Service
-	schedules *schedule.Service
-	sender    *send.Sender
-	notify    notifyPart
-	lock      io.Closer
-	storage   *storage
+	db            *sqldb.DB
+	kms           *kms.Guard
+	engine        query.Engine
+	telemetry     *telemetry.Telemetry
+	policies      *Policies
+	masks         *masks
+	decisions     *decision.Service
+	verifier      *verifier
+	reads         *reads
+	jobs          *jobs.Service
+	exports       exportsPart
+	backups       *dailyBackup
+	links         *link.Service
+	schedules     *schedule.Service
+	approvals     *approval.Service
+	sender        *send.Sender
+	notify        notifyPart
+	lock          io.Closer
+	storage       *storage
+	tokens        *token.Service
+	denials       *denial.Log
+	flags         *flag.Service
+	oidc          *oidc.Service
+	subscriptions *subscription.Service
 
 	certificates certificates
 	metrics      *metrics
@@ -125,10 +139,14 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err != nil {
 		return a, err
 	}
+	a.decisions = decision.New(decision.Options{DB: a.db, Roles: a.Access.Roles(), Recorder: recorder{a.Ledger}, Source: decisionSource{a.Ledger}, TenantKeys: a.Ledger.TenantKeys,
+		AddressIndex: a.Access.AddressIndex, PublicURL: cfg.PublicURL, Logger: a.telemetry.Logger})
 	a.jobs = a.newJobs()
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
+	a.openApprovals()
+	a.openTokens()
 	a.openLinks()
 	if err = a.openExports(ctx); err != nil {
 		return a, err

@@ -13,7 +13,7 @@ const queueOfSchedules = "schedules"
 
 func (a *App) openSchedules() {
 	a.schedules = schedule.New(schedule.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Exports: a.exports.Service, Jobs: a.jobs, Queue: queueOfSchedules,
-		Mails: a.links.Mails(), Present: a.Access.Present, Zone: a.zone, Logger: a.telemetry.Logger})
+		Mails: a.links.Mails(), Present: a.present, Zone: a.zone, Logger: a.telemetry.Logger})
 }
 
 // holdPlaced runs the schedules that wait for a legal hold.

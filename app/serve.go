@@ -19,7 +19,9 @@ import (
 )
 
 // Handler builds the HTTP surface: API, health, metrics and console.
-func (a *App) Handler() (http.Handler, error) { return a.handler(maskable{a.Access}) }
+func (a *App) Handler() (http.Handler, error) {
+	return a.handler(maskable{a.tokens.Authenticator(a.Access)})
+}
 
 // handler builds the HTTP surface for callers that auth knows.
 func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
@@ -38,12 +40,18 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	}
 	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: counting{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
-		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure(), StepUp: a.Access.StepUpPolicy(), StillThere: a.Access.StillThere})
+		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure(), StepUp: a.Access.StepUpPolicy(), StillThere: a.stillThere})
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
 	a.Access.Register(h)
+	a.decisions.Register(h)
+	a.tokens.Register(h)
+	a.flags.Register(h)
+	a.oidc.Register(h)
+	a.subscriptions.Register(h)
 	a.exports.Service.Register(h)
 	a.links.Register(h)
 	a.schedules.Register(h)
+	a.approvals.Register(h)
 	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
@@ -112,10 +120,14 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.Access.Run(background)
+	decided := a.runDecisions(ctx)
+	defer decided()
+	go a.denials.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
 	go a.backups.run(background)
 	a.schedules.Start(ctx)
+	a.approvals.Start(ctx)
 	a.notify.Service.Start(ctx)
 	a.notify.Streams.Start(ctx)
 	a.notify.Alerts.Start(ctx)
@@ -140,6 +152,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	err = server.Serve(ctx, l)
 	a.status.end(context.WithoutCancel(ctx))
 	err = errors.Join(err, a.stopJobs())
+	a.approvals.Close()
 	a.schedules.Close()
 	a.exports.Service.Close()
 	a.notify.Alerts.Close()

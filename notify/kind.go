@@ -47,6 +47,9 @@ const (
 	KindAlertCritical      = "alert.critical"
 	KindAlertResolved      = "alert.resolved"
 	KindAlertRuleStopped   = "alert.rule_stopped"
+	KindApprovalPending    = "approval.pending"
+	KindApprovalEnded      = "approval.ended"
+	KindBreakGlass         = "access.break_glass"
 )
 
 var kindList = []Kind{
@@ -68,6 +71,12 @@ var kindList = []Kind{
 		Title: "Ended: {{.rule}}", Text: "What the alert told of has not happened for some time."},
 	{Name: KindAlertRuleStopped, Label: "Alert rule stopped", About: "An alert rule selects so much that the server does not follow it any more.", Severity: send.Warning, Path: "/alerts?tab=rules",
 		Title: "An alert rule was stopped", Text: "An alert rule selects so many events that it is not followed any more. The console says which and why."},
+	{Name: KindApprovalPending, Label: "Approval wanted", About: "Somebody asks for what others have to approve.", Severity: send.Warning, Params: []string{"approval", "what"}, Path: "/approvals?id={{.approval}}",
+		Title: "Approval wanted: {{.what}}", Text: "Somebody of your organisation asks for something that somebody else has to approve. The console shows exactly what would be done, who asks, and until when it can be decided."},
+	{Name: KindApprovalEnded, Label: "Approval decided", About: "What somebody asked for was approved, denied, taken back, or nobody decided in time.", Severity: send.Info, Params: []string{"approval", "what", "state"}, Path: "/approvals?id={{.approval}}", Resolves: true,
+		Title: "{{.what}}: {{.state}}", Text: "A request that waited for approval has come to its end: {{.state}}."},
+	{Name: KindBreakGlass, Label: "Break-glass", About: "Somebody took a right at once, in an emergency.", Severity: send.Critical, Params: []string{"approval"}, Path: "/approvals?id={{.approval}}",
+		Title: "Somebody broke the glass", Text: "Somebody of your organisation sees personal values as they are, at once and without approval, for an emergency. Somebody else has to review whether it was justified; a denied review ends it."},
 	{Name: KindStreamPaused, Label: "Stream paused", About: "A stream's receiver failed for so long that the stream was paused.", Severity: send.Warning, Path: "/streams",
 		Title: "A stream of events was paused", Text: "The receiver of a stream has taken nothing for four days, or wants no more. The log keeps what it has not had; a resumed stream catches up."},
 	{Name: KindChannelPaused, Label: "Channel paused", About: "Another channel failed for so long that it was paused.", Severity: send.Warning, Path: "/notifications",

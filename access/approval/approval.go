@@ -9,9 +9,6 @@ import (
 	"probity.dev/internal/errs"
 )
 
-// PermissionDecide lets a person approve and deny what others ask for.
-const PermissionDecide = "approvals.decide"
-
 // State is where a request stands.
 type State string
 
@@ -81,7 +78,7 @@ func (r *Request) Approvals() (n int) {
 
 // Standing is what is known about somebody who would decide.
 type Standing struct {
-	// May says that the person has [PermissionDecide] now, is not locked, and is a person.
+	// May says that the person has [actor.AccessApprove] now, is not locked, and is a person.
 	May bool
 	// Since is when the right to decide was given, GivenBy the id of the user who gave it; "" when it was the system.
 	Since   time.Time
@@ -105,7 +102,7 @@ func refusal(r *Request, p actor.Principal, who, asker Standing, now time.Time) 
 	case p.UserID == "" || p.SessionID == "":
 		return errs.New(errs.Forbidden, "Only a person who is signed in decides, not an API key.")
 	case !who.May:
-		return errs.New(errs.Forbidden, "This needs the permission %s.", PermissionDecide)
+		return errs.New(errs.Forbidden, "This needs the permission %s.", actor.AccessApprove)
 	case p.UserID == r.Behind || p.UserID == r.Requester || who.Alias != "" && who.Alias == asker.Alias:
 		return errs.New(errs.Forbidden, "Nobody decides what he asked for himself.")
 	case who.Since.After(r.CreatedAt) || who.MadeAt.After(r.CreatedAt):

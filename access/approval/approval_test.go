@@ -110,6 +110,17 @@ func (w *world) Behind(_ context.Context, p actor.Principal) (string, error) {
 	return p.UserID, nil
 }
 
+func (w *world) Deciders(_ context.Context, tenantID string) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if tenantID == tenant {
+		n = len(w.people)
+	}
+	return n, nil
+}
+
+func (w *world) Tenants(context.Context) ([]string, error) { return []string{tenant, other}, nil }
+
 func (w *world) Names(_ context.Context, _ string, ids []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, id := range ids {
@@ -128,13 +139,13 @@ func (w *world) Grant(ctx context.Context, _ actor.Principal, g Grant, done Done
 	})
 }
 
-func (w *world) Withdraw(_ context.Context, _ actor.Principal, g Grant, _ Done) error {
+func (w *world) Withdraw(_ context.Context, _ actor.Principal, g Grant) error {
 	w.grants = slices.DeleteFunc(w.grants, func(have Grant) bool { return have == g })
 	return nil
 }
 
 func user(id string) actor.Principal {
-	return actor.Principal{TenantID: tenant, UserID: id, SessionID: "s-" + id, Permissions: []string{PermissionDecide, PermissionBreakGlass, actor.LedgerSearch}}
+	return actor.Principal{TenantID: tenant, UserID: id, SessionID: "s-" + id, Permissions: []string{actor.AccessApprove, actor.AccessBreakGlass, actor.LedgerSearch}}
 }
 
 func (w *world) ask(t *testing.T, by actor.Principal) *Request {
@@ -180,6 +191,9 @@ func TestTwoOthersApprove(t *testing.T) {
 		}
 		var actions []string
 		for _, e := range w.Events() {
+			if e.Action == actionArm {
+				continue
+			}
 			actions = append(actions, e.Action+" "+e.Outcome.Status)
 		}
 		if got := strings.Join(actions, ", "); got != "approval.request success, approval.approve success, approval.approve success, role.assign success" {
@@ -198,7 +212,7 @@ func TestTwoOthersApprove(t *testing.T) {
 func TestNobodyApprovesForHimself(t *testing.T) {
 	w := newWorld(t)
 	w.makers["k-1"] = "ana"
-	key := actor.Principal{TenantID: tenant, KeyID: "k-1", Permissions: []string{PermissionDecide}}
+	key := actor.Principal{TenantID: tenant, KeyID: "k-1", Permissions: []string{actor.AccessApprove}}
 	asked := w.clock()
 	for name, c := range map[string]struct {
 		ask, decide actor.Principal
@@ -207,7 +221,7 @@ func TestNobodyApprovesForHimself(t *testing.T) {
 		"himself":                    {user("ana"), user("ana"), nil},
 		"what his key asked for":     {key, user("ana"), nil},
 		"with a key":                 {user("bob"), key, nil},
-		"without a session":          {user("bob"), actor.Principal{TenantID: tenant, UserID: "ana", Permissions: []string{PermissionDecide}}, nil},
+		"without a session":          {user("bob"), actor.Principal{TenantID: tenant, UserID: "ana", Permissions: []string{actor.AccessApprove}}, nil},
 		"with a second account":      {user("ana"), user("ana2"), func() { w.people["ana2"] = Standing{May: true, Alias: "ana@"} }},
 		"with an account made since": {user("ana"), user("new"), func() { w.people["new"] = Standing{May: true, MadeAt: asked.Add(time.Minute), Alias: "n@"} }},
 		"with a right given since":   {user("ana"), user("bob"), func() { w.people["bob"] = Standing{May: true, Since: asked.Add(time.Minute), Alias: "b@"} }},
@@ -215,8 +229,8 @@ func TestNobodyApprovesForHimself(t *testing.T) {
 			w.people["bob"] = Standing{May: true, Since: asked.Add(-time.Hour), GivenBy: "ana", Alias: "b@"}
 		}},
 		"with a right that was taken away":  {user("ana"), user("bob"), func() { w.people["bob"] = Standing{Alias: "b@"} }},
-		"a stranger of another tenant":      {user("ana"), actor.Principal{TenantID: other, UserID: "bob", SessionID: "s", Permissions: []string{PermissionDecide}}, nil},
-		"a key of somebody else made by it": {key, actor.Principal{TenantID: tenant, KeyID: "k-2", Permissions: []string{PermissionDecide}}, nil},
+		"a stranger of another tenant":      {user("ana"), actor.Principal{TenantID: other, UserID: "bob", SessionID: "s", Permissions: []string{actor.AccessApprove}}, nil},
+		"a key of somebody else made by it": {key, actor.Principal{TenantID: tenant, KeyID: "k-2", Permissions: []string{actor.AccessApprove}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.people["bob"] = Standing{May: true, Since: asked.AddDate(-1, 0, 0), Alias: "bob@"}
@@ -396,7 +410,7 @@ func TestElevation(t *testing.T) {
 	if r = w.decide(t, "bob", r.ID, true); r.AppliedAt == nil || len(w.grants) != 1 {
 		t.Fatalf("%+v %v", r, w.grants)
 	}
-	if g := w.grants[0]; g.UserID != "ana" || g.RoleID != ElevatedRole || !g.Until.Equal(w.clock().Add(time.Hour)) || g.Critical {
+	if g := w.grants[0]; g.UserID != "ana" || g.RoleID != actor.RoleElevated || !g.Until.Equal(w.clock().Add(time.Hour)) || g.Critical {
 		t.Errorf("the time does not begin with the approval: %+v", g)
 	}
 }
@@ -448,12 +462,51 @@ func TestNothingInClear(t *testing.T) {
 	}
 }
 
+// TestSameRequest: asked for again, what waits already is returned.
+func TestSameRequest(t *testing.T) {
+	w := newWorld(t)
+	r := w.ask(t, user("ana"))
+	if again := w.ask(t, user("ana")); again.ID != r.ID {
+		t.Error("a second request for the same")
+	}
+	if theirs := w.ask(t, user("bob")); theirs.ID == r.ID {
+		t.Error("somebody else's request")
+	}
+}
+
+// TestArmed: with one person who may decide nothing waits; from the second on everything does, also when the first is alone again.
+func TestArmed(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T) {
+		w := newWorld(t)
+		all := w.people
+		w.people = map[string]Standing{"ana": all["ana"]}
+		if is, err := w.s.Armed(t.Context(), tenant); is || err != nil {
+			t.Errorf("%v %v", is, err)
+		}
+		w.people = all
+		if is, err := w.s.Armed(t.Context(), tenant); !is || err != nil {
+			t.Errorf("%v %v", is, err)
+		}
+		w.people = map[string]Standing{"ana": all["ana"]}
+		for _, s := range []*Service{w.s, w.service()} {
+			if is, err := s.Armed(t.Context(), tenant); !is || err != nil {
+				t.Errorf("%v %v", is, err)
+			}
+		}
+		if e := w.Events(); len(e) != 1 || e[0].Action != actionArm {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
 func TestTooManyWait(t *testing.T) {
 	w := newWorld(t)
-	for range maxPending {
-		w.ask(t, user("ana"))
+	for i := range maxPending {
+		if _, err := w.s.Ask(t.Context(), user("ana"), "role.assign", "x", i, "more"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if _, err := w.s.Ask(t.Context(), user("ana"), "role.assign", "x", 1, "more"); errs.CodeOf(err) != errs.Conflict {
+	if _, err := w.s.Ask(t.Context(), user("ana"), "role.assign", "x", -1, "more"); errs.CodeOf(err) != errs.Conflict {
 		t.Error(err)
 	}
 	w.Refuse(func() error { return errors.New("frozen") })

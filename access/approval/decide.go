@@ -169,5 +169,5 @@ func (s *Service) withdraw(ctx context.Context, by actor.Principal, r *Request) 
 	if err != nil || !s.o.Now().Before(g.Until) {
 		return err
 	}
-	return s.granter.Withdraw(ctx, by, g, nil)
+	return s.granter.Withdraw(ctx, by, g)
 }

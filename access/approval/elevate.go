@@ -20,12 +20,6 @@ const (
 	KindReview = "access.break_glass_review"
 )
 
-// PermissionBreakGlass lets a person take a role at once in an emergency, without anybody's consent beforehand.
-const PermissionBreakGlass = "access.break_glass"
-
-// ElevatedRole is the role that an elevation gives: see values as they are, and nothing else.
-const ElevatedRole = "elevated_viewer"
-
 // Bounds of an elevation and of a break-glass.
 const (
 	MinElevation  = 5 * time.Minute
@@ -42,7 +36,7 @@ type Granter interface {
 	// Grant gives a person a role until a time. done runs in the transaction, when it is not nil. A critical one raises the alarm.
 	Grant(ctx context.Context, by actor.Principal, g Grant, done Done) error
 	// Withdraw takes away what Grant has given, if it is in force.
-	Withdraw(ctx context.Context, by actor.Principal, g Grant, done Done) error
+	Withdraw(ctx context.Context, by actor.Principal, g Grant) error
 }
 
 // Grant is a role for a person, for a time.
@@ -99,7 +93,7 @@ func (s *Service) Elevate(ctx context.Context, by actor.Principal, minutes int, 
 	if err := checkText("/purpose", purpose, maxReason, true); err != nil {
 		return nil, err
 	}
-	g := Grant{UserID: by.UserID, RoleID: ElevatedRole, Minutes: minutes, Purpose: purpose, Case: investigation}
+	g := Grant{UserID: by.UserID, RoleID: actor.RoleElevated, Minutes: minutes, Purpose: purpose, Case: investigation}
 	return s.Ask(ctx, by, KindElevation, fmt.Sprintf("See values as they are for %d minutes", minutes), g, purpose)
 }
 
@@ -110,15 +104,15 @@ func (s *Service) BreakGlass(ctx context.Context, by actor.Principal, minutes in
 	switch {
 	case by.UserID == "" || by.SessionID == "":
 		return nil, errs.New(errs.Forbidden, "Only a person who is signed in breaks the glass.")
-	case !by.Can(PermissionBreakGlass):
-		return nil, errs.New(errs.Forbidden, "This needs the permission %s.", PermissionBreakGlass)
+	case !by.Can(actor.AccessBreakGlass):
+		return nil, errs.New(errs.Forbidden, "This needs the permission %s.", actor.AccessBreakGlass)
 	case d < MinElevation || d > MaxBreakGlass:
 		return nil, errs.Field("/minutes", "out_of_range", "Ask for %d to %d minutes.", int(MinElevation.Minutes()), int(MaxBreakGlass.Minutes()))
 	case len(justification) < minJustified:
 		return nil, errs.Field("/justification", "too_short", "Say in at least %d characters what the emergency is; somebody else reviews it.", minJustified)
 	}
-	g := Grant{UserID: by.UserID, RoleID: ElevatedRole, Minutes: minutes, Until: s.o.Now().Add(d).UTC().Truncate(time.Microsecond), Purpose: justification, Critical: true}
-	r, err := s.Ask(ctx, by, KindReview, fmt.Sprintf("Saw values as they are for %d minutes, in an emergency", minutes), g, justification)
+	g := Grant{UserID: by.UserID, RoleID: actor.RoleElevated, Minutes: minutes, Until: s.o.Now().Add(d).UTC().Truncate(time.Microsecond), Purpose: justification, Critical: true}
+	r, err := s.ask(ctx, by, KindReview, fmt.Sprintf("Saw values as they are for %d minutes, in an emergency", minutes), g, justification, actionBreak)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ const (
 	actionCancel  = "approval.cancel"
 	actionExpire  = "approval.expire"
 	actionApply   = "approval.apply"
+	actionArm     = "approval.arm"
+	actionBreak   = "access.break_glass"
 )
 
 func actionOf(approve bool) string {

@@ -41,7 +41,7 @@ type oneOutput struct {
 // Register adds the operations to the API. Whoever is signed in may see his own requests; the service looks who else may.
 func (s *Service) Register(a *api.API) {
 	huma.Register(a, api.Op("list-approvals", "GET /api/approvals", "List what waits for approval, or waited", api.Errors(401),
-		api.Describe("Newest first: all of them for those who may decide (approvals.decide) or manage access, one's own for everybody else.")),
+		api.Describe("Newest first: all of them for those who may decide (access.approve) or manage access, one's own for everybody else.")),
 		func(ctx context.Context, in *listInput) (*listOutput, error) {
 			by, err := actor.Require(ctx, "")
 			if err != nil {
@@ -105,10 +105,10 @@ func (s *Service) registerElevations(a *api.API) {
 			r, err := s.Elevate(ctx, by, in.Body.Minutes, in.Body.Purpose, in.Body.Case)
 			return &oneOutput{r}, err
 		})
-	huma.Register(a, api.Op("break-glass", "POST /api/access/break-glass", "See values as they are at once, in an emergency", api.Needs(PermissionBreakGlass), api.StepUp(), api.MaxBody(16<<10), api.Status(http.StatusOK), api.Errors(400, 403, 409),
+	huma.Register(a, api.Op("break-glass", "POST /api/access/break-glass", "See values as they are at once, in an emergency", api.Needs(actor.AccessBreakGlass), api.StepUp(), api.MaxBody(16<<10), api.Status(http.StatusOK), api.Errors(400, 403, 409),
 		api.Describe("Takes effect at once and for at most four hours, raises an alarm, and is reviewed by somebody else afterwards; a denied review ends it.")),
 		func(ctx context.Context, in *breakGlassInput) (*oneOutput, error) {
-			by, err := actor.Require(ctx, PermissionBreakGlass)
+			by, err := actor.Require(ctx, actor.AccessBreakGlass)
 			if err != nil {
 				return nil, err
 			}
@@ -118,10 +118,10 @@ func (s *Service) registerElevations(a *api.API) {
 }
 
 func (s *Service) registerDecision(a *api.API, id, pattern, summary string, approve bool) {
-	huma.Register(a, api.Op(id, pattern, summary, api.Needs(PermissionDecide), api.StepUp(), api.MaxBody(16<<10), api.Status(http.StatusOK), api.Errors(403, 404, 409),
+	huma.Register(a, api.Op(id, pattern, summary, api.Needs(actor.AccessApprove), api.StepUp(), api.MaxBody(16<<10), api.Status(http.StatusOK), api.Errors(403, 404, 409),
 		api.Describe("Only a person who is signed in decides, and never what he asked for himself: not by an API key either, nor by a right to decide that is younger than the request or that whoever asks has given less than a day before.")),
 		func(ctx context.Context, in *decideInput) (*oneOutput, error) {
-			by, err := actor.Require(ctx, PermissionDecide)
+			by, err := actor.Require(ctx, actor.AccessApprove)
 			if err != nil {
 				return nil, err
 			}

@@ -55,6 +55,12 @@ func (s *Service) Sweep(ctx context.Context) error {
 			all = errors.Join(all, err)
 		}
 	}
+	tenants, err := s.o.People.Tenants(ctx)
+	all = errors.Join(all, err)
+	for _, id := range tenants { // also before anybody asks: otherwise the second person could be removed first
+		_, err := s.Armed(ctx, id)
+		all = errors.Join(all, err)
+	}
 	waiting, err := unapplied(ctx, db, sweepAt)
 	all = errors.Join(all, err)
 	for _, stored := range waiting {

@@ -1,11 +1,13 @@
 package approval
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,6 +36,10 @@ type People interface {
 	Standing(ctx context.Context, tenantID, userID string) (Standing, error)
 	// Behind is the user who is responsible for a caller: himself, or the maker of the API key; "" when that is the system.
 	Behind(ctx context.Context, p actor.Principal) (string, error)
+	// Deciders counts the people of a tenant with [actor.AccessApprove], locked or not.
+	Deciders(ctx context.Context, tenantID string) (int, error)
+	// Tenants are the ids of all tenants.
+	Tenants(ctx context.Context) ([]string, error)
 	// Names are the names of users, for people to read.
 	Names(ctx context.Context, tenantID string, userIDs []string) (map[string]string, error)
 }
@@ -69,6 +75,7 @@ type Service struct {
 	o       Options
 	kinds   map[string]*Kind
 	granter Granter
+	armed   sync.Map // tenants, for good
 	workers worker.Group
 }
 
@@ -92,8 +99,12 @@ func (s *Service) Add(k Kind) { s.kinds[k.Name] = &k }
 // maxPending is how many requests one person may have open.
 const maxPending = 50
 
-// Ask makes a request. change is stored and applied as it is. The error is Invalid for a missing reason, Conflict when too much of the same person waits already.
+// Ask makes a request, or returns the one of the same person for the same change that waits already. change is stored and applied as it is. The error is Invalid for a missing reason, Conflict when too much of the same person waits.
 func (s *Service) Ask(ctx context.Context, by actor.Principal, kind, summary string, change any, reason string) (*Request, error) {
+	return s.ask(ctx, by, kind, summary, change, reason, actionRequest)
+}
+
+func (s *Service) ask(ctx context.Context, by actor.Principal, kind, summary string, change any, reason, action string) (*Request, error) {
 	k := s.kinds[kind]
 	if k == nil {
 		return nil, errs.New(errs.Internal, "there is no kind %q of approval", kind)
@@ -113,13 +124,22 @@ func (s *Service) Ask(ctx context.Context, by actor.Principal, kind, summary str
 	if err != nil {
 		return nil, err
 	}
+	if behind == "" && !by.IsSystem() {
+		return nil, errs.New(errs.Forbidden, "Nobody stands behind this API key, since the system made it: ask as a person, or with a key that a person has made.")
+	}
+	if r, err := s.same(ctx, by.TenantID, behind, kind, text); r != nil || err != nil {
+		return r, err
+	}
 	now := s.o.Now().UTC().Truncate(time.Microsecond)
 	r := &row{Request: Request{ID: uuid.Must(uuid.NewV7()).String(), TenantID: by.TenantID, Kind: kind, Title: k.Title, Requester: by.ID(), Behind: behind, Summary: summary, Change: text, Reason: reason,
 		Needed: k.Needed, State: Pending, CreatedAt: now, ExpiresAt: now.Add(k.Window), Decisions: []Decision{}}}
 	if err := s.seal(ctx, r); err != nil {
 		return nil, err
 	}
-	e := newEvent(ctx, actionRequest, "create", by, &r.Request)
+	e := newEvent(ctx, action, "create", by, &r.Request)
+	if action == actionBreak {
+		e.Severity = "critical"
+	}
 	e.Reason = reason
 	e.Changes = []event.Change{stateChange("", Pending)}
 	err = s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
@@ -139,6 +159,28 @@ func (s *Service) Ask(ctx context.Context, by actor.Principal, kind, summary str
 		return nil, err
 	}
 	return &r.Request, nil
+}
+
+// same finds a request that waits for the same.
+func (s *Service) same(ctx context.Context, tenantID, behind, kind string, change []byte) (*Request, error) {
+	db := s.o.DB.Read(ctx)
+	rows, err := list(ctx, db, tenantID, Pending, behind, "", maxPending)
+	if err != nil || behind == "" {
+		return nil, err
+	}
+	for _, stored := range rows {
+		if stored.Kind != kind || stored.Behind != behind || !s.o.Now().Before(stored.ExpiresAt) {
+			continue
+		}
+		r, err := s.open(ctx, db, stored)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(r.Change, change) {
+			return r, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // there is none
 }
 
 func label(id, part string) string { return "approval|" + id + "|" + part }
@@ -184,7 +226,7 @@ func (s *Service) open(ctx context.Context, q querier, r *row) (*Request, error)
 
 // mayRead lets those who decide, who manage access, and whoever asked see a request.
 func mayRead(p actor.Principal, r *Request) bool {
-	return p.Can(PermissionDecide) || p.Can(actor.AccessManage) || p.ID() == r.Requester || p.UserID != "" && p.UserID == r.Behind
+	return p.Can(actor.AccessApprove) || p.Can(actor.AccessManage) || p.ID() == r.Requester || p.UserID != "" && p.UserID == r.Behind
 }
 
 // Get returns a request of the caller's tenant; NotFound for those whom it does not concern.

@@ -132,6 +132,17 @@ func changed(r sql.Result, err error) error {
 	return nil
 }
 
+// armed reports whether a tenant has had a second person who may decide.
+func armed(ctx context.Context, q querier, tenant string) (bool, error) {
+	var n int
+	err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM approval_tenant WHERE tenant_id = $1`, tenant).Scan(&n)
+	return n > 0, sqldb.Translate(err)
+}
+
+func arm(ctx context.Context, tx *sql.Tx, tenant string, at int64) error {
+	return changed(tx.ExecContext(ctx, `INSERT INTO approval_tenant (tenant_id, armed_at) VALUES ($1, $2) ON CONFLICT (tenant_id) DO NOTHING`, tenant, at))
+}
+
 // vote is a decision as stored.
 type vote struct {
 	Decision

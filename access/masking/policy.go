@@ -97,6 +97,7 @@ func Builtin() Policy {
 		"patient":             {Nothing: true},
 		"non_clinical_viewer": viewer,
 		"writer":              {Nothing: true},
+		"elevated_viewer":     all,
 	}}
 }
 

@@ -2,6 +2,7 @@ package role
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"time"
 
@@ -16,9 +17,12 @@ type Grant struct {
 	ExpiresAt      *time.Time // nil for good
 	Scope          Scope      // zero for the whole tenant
 	Reason         string
+	// Approved is set when others have approved the grant; it runs in the transaction that makes it.
+	Approved func(ctx context.Context, tx *sql.Tx) error
 }
 
 // Assign gives a role to a person. Asked for again what is so already, it does nothing and returns what is there; asked for with another end, it moves the end.
+// A role of high sensitivity that others have to approve first is not given: the error is a [Waiting].
 func (s *Service) Assign(ctx context.Context, p actor.Principal, g Grant) (*Assignment, error) {
 	e := newEvent(ctx, actionAssign, p, g.RoleID, g.UserID)
 	if err := mayManage(p); err != nil {
@@ -42,7 +46,15 @@ func (s *Service) Assign(ctx context.Context, p actor.Principal, g Grant) (*Assi
 		return nil, err
 	}
 	var out *Assignment
+	var waits *Role
+	approve := g.Approved == nil && !p.IsSystem() && s.approvals != nil
+	if approve {
+		if approve, err = s.approvals.Armed(ctx, p.TenantID); err != nil {
+			return nil, err
+		}
+	}
 	err = s.change(ctx, p, e, func(x *Index) (effect, error) {
+		waits = nil
 		r := x.roles[g.RoleID]
 		if r == nil {
 			return nil, errs.New(errs.NotFound, "There is no role %q.", g.RoleID)
@@ -58,6 +70,10 @@ func (s *Service) Assign(ctx context.Context, p actor.Principal, g Grant) (*Assi
 		if err := within(p, r); err != nil {
 			return nil, err
 		}
+		if approve && r.Sensitivity != Normal {
+			waits = r
+			return nil, nil
+		}
 		next := &assignmentRow{sealed: sealed, Assignment: Assignment{ID: id, UserID: u.id, RoleID: r.ID, RoleName: r.Name, GrantedBy: p.ID(), GrantedAt: now, ExpiresAt: g.ExpiresAt, Scope: g.Scope, Reason: g.Reason}}
 		out = &next.Assignment
 		var before any
@@ -69,10 +85,21 @@ func (s *Service) Assign(ctx context.Context, p actor.Principal, g Grant) (*Assi
 			e.Severity = "medium"
 		}
 		return func(ctx context.Context, q scoped, version int64) error {
-			return s.replace(ctx, q, x, u.id, old, next, p.ID(), now, version)
+			if err := s.replace(ctx, q, x, u.id, old, next, p.ID(), now, version); err != nil || g.Approved == nil {
+				return err
+			}
+			return g.Approved(ctx, q.q.(*sql.Tx))
 		}, nil
 	})
-	return out, err
+	switch {
+	case err != nil:
+		return nil, err
+	case waits != nil:
+		return nil, s.wait(ctx, p, g, waits)
+	case g.Approved != nil && out.ID != id: // it was so already
+		return out, s.o.DB.Write(ctx, func(tx *sql.Tx) error { return g.Approved(ctx, tx) })
+	}
+	return out, nil
 }
 
 // replace ends one assignment of a person and begins another, either of which may be nil, and keeps what follows from it.

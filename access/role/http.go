@@ -2,6 +2,7 @@ package role
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -182,7 +183,11 @@ type assignInput struct {
 }
 
 type assignmentOutput struct {
-	Body Assignment `nameHint:"RoleAssignment"`
+	Status int
+	Body   struct {
+		Assignment
+		ApprovalID string `json:"approvalId,omitempty" doc:"The request that somebody else has to approve first, at /api/approvals; nothing is given yet"`
+	} `nameHint:"RoleAssignment"`
 }
 
 type revokeInput struct {
@@ -211,17 +216,25 @@ type assignmentsOutput struct {
 
 func (s *Service) registerAssignments(a *api.API) {
 	huma.Register(a, api.Op("rbac-assign", "POST /api/operations/rbac/assign", "Give a role to a person", needs(actor.AccessManage), api.StepUp(), api.MaxBody(16<<10), api.Errors(400, 404, 409), api.Tag("access"),
-		api.Describe("Sent again, it changes nothing and returns the same assignment; sent with another end, it moves the end. Nobody gives what he may not do himself, or anything to himself.")),
+		api.Describe("Sent again, it changes nothing and returns the same assignment; sent with another end, it moves the end. Nobody gives what he may not do himself, or anything to himself. "+
+			"A role of high sensitivity waits for somebody else's approval, as soon as the tenant has had a second person with access.approve: the answer is 202 with approvalId.")),
 		as(func(ctx context.Context, p actor.Principal, in *assignInput) (*assignmentOutput, error) {
 			g := Grant{UserID: in.Body.UserID, RoleID: in.Body.RoleID, ExpiresAt: in.Body.ExpiresAt, Reason: in.Body.Reason}
 			if in.Body.Scope != nil {
 				g.Scope = *in.Body.Scope
 			}
+			out := &assignmentOutput{Status: http.StatusOK}
 			made, err := s.Assign(ctx, p, g)
+			if w := (*Waiting)(nil); errors.As(err, &w) && w.ApprovalID != "" {
+				out.Status, out.Body.ApprovalID = http.StatusAccepted, w.ApprovalID
+				out.Body.Assignment = Assignment{UserID: g.UserID, RoleID: g.RoleID, GrantedBy: p.ID(), ExpiresAt: g.ExpiresAt, Scope: g.Scope, Reason: g.Reason}
+				return out, nil
+			}
 			if err != nil {
 				return nil, err
 			}
-			return &assignmentOutput{*made}, nil
+			out.Body.Assignment = *made
+			return out, nil
 		}))
 	huma.Register(a, api.Op("rbac-revoke", "POST /api/operations/rbac/revoke", "Take a role from a person", needs(actor.AccessManage), api.StepUp(), api.MaxBody(16<<10), api.Errors(400, 404, 409), api.Tag("access"),
 		api.Describe("It holds at once on this server and within a second on others. Sent again, it changes nothing. The last owner or admin stays.")),

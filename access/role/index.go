@@ -2,6 +2,7 @@ package role
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,8 @@ type Index struct {
 	holding     map[string][]*grant // by role
 	allowing    map[string][]*Role  // by permission
 	locked      map[string]struct{}
+	addresses   map[string]string // ids of accounts by the hash of their address
+	accounts    map[string]struct{}
 	sorted      []string // ids of roles: the built-in ones by weight, then the tenant's own by age
 }
 
@@ -88,6 +91,29 @@ func newIndex(m mark, own []Permission, roles []*Role, assignments []*assignment
 	}
 	return x
 }
+
+// know takes in the tenant's accounts.
+func (x *Index) know(byAddress map[string]string) {
+	x.addresses, x.accounts = byAddress, make(map[string]struct{}, len(byAddress))
+	for _, id := range byAddress {
+		x.accounts[id] = struct{}{}
+	}
+}
+
+// Account reports whether there is a person with an id.
+func (x *Index) Account(id string) bool { _, ok := x.accounts[id]; return ok }
+
+// Accounts returns the ids of the tenant's people, in no order.
+func (x *Index) Accounts() []string { return slices.Collect(maps.Keys(x.accounts)) }
+
+// ByAddress returns the id of the person with an address, given by its hash, "" without one.
+func (x *Index) ByAddress(hash []byte) string { return x.addresses[string(hash)] }
+
+// Knows reports whether there is a permission with a key.
+func (x *Index) Knows(permission string) bool { _, ok := x.how[permission]; return ok }
+
+// Keys returns the keys of all permissions, in the order of the documentation.
+func (x *Index) Keys() []string { return x.everything() }
 
 func (x *Index) add(a *Assignment) {
 	r := x.roles[a.RoleID]

@@ -69,7 +69,7 @@ func (s *Service) PutPermission(ctx context.Context, p actor.Principal, want Per
 			return nil, errs.New(errs.TooLarge, "A tenant may have %d permissions of its own.", MaxPermissions)
 		}
 		e.Changes = []event.Change{change("/permission", before, want)}
-		return func(ctx context.Context, q scoped, _ int64) error { return q.putPermission(ctx, want) }, nil
+		return func(ctx context.Context, q scoped, version int64) error { return q.putPermission(ctx, want, version) }, nil
 	})
 	return want, err
 }
@@ -92,7 +92,7 @@ func (s *Service) DeletePermission(ctx context.Context, p actor.Principal, key s
 			}
 		}
 		e.Changes = []event.Change{change("/permission", x.permissions[i], nil)}
-		return func(ctx context.Context, q scoped, _ int64) error { return q.deletePermission(ctx, key) }, nil
+		return func(ctx context.Context, q scoped, version int64) error { return q.deletePermission(ctx, key, version) }, nil
 	})
 }
 

@@ -74,7 +74,10 @@ func (s *Service) Prepare(ctx context.Context, p actor.Principal, user string, d
 	if me != "" && me == user && !slices.Equal(c.Before, c.After) {
 		return nil, errs.New(errs.Conflict, "You cannot change your own roles; ask another admin.")
 	}
-	return c, c.check(x)
+	if err := c.check(x); err != nil {
+		return c, err
+	}
+	return c, s.elsewhere(ctx, p, x, c.give)
 }
 
 // check applies the rules to what is given and taken away.

@@ -54,6 +54,7 @@ var catalogue = map[string]about{
 	actor.AccessManage:              {"Manage users, roles, assignments and API keys", Admin},
 	actor.AccessView:                {"See roles, and who has which", Normal},
 	actor.AccessApprove:             {"Decide requests of others for access", High},
+	actor.AccessBreakGlass:          {"See personal values as they are at once, in an emergency that others review", High},
 	actor.NotifyView:                {"See channels, deliveries and dead letters", Normal},
 	actor.NotifyManage:              {"Set up, test and pause channels, replay dead letters", High},
 	actor.DecisionsEvaluate:         {"Ask whether somebody may do something", Normal},

@@ -44,7 +44,7 @@ func (r *Role) Can(permission string) bool { _, ok := r.allows[permission]; retu
 
 // Fixed reports whether the role is built in and cannot be edited either: others count on what it may do.
 func (r *Role) Fixed() bool {
-	return r.BuiltIn && slices.Contains([]string{actor.RoleOwner, actor.RoleAdmin, actor.RoleAuditor, actor.RoleWriter}, r.ID)
+	return r.BuiltIn && slices.Contains([]string{actor.RoleOwner, actor.RoleAdmin, actor.RoleAuditor, actor.RoleWriter, actor.RoleElevated}, r.ID)
 }
 
 // masksAs is the built-in role whose masking applies to people with this one.
@@ -97,6 +97,7 @@ var builtIn = map[string][2]string{
 	actor.RolePatient:          {"Patient", "Sees data of one's own in the portal."},
 	actor.RoleViewer:           {"Non-clinical viewer", "Sees dashboards and bookings; personal data in texts is masked."},
 	actor.RoleWriter:           {"Writer", "Records events only."},
+	actor.RoleElevated:         {"Elevated viewer", "Sees personal values as they are, for a time that others have approved."},
 }
 
 // builtInRoles returns the built-in roles as they are by default.

@@ -38,8 +38,9 @@ type Options struct {
 
 // Service keeps roles and assignments. It is safe for concurrent use.
 type Service struct {
-	o       Options
-	indexes indexes
+	o         Options
+	indexes   indexes
+	approvals Approvals
 }
 
 // New returns the service. The database must be migrated.
@@ -112,6 +113,10 @@ func read(ctx context.Context, q scoped) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
+	accounts, err := q.accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
 	strays, err := q.strays(ctx)
 	if err != nil {
 		return nil, err
@@ -120,7 +125,41 @@ func read(ctx context.Context, q scoped) (*Index, error) {
 	assignments = slices.DeleteFunc(assignments, func(a *assignmentRow) bool {
 		return slices.ContainsFunc(strays, func(p person) bool { return p.id == a.UserID && a.Scope.Kind == WholeTenant })
 	})
-	return newIndex(m, own, roles, assignments, locked), nil
+	x := newIndex(m, own, roles, assignments, locked)
+	x.know(accounts)
+	return x, nil
+}
+
+// At returns the index of a tenant as it was at an earlier version, as far as it is about one person. Which accounts are locked and what their addresses are is not part of it.
+func (s *Service) At(ctx context.Context, tenant string, version int64, user string) (x *Index, err error) {
+	err = s.o.DB.Snapshot(ctx, func(tx *sql.Tx) error {
+		q := in(tx, tenant)
+		own, err := q.permissionsAt(ctx, version)
+		if err != nil {
+			return err
+		}
+		roles, err := q.rolesAt(ctx, version)
+		if err != nil {
+			return err
+		}
+		assignments, err := q.assignmentsAt(ctx, user, version)
+		if err != nil {
+			return err
+		}
+		for _, a := range assignments {
+			a.EndedAt = nil // it had not ended then
+		}
+		x = newIndex(mark{version: version}, own, roles, assignments, nil)
+		return nil
+	})
+	return x, err
+}
+
+// Extend has somebody who may do so change what belongs to a tenant's access and is kept elsewhere, such as rules of decisions, as a change of its own version: do gets the version that it makes.
+func (s *Service) Extend(ctx context.Context, p actor.Principal, e *event.Event, do func(ctx context.Context, tx *sql.Tx, version int64) error) error {
+	return s.change(ctx, p, e, func(*Index) (effect, error) {
+		return func(ctx context.Context, q scoped, version int64) error { return do(ctx, q.q.(*sql.Tx), version) }, nil
+	})
 }
 
 // errMoved says that somebody else has changed the tenant's access since it was looked at.

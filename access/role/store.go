@@ -82,18 +82,42 @@ func (s scoped) ownPermissions(ctx context.Context) ([]Permission, error) {
 	return collect(ctx, s, func(r *sql.Rows) (p Permission, err error) {
 		err = r.Scan(&p.Key, &p.Description, &p.Sensitivity)
 		return p, err
-	}, `SELECT key, description, sensitivity FROM access_permission WHERE tenant_id = $1 ORDER BY key`)
+	}, `SELECT key, description, sensitivity FROM access_permission WHERE gone_in IS NULL AND tenant_id = $1 ORDER BY key`)
 }
 
-func (s scoped) putPermission(ctx context.Context, p Permission) error {
-	_, err := s.exec(ctx, `INSERT INTO access_permission (key, description, sensitivity, tenant_id) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (tenant_id, key) DO UPDATE SET description = excluded.description, sensitivity = excluded.sensitivity`, p.Key, p.Description, string(p.Sensitivity))
+// permissionsAt returns the tenant's own permissions that there were at a version, as they are described now.
+func (s scoped) permissionsAt(ctx context.Context, version int64) ([]Permission, error) {
+	return collect(ctx, s, func(r *sql.Rows) (p Permission, err error) {
+		err = r.Scan(&p.Key, &p.Description, &p.Sensitivity)
+		return p, err
+	}, `SELECT key, description, sensitivity FROM access_permission WHERE made_in <= $1 AND (gone_in IS NULL OR gone_in > $1) AND tenant_id = $2 ORDER BY key`, version)
+}
+
+func (s scoped) putPermission(ctx context.Context, p Permission, version int64) error {
+	n, err := s.exec(ctx, `UPDATE access_permission SET description = $1, sensitivity = $2 WHERE key = $3 AND gone_in IS NULL AND tenant_id = $4`, p.Description, string(p.Sensitivity), p.Key)
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = s.exec(ctx, `INSERT INTO access_permission (key, made_in, description, sensitivity, tenant_id) VALUES ($1, $2, $3, $4, $5)`, p.Key, version, p.Description, string(p.Sensitivity))
 	return err
 }
 
-func (s scoped) deletePermission(ctx context.Context, key string) error {
-	_, err := s.exec(ctx, `DELETE FROM access_permission WHERE key = $1 AND tenant_id = $2`, key)
+func (s scoped) deletePermission(ctx context.Context, key string, version int64) error {
+	_, err := s.exec(ctx, `UPDATE access_permission SET gone_in = $1 WHERE key = $2 AND gone_in IS NULL AND tenant_id = $3`, version, key)
 	return err
+}
+
+// accounts returns the tenant's people: their ids by the hash of their address.
+func (s scoped) accounts(ctx context.Context) (map[string]string, error) {
+	out := map[string]string{}
+	_, err := collect(ctx, s, func(r *sql.Rows) (_ struct{}, err error) {
+		var id string
+		var index []byte
+		err = r.Scan(&id, &index)
+		out[string(index)] = id
+		return struct{}{}, err
+	}, `SELECT id, email_index FROM account WHERE tenant_id = $1`)
+	return out, err
 }
 
 const roleColumns = `id, name, description, permissions, sensitivity, copied_from, created_at, updated_at`

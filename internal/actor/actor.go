@@ -14,7 +14,7 @@ import (
 type Principal struct {
 	// TenantID is the tenant that every query of this caller is confined to. It is never empty for an authenticated caller.
 	TenantID string
-	// UserID is set for a person, KeyID for an API key; exactly one of them is, except for the system, which has neither.
+	// UserID is set for a person, KeyID for an API key or a service (see [ServiceKeyID]); exactly one of them is, except for the system, which has neither.
 	UserID string
 	KeyID  string
 	// Name and Email describe a person (the name of a key for a key). They are personal: never log them.
@@ -90,11 +90,13 @@ func (p Principal) MayWriteAs(source string) bool {
 	return slices.ContainsFunc(p.Sources, func(pattern string) bool { return glob.Match(pattern, source) })
 }
 
-// Type returns the actor type under which the caller appears in events: user, api_key or system.
+// Type returns the actor type under which the caller appears in events: user, service_account, api_key or system.
 func (p Principal) Type() string {
 	switch {
 	case p.UserID != "":
 		return "user"
+	case p.IsService():
+		return "service_account"
 	case p.KeyID != "":
 		return "api_key"
 	}

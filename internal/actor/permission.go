@@ -13,6 +13,7 @@ const (
 	AccessManage       = "access.manage"        // manage users, roles and API keys
 	AccessView         = "access.view"          // see roles, and who has which
 	AccessApprove      = "access.approve"       // decide what others have asked for
+	AccessBreakGlass   = "access.break_glass"   // see values as they are at once, in an emergency that others review
 	NotifyView         = "notify.view"          // see channels, deliveries and dead letters
 	NotifyManage       = "notify.manage"        // set up, test and pause channels, replay dead letters
 	DecisionsEvaluate  = "decisions.evaluate"   // ask whether somebody may do something
@@ -49,7 +50,7 @@ const (
 
 // Permissions returns every built-in permission, in the order of the documentation: those of the product first.
 func Permissions() []string {
-	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage, AccessView, AccessApprove, NotifyView, NotifyManage,
+	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage, AccessView, AccessApprove, AccessBreakGlass, NotifyView, NotifyManage,
 		DecisionsEvaluate, DecisionsView, DecisionsManage,
 		OperationsViewDashboard, OperationsManageIncidents, OperationsApproveLaunch, SupportManageTickets, SupportViewCustomers, RiskViewQueue, RiskReviewOrders, RiskApproveOrders, RiskManageRules,
 		PrivacyManageRequests, PrivacyApproveErasure, ConsentView, FinanceViewReports, FinanceExportTax, UsageView, BookingsView, BookingsManage, CoachingManageClients, ProgrammesManage,
@@ -75,13 +76,14 @@ const (
 	RoleCareNavigator    = "care_navigator"
 	RolePatient          = "patient"
 	RoleViewer           = "non_clinical_viewer"
-	RoleWriter           = "writer" // appends only
+	RoleWriter           = "writer"          // appends only
+	RoleElevated         = "elevated_viewer" // sees values as they are, for a time
 )
 
 // Roles returns the names of the built-in roles, in the order of the documentation, which is also that of their weight: the first of a person's roles is the primary one.
 func Roles() []string {
 	return []string{RoleOwner, RoleAdmin, RoleCompliance, RoleSecurityAnalyst, RoleAuditor, RoleFinance, RoleManager, RoleReception, RoleCoach, RoleSupport, RoleRiskAnalyst, RoleOnCallEngineer,
-		RoleProgrammeManager, RoleClinician, RoleCareNavigator, RolePatient, RoleViewer, RoleWriter}
+		RoleProgrammeManager, RoleClinician, RoleCareNavigator, RolePatient, RoleViewer, RoleWriter, RoleElevated}
 }
 
 // rolePermissions is what the built-in roles may do, but for owner and admin, who may do everything.
@@ -103,6 +105,7 @@ var rolePermissions = map[string][]string{
 	RolePatient:          {PortalViewOwn},
 	RoleViewer:           {OperationsViewDashboard, BookingsView},
 	RoleWriter:           {LedgerAppend},
+	RoleElevated:         {LedgerSearch, LedgerViewUnmasked},
 }
 
 // RolePermissions returns what a built-in role may do by default; nil for an unknown role. What a person may do now is in [Principal].

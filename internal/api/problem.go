@@ -20,6 +20,7 @@ type Problem struct {
 	Title    string            `json:"title" doc:"What kind of problem this is"`
 	Status   int32             `json:"status" doc:"HTTP status" example:"400"`
 	Code     errs.Code         `json:"code" doc:"Stable machine word of the kind of problem" example:"invalid"`
+	Reason   string            `json:"reason,omitempty" doc:"Stable machine word that says more than code, where the operation documents some"`
 	Detail   string            `json:"detail,omitempty" doc:"What went wrong here, and what to do about it"`
 	Instance string            `json:"instance,omitempty" doc:"The request id, to quote to support and to find in the log"`
 	Ways     []string          `json:"ways,omitempty" doc:"Of step_up_required: how the person can prove who they are"`
@@ -52,7 +53,7 @@ func NewProblem(ctx context.Context, err error) *Problem {
 	p := problemOf(ctx, errs.Status(code), code, errs.Message(err))
 	var e *errs.Error
 	if errors.As(err, &e) {
-		p.Errors, p.Ways = e.Fields, e.Ways
+		p.Errors, p.Reason, p.Ways = e.Fields, e.Reason, e.Ways
 		if k, ok := kinds[e.Kind]; ok && k.code == code {
 			p.Type, p.Title = problemType(e.Kind), k.title
 		}

@@ -45,7 +45,9 @@ type FieldError struct {
 type Error struct {
 	Code    Code
 	Message string
-	Fields  []FieldError
+	// Reason is a stable machine word that says more than the code, where an operation documents some; "" without.
+	Reason string
+	Fields []FieldError
 	// Kind tells problems of one code apart that a program must treat differently, such as [StepUpRequired]; "" for most.
 	Kind string
 	// Ways are what the caller can choose from to get further, such as the ways to step up.

@@ -52,7 +52,7 @@ export const signInPolicySchema = z.object({ second_factor_of: list(z.string()) 
 
 export const keySchema = z.object({
   id: id, name: text, prefix: text, scopes: list(z.string()), sources: list(z.string()), created_at: text,
-  last_used_at: text, expires_at: text, revoked_at: text, secret: text,
+  last_used_at: text, expires_at: text, revoked_at: text, old_secret_until: text, secret: text,
 });
 export type ApiKey = z.infer<typeof keySchema>;
 export const keysSchema = z.object({ items: list(keySchema) });
@@ -375,3 +375,24 @@ export const customFieldsSchema = z.object({ items: list(customFieldSchema) });
 export const viewSchema = z.object({ id: id, name: text, query: text, created_at: text });
 export type SavedView = z.infer<typeof viewSchema>;
 export const viewsSchema = z.object({ items: list(viewSchema) });
+
+export const featureFlagSchema = z.object({
+  name: text, description: text, owner: text, default: flag, roles: list(z.string()), percentage: count, killed: flag, expires_at: text, changed_at: text,
+});
+export type FeatureFlag = z.infer<typeof featureFlagSchema>;
+export const featureFlagsSchema = z.object({ items: list(featureFlagSchema) });
+
+export const tokenIssuerSchema = z.object({
+  id: text, name: text, issuer: text, audience: text, jwks_url: text, claim: text, permissions: list(z.string()), grants: dict(z.array(z.string())), paused: flag, created_at: text,
+});
+export type TokenIssuer = z.infer<typeof tokenIssuerSchema>;
+export const tokenIssuersSchema = z.object({ items: list(tokenIssuerSchema) });
+
+export const oidcProviderSchema = z.object({
+  id: text, name: text, issuer: text, client_id: text, domains: list(z.string()), groups_claim: text, roles: dict(z.string()), default_role: text, create_users: flag, has_secret: flag, paused: flag,
+  redirect_url: text, created_at: text,
+});
+export type OidcProvider = z.infer<typeof oidcProviderSchema>;
+export const oidcProvidersSchema = z.object({ items: list(oidcProviderSchema) });
+
+export const signInProvidersSchema = z.object({ items: list(z.object({ id: text, name: text })) });

@@ -140,7 +140,7 @@ const jobs = createRoute({
   component: lazyRouteComponent(() => import('../features/jobs/JobsPage'), 'JobsPage'),
 });
 
-export const settingsTabs = ['keys', 'users', 'events', 'fields', 'exports', 'crypto'] as const;
+export const settingsTabs = ['keys', 'issuers', 'users', 'providers', 'events', 'fields', 'flags', 'exports', 'crypto'] as const;
 export type SettingsTab = (typeof settingsTabs)[number];
 
 const settings = createRoute({

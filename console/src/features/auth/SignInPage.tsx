@@ -10,6 +10,7 @@ import { ownPath } from '../../routes/search';
 import { IconKey, Mark } from '../../ui/icons';
 import { formatDuration } from '../../ui/format';
 import { FactorSetup } from './FactorSetup';
+import { Providers } from './Providers';
 import { ProofForm, ProofProblem } from './ProofForm';
 import { RecoveryCodes } from './RecoveryCodes';
 import { askPasskey, askSecondFactor, confirmEnrolment, secondFactor, signInWithPasskey, startEnrolment } from './api';
@@ -124,6 +125,7 @@ export function SignInPage() {
 
 function Password({ enter, onPending }: { enter: (s: Session) => Promise<void>; onPending: (p: Pending) => void }) {
   const { form, submit, passkey, error, busy, wait } = useSignIn(enter, onPending);
+  const { next } = route.useSearch();
   return (
     <>
       {wait > 0 ? (
@@ -133,6 +135,7 @@ function Password({ enter, onPending }: { enter: (s: Session) => Promise<void>; 
       ) : (
         error && <SignInError error={error} />
       )}
+      <Providers next={next} />
       <form onSubmit={submit} noValidate>
         <Stack gap="md">
           <TextInput label="E-mail" type="email" autoComplete="username" autoFocus id="email" {...form.getInputProps('email')} />

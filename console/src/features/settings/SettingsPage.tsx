@@ -5,17 +5,23 @@ import { Empty, PageTitle } from '../../ui/states';
 import { useMay } from '../auth/session';
 import { CryptoKeys } from './CryptoKeys';
 import { CustomFields } from './CustomFields';
+import { FeatureFlags } from './FeatureFlags';
 import { EventClasses, ExportSettings } from './LogSettings';
 import { Keys } from './Keys';
+import { OidcProviders } from './OidcProviders';
+import { TokenIssuers } from './TokenIssuers';
 import { Users } from './Users';
 
 const route = getRouteApi('/_app/settings');
 
 const tabs = [
   { key: 'keys', label: 'API keys', needs: 'access' },
+  { key: 'issuers', label: 'Token issuers', needs: 'access' },
   { key: 'users', label: 'Users', needs: 'access' },
+  { key: 'providers', label: 'Sign-in providers', needs: 'access' },
   { key: 'events', label: 'Event classes', needs: 'settings' },
   { key: 'fields', label: 'Custom fields', needs: 'settings' },
+  { key: 'flags', label: 'Feature flags', needs: 'settings' },
   { key: 'exports', label: 'Retention and exports', needs: 'settings' },
   { key: 'crypto', label: 'Encryption and signing', needs: 'settings' },
 ] as const;
@@ -44,14 +50,23 @@ export function SettingsPage() {
         <Tabs.Panel value="keys" pt="md">
           <Keys />
         </Tabs.Panel>
+        <Tabs.Panel value="issuers" pt="md">
+          <TokenIssuers />
+        </Tabs.Panel>
         <Tabs.Panel value="users" pt="md">
           <Users />
+        </Tabs.Panel>
+        <Tabs.Panel value="providers" pt="md">
+          <OidcProviders />
         </Tabs.Panel>
         <Tabs.Panel value="events" pt="md">
           <EventClasses />
         </Tabs.Panel>
         <Tabs.Panel value="fields" pt="md">
           <CustomFields />
+        </Tabs.Panel>
+        <Tabs.Panel value="flags" pt="md">
+          <FeatureFlags />
         </Tabs.Panel>
         <Tabs.Panel value="exports" pt="md">
           <ExportSettings />

@@ -4,14 +4,17 @@ CREATE TABLE access_version (
   tenant_id TEXT NOT NULL PRIMARY KEY REFERENCES tenant(id),
   version BIGINT NOT NULL
 );
--- The tenant's own permissions.
+-- The tenant's own permissions, with the versions of access_version that made and removed them.
 CREATE TABLE access_permission (
   tenant_id TEXT NOT NULL REFERENCES tenant(id),
   key TEXT NOT NULL,
+  made_in BIGINT NOT NULL,
+  gone_in BIGINT,
   description TEXT NOT NULL,
   sensitivity TEXT NOT NULL,
-  PRIMARY KEY (tenant_id, key)
+  PRIMARY KEY (tenant_id, key, made_in)
 );
+CREATE UNIQUE INDEX access_permission_once ON access_permission (tenant_id, key) WHERE gone_in IS NULL;
 -- Each state of the tenant's own roles, and of built-in ones that it has edited: a row holds from its version until the next one of its role. deleted ends it.
 CREATE TABLE access_role (
   tenant_id TEXT NOT NULL REFERENCES tenant(id),

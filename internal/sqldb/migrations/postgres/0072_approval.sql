@@ -29,7 +29,13 @@ CREATE TABLE approval_decision (
   decided_at BIGINT NOT NULL,
   PRIMARY KEY (approval_id, user_id)
 );
+-- Tenants that have had a second person who may decide: from then on what is grave waits for one.
+CREATE TABLE approval_tenant (
+  tenant_id TEXT NOT NULL PRIMARY KEY,
+  armed_at BIGINT NOT NULL
+);
 
 -- +goose Down
+DROP TABLE approval_tenant;
 DROP TABLE approval_decision;
 DROP TABLE approval;

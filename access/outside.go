@@ -1,0 +1,86 @@
+package access
+
+import (
+	"context"
+	"database/sql"
+	"net/http"
+
+	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
+	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
+)
+
+// What is here serves those who know people from outside: OpenID providers and directories that provision accounts (SCIM). Accounts of theirs have no password of ours until somebody resets it.
+
+// ByEmail returns the id of the account with an address in a tenant; NotFound when nobody has it.
+func (s *Service) ByEmail(ctx context.Context, tenantID, email string) (string, error) {
+	found, err := accountsByEmail(ctx, s.o.DB.Read(ctx), s.emailIndex(email), tenantID)
+	if err == nil && len(found) == 0 {
+		err = errs.New(errs.NotFound, "There is no such user.")
+	}
+	if err != nil {
+		return "", err
+	}
+	return found[0].id, nil
+}
+
+// Provision makes an account without a password in the tenant of by; source says in the event what asked for it. also runs in the same transaction. The error is a Conflict when the address is taken.
+func (s *Service) Provision(ctx context.Context, by actor.Principal, email, name, role, source string, also func(ctx context.Context, tx *sql.Tx, userID string) error) (string, error) {
+	if err := mayManage(by); err != nil {
+		return "", err
+	}
+	email, err := checkEmail(email)
+	if err != nil {
+		return "", err
+	}
+	if name, err = checkName(name); err != nil {
+		return "", err
+	}
+	a := account{id: newID(), tenant: by.TenantID, emailIndex: s.emailIndex(email), createdAt: s.o.Now().UnixMicro()}
+	roles, err := s.roles.Prepare(ctx, by, a.id, func([]string) []string { return []string{role} })
+	if err != nil {
+		return "", s.refused(ctx, actionUserCreate, by, User{ID: a.id}, err)
+	}
+	a.role = roles.Legacy()
+	if err := s.sealAccount(ctx, &a, email, name); err != nil {
+		return "", err
+	}
+	e := aboutUser(newEvent(ctx, actionUserCreate, "access", "create", by), User{ID: a.id, Name: name})
+	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, role)}
+	e.Data = []event.Member{selfaudit.Member("source", source)}
+	err = s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
+		if err := in(tx, by.TenantID).insertAccount(ctx, a); err != nil {
+			return err
+		}
+		if err := roles.Do(ctx, tx); err != nil {
+			return err
+		}
+		return also(ctx, tx, a.id)
+	})
+	s.roles.Forget(by.TenantID)
+	return a.id, err
+}
+
+// SetRole gives an account of by's tenant a role that follows from groups outside. It is a Conflict for the last admin.
+func (s *Service) SetRole(ctx context.Context, by actor.Principal, userID, role string) error {
+	_, err := s.UpdateUser(ctx, by, userID, UserChange{Role: &role})
+	return err
+}
+
+// SignIn starts a session of an account for whom somebody else vouches, source, and returns its cookies. previous is the session that the browser had, which ends. The error is Unauthorized when the account is locked or gone.
+func (s *Service) SignIn(ctx context.Context, tenantID, userID, previous, source string) ([]http.Cookie, error) {
+	a, err := in(s.o.DB.Read(ctx), tenantID).account(ctx, userID)
+	if errs.CodeOf(err) == errs.NotFound || err == nil && a.lockedAt.Valid {
+		return nil, errWrongLogin
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Who vouches decides what must be proved; a factor that the person has here besides is not asked for.
+	v, err := s.signIn(ctx, a, entry{previous: previous, way: "provider", through: source, proved: func(context.Context, scoped) error { return nil }})
+	if err != nil {
+		return nil, err
+	}
+	return s.cookie(v.Token, v.ExpiresAt), nil
+}

@@ -1,0 +1,48 @@
+package role
+
+import (
+	"context"
+	"time"
+
+	"probity.dev/internal/actor"
+)
+
+// Since returns when the right to do something in the whole tenant was given that somebody has now, as far back as it goes without his losing it, and who gave it; false when he has not got it or is locked. An edit of the role that
+// gives it counts as giving it anew.
+func (x *Index) Since(user, permission string, at time.Time) (since time.Time, by string, has bool) {
+	h := x.people[user]
+	if h == nil || x.Locked(user) {
+		return since, "", false
+	}
+	for _, g := range h.grants {
+		if !g.r.Can(permission) || !g.a.InForce(at) || !g.a.Scope.Covers("", "") {
+			continue
+		}
+		when := g.a.GrantedAt
+		if g.r.UpdatedAt != nil && g.r.UpdatedAt.After(when) {
+			when = *g.r.UpdatedAt
+		}
+		if !has || when.Before(since) {
+			since, by, has = when, g.a.GrantedBy, true
+		}
+	}
+	return since, by, has
+}
+
+// Holders counts the people who have a permission somewhere in the tenant, locked or not.
+func (x *Index) Holders(permission string, at time.Time) int {
+	people := map[string]bool{}
+	for _, r := range x.allowing[permission] {
+		for _, g := range x.holding[r.ID] {
+			if g.a.InForce(at) {
+				people[g.a.UserID] = true
+			}
+		}
+	}
+	return len(people)
+}
+
+// Behind is the person who acts: he himself, or whoever made the API key that is used; "" for the system, and for keys that it made.
+func (s *Service) Behind(ctx context.Context, p actor.Principal) (string, error) {
+	return s.self(ctx, p)
+}

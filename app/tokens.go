@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"probity.dev/access/denial"
+	"probity.dev/access/flag"
+	"probity.dev/access/oidc"
+	"probity.dev/access/subscription"
+	"probity.dev/access/token"
+	"probity.dev/internal/actor"
+)
+
+func (a *App) openTokens() {
+	a.denials = denial.New(recorder{a.Ledger}, a.telemetry.Logger, nil)
+	a.tokens = token.New(token.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sessions: a.Access, Denials: a.denials, HTTP: a.notify.client, Guard: a.notify.client,
+		PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger})
+	a.flags = flag.New(a.db, recorder{a.Ledger}, sealer{a.Ledger}, nil)
+	a.subscriptions = subscription.New(subscription.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Check: a.checkToken, Denials: a.denials, Index: a.Access.Index,
+		Features: a.features, OnlyTenant: a.Access.OnlyTenant})
+	a.oidc = oidc.New(oidc.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Accounts: a.Access, Denials: a.denials, Transport: a.notify.client.Transport(), Guard: a.notify.client,
+		Index: a.Access.Index, OnlyTenant: a.Access.OnlyTenant, PublicURL: a.Config.PublicURL, Secure: a.Config.Secure(), Logger: a.telemetry.Logger})
+}
+
+// checkToken checks the token of a request for a domain that records refusals itself.
+func (a *App) checkToken(ctx context.Context, h http.Header) (*subscription.Token, error) {
+	text, ok := token.Bearer(h)
+	if !ok {
+		return nil, nil
+	}
+	v, err := a.tokens.Check(ctx, text)
+	var r *token.Refused
+	if errors.As(err, &r) {
+		return nil, &subscription.Refused{Reason: r.Reason, TenantID: r.TenantID, Undecided: r.Undecided()}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &subscription.Token{TenantID: v.TenantID, Caller: v.Caller, Subject: v.Subject, Roles: v.Roles, ExpiresAt: v.ExpiresAt}, nil
+}
+
+// features returns which flags of a tenant are on for a user.
+func (a *App) features(ctx context.Context, tenantID, subject string, roles []string) (map[string]bool, error) {
+	values, err := a.flags.Evaluate(ctx, tenantID, subject, roles, nil)
+	out := make(map[string]bool, len(values))
+	for name, v := range values {
+		out[name] = v.On
+	}
+	return out, err
+}
+
+// present returns the rights that somebody has now who asked for something earlier.
+func (a *App) present(ctx context.Context, asked actor.Principal) (actor.Principal, error) {
+	if asked.IsService() {
+		return a.tokens.Present(ctx, asked)
+	}
+	return a.Access.Present(ctx, asked)
+}
+
+// stillThere says whether the caller of a stream may go on: of a session or key, and of a service as long as its issuer is trusted.
+func (a *App) stillThere(ctx context.Context, p actor.Principal) error {
+	if p.IsService() {
+		_, err := a.tokens.Present(ctx, p)
+		return err
+	}
+	return a.Access.StillThere(ctx, p)
+}

@@ -1,0 +1,39 @@
+-- +goose Up
+-- Whose tokens a tenant takes. issuer and audience lead to the tenant, so no two tenants have the same; definition (JSON) says where the keys are and what the callers may do.
+CREATE TABLE token_issuer (
+  id TEXT NOT NULL PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  issuer TEXT NOT NULL,
+  audience TEXT NOT NULL,
+  definition TEXT NOT NULL,
+  paused BIGINT NOT NULL,
+  created_at BIGINT NOT NULL,
+  UNIQUE (issuer, audience)
+);
+CREATE INDEX token_issuer_by_tenant ON token_issuer (tenant_id, created_at);
+-- Keys that sign the tokens for which sessions are exchanged. secret is sealed; retired_at is 0 for the one that signs, afterwards its tokens are refused from there on.
+CREATE TABLE token_key (
+  kid TEXT NOT NULL PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  secret BYTEA NOT NULL,
+  public BYTEA NOT NULL,
+  created_at BIGINT NOT NULL,
+  retired_at BIGINT NOT NULL
+);
+CREATE INDEX token_key_by_tenant ON token_key (tenant_id, created_at);
+-- Who has paid. subject is a keyed hash of a person's id, empty for the tenant as a whole; label is the id itself, sealed. Times are microseconds since 1970, 0 for none.
+CREATE TABLE subscription (
+  tenant_id TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  label BYTEA NOT NULL,
+  status TEXT NOT NULL,
+  starts_at BIGINT NOT NULL,
+  ends_at BIGINT NOT NULL,
+  changed_at BIGINT NOT NULL,
+  PRIMARY KEY (tenant_id, subject)
+);
+
+-- +goose Down
+DROP TABLE subscription;
+DROP TABLE token_key;
+DROP TABLE token_issuer;
