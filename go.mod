@@ -50,6 +50,12 @@ require (
 )
 
 require (
+	github.com/boombuler/barcode v1.1.0
+	github.com/go-webauthn/webauthn v0.18.2
+	github.com/go-webauthn/x v0.3.1 // indirect
+	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
+	github.com/mileusna/useragent v1.3.5
+	github.com/pquerna/otp v1.5.0
 	cel.dev/cel-go v0.33.2
 	cel.dev/expr v0.25.2 // indirect
 	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect

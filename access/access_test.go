@@ -107,6 +107,9 @@ func (l *lockedBuffer) String() string {
 
 const goodPassword = "a-rather-long-passphrase-7"
 
+// testOrigin is the address of the server, whatever the Host header says.
+const testOrigin = "https://audit.example"
+
 func (w *world) now() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,13 +151,13 @@ func newWorld(t *testing.T, tenants ...string) *world {
 		}
 	}
 	log := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.s, err = New(ctx, Options{DB: db, Recorder: w.rec, KMS: kms, Logger: log, Now: w.now, Secure: true,
+	w.s, err = New(ctx, Options{DB: db, Recorder: w.rec, KMS: kms, Logger: log, Now: w.now, Secure: true, PublicURL: testOrigin, Instance: "test",
 		TenantKeys: func(_ context.Context, id string) (*crypt.Tenant, error) { return w.keys[id], nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	proxies, _ := api.ParseProxies([]string{"127.0.0.1", "::1"})
-	w.api = api.New(api.Options{Logger: log, Auth: w.s, Proxies: api.Proxies{Trusted: proxies}})
+	w.api = api.New(api.Options{Logger: log, Auth: w.s, StepUp: w.s.StepUpPolicy(), StillThere: w.s.StillThere, PublicOrigin: testOrigin, Proxies: api.Proxies{Trusted: proxies}})
 	w.s.Register(w.api)
 	w.srv = httptest.NewServer(w.api)
 	t.Cleanup(w.srv.Close)
@@ -490,12 +493,12 @@ func testChangePassword(t *testing.T) {
 	b.want(401, "POST", "/api/session", map[string]string{"email": "admin@acme.example", "password": goodPassword})
 	b.want(200, "POST", "/api/session", map[string]string{"email": "admin@acme.example", "password": next})
 
-	if err := w.s.ResetPassword(context.Background(), actor.System("acme"), "admin@acme.example", goodPassword); err != nil {
+	if err := w.s.ResetPassword(context.Background(), actor.System("acme"), "admin@acme.example", goodPassword, "test"); err != nil {
 		t.Fatal(err)
 	}
 	one.want(401, "GET", "/api/session", nil)
 	w.login("admin@acme.example")
-	if err := w.s.ResetPassword(context.Background(), actor.Principal{TenantID: "acme", UserID: "u", Permissions: actor.Permissions()}, "admin@acme.example", next); err == nil {
+	if err := w.s.ResetPassword(context.Background(), actor.Principal{TenantID: "acme", UserID: "u", Permissions: actor.Permissions()}, "admin@acme.example", next, "test"); err == nil {
 		t.Fatal("only the operator resets")
 	}
 }

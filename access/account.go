@@ -22,6 +22,8 @@ type User struct {
 	CreatedAt   time.Time
 	LockedAt    time.Time // zero when not locked
 	LastLoginAt time.Time // zero when never
+	// Factors is how many factors the person has besides the password. Only [Service.Users] fills it in.
+	Factors int
 
 	rights role.Rights
 }

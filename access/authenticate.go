@@ -91,9 +91,7 @@ func (s *Service) bySession(ctx context.Context, token string) (actor.Principal,
 
 // sessionCaller returns the caller of a session that has not ended.
 func (s *Service) sessionCaller(ctx context.Context, row sessionRow, a account) (actor.Principal, error) {
-	now := s.o.Now()
-	seen := time.UnixMicro(max(row.lastSeenAt, s.lastSeen(row.id)))
-	if a.lockedAt.Valid || !now.Before(time.UnixMicro(row.expiresAt)) || now.Sub(seen) >= s.idle() {
+	if a.lockedAt.Valid || !s.lasts(row) {
 		return actor.Principal{}, errs.New(errs.Unauthorized, "The session has ended; sign in again.")
 	}
 	u, err := s.open(ctx, a)
@@ -101,6 +99,35 @@ func (s *Service) sessionCaller(ctx context.Context, row sessionRow, a account) 
 		return actor.Principal{}, err
 	}
 	p := person(u)
-	p.SessionID = row.id
+	p.SessionID, p.SteppedUpAt, p.Restricted = row.id, timeOf(row.steppedUp), row.restricted.Valid
 	return p, nil
+}
+
+// StillThere reports whether a caller who was let in may go on. It is no use of the session, which therefore ends when nobody does anything else. The error is Unauthorized when the session or key has ended.
+func (s *Service) StillThere(ctx context.Context, p actor.Principal) error {
+	switch {
+	case p.SessionID != "":
+		row, err := in(s.o.DB.Read(ctx), p.TenantID).session(ctx, p.SessionID)
+		if errs.CodeOf(err) == errs.NotFound && s.held.has(p.SessionID) {
+			return nil
+		}
+		if errs.CodeOf(err) == errs.NotFound || err == nil && !s.lasts(row) {
+			return errs.New(errs.Unauthorized, "The session has ended.")
+		}
+		return err
+	case p.KeyID != "":
+		_, err := s.Present(ctx, p)
+		return err
+	case p.UserID != "":
+		_, err := s.Working(ctx, p.TenantID, p.UserID)
+		return err
+	}
+	return nil
+}
+
+// lasts reports whether a session has not ended by time.
+func (s *Service) lasts(row sessionRow) bool {
+	now := s.o.Now()
+	seen := time.UnixMicro(max(row.lastSeenAt, s.lastSeen(row.id)))
+	return now.Before(time.UnixMicro(row.expiresAt)) && now.Sub(seen) < s.idle() && !s.held.over(row.id)
 }

@@ -23,6 +23,17 @@ const (
 	actionKeyCreate      = "api_key.create"
 	actionKeyRevoke      = "api_key.revoke"
 	actionKeyRotate      = "api_key.rotate"
+
+	actionPassword        = "session.password" // was right, and a second step is awaited
+	actionSessionRevoke   = "session.revoke"
+	actionStepUp          = "session.step_up"
+	actionSessionRestrict = "session.restrict"
+	actionSessionFree     = "session.unrestrict"
+	actionFactorAdd       = "user.factor_add"
+	actionFactorRemove    = "user.factor_remove"
+	actionFactorReset     = "user.factor_reset"
+	actionRecoveryCodes   = "user.recovery_codes"
+	actionFactorDemand    = "sign_in_policy.update"
 )
 
 // newEvent starts an event of the product with the actor and where the request came from.

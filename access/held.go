@@ -92,6 +92,18 @@ func (h *held) session(tokenHash []byte) (sessionRow, bool) {
 	return row, true
 }
 
+// has reports whether a session is held, by its id.
+func (h *held) has(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.sessions {
+		if r.session.id == id {
+			return true
+		}
+	}
+	return false
+}
+
 // over reports whether a session has been ended, though the database does not say so yet.
 func (h *held) over(id string) bool {
 	h.mu.Lock()
@@ -209,11 +221,11 @@ func (t heldThrottles) put(_ context.Context, subject []byte, row throttleRow) e
 func (h *held) forgive(list []throttled) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, t := range list {
+	for _, t := range list {
 		row, ok := h.throttles[string(t.subject)]
 		switch {
 		case !ok:
-		case i == 0:
+		case !t.address:
 			row = throttleRow{}
 			h.throttles[string(t.subject)] = row
 		case row.failures > 0:

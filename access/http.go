@@ -14,6 +14,10 @@ import (
 // Register adds the operations of this domain to the API.
 func (s *Service) Register(a *api.API) {
 	s.registerSession(a)
+	s.registerSecondStep(a)
+	s.registerStepUp(a)
+	s.registerSessions(a)
+	s.registerFactors(a)
 	s.registerKeys(a)
 	s.registerUsers(a)
 	s.roles.Register(a)
@@ -28,11 +32,13 @@ func orNone(list []string) []string {
 }
 
 type sessionInfo struct {
-	User      sessionUser   `json:"user"`
-	Tenant    sessionTenant `json:"tenant"`
-	CSRFToken string        `json:"csrf_token" doc:"Send it as X-CSRF-Token with every POST, PUT, PATCH and DELETE"`
-	ExpiresAt time.Time     `json:"expires_at" doc:"When the session ends at the latest"`
-	Notices   []string      `json:"notices,omitempty" doc:"What every page should show: that the log is frozen, that this sign-in is not recorded yet"`
+	User        sessionUser   `json:"user"`
+	Tenant      sessionTenant `json:"tenant"`
+	CSRFToken   string        `json:"csrf_token" doc:"Send it as X-CSRF-Token with every POST, PUT, PATCH and DELETE"`
+	ExpiresAt   time.Time     `json:"expires_at" doc:"When the session ends at the latest"`
+	SteppedUpAt *time.Time    `json:"stepped_up_at,omitempty" doc:"When the person last proved who they are; some operations ask for a late proof"`
+	Restricted  bool          `json:"restricted,omitempty" doc:"The session can only be looked at, proved anew and ended"`
+	Notices     []string      `json:"notices,omitempty" doc:"What every page should show: that the log is frozen, that this sign-in is not recorded yet"`
 }
 
 type sessionUser struct {
@@ -53,7 +59,7 @@ func infoOf(v *Session, token string) sessionInfo {
 	u := v.User
 	return sessionInfo{
 		User:   sessionUser{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Roles: orNone(u.Roles), Permissions: orNone(u.rights.Permissions)},
-		Tenant: sessionTenant{ID: u.TenantID, Name: v.TenantName}, CSRFToken: api.CSRFToken(token), ExpiresAt: v.ExpiresAt, Notices: v.Notices,
+		Tenant: sessionTenant{ID: u.TenantID, Name: v.TenantName}, CSRFToken: api.CSRFToken(token), ExpiresAt: v.ExpiresAt, Notices: v.Notices, SteppedUpAt: optional(v.SteppedUpAt), Restricted: v.Restricted,
 	}
 }
 
@@ -88,15 +94,20 @@ func (s *Service) cookie(token string, expires time.Time) []http.Cookie {
 
 func (s *Service) registerSession(a *api.API) {
 	huma.Register(a, api.Op("login", "POST /api/session", "Sign in", api.Public(), api.MaxBody(16<<10), api.Errors(401, 403, 429),
-		api.Describe("Starts a console session and sets its cookie. Wrong attempts are slowed down per account and per address; 429 says how long to wait.")),
-		func(ctx context.Context, r *loginRequest) (*sessionResponse, error) {
+		api.Describe("Starts a console session and sets its cookie (200). Somebody who has a second factor, or must have one, gets a token that waits for it (202), which is no session: "+
+			"send it to `POST /api/session/second-factor`, or to `POST /api/session/enrolment` where `enrol` is true. Wrong attempts are slowed down per account and per address; 429 says how long to wait.")),
+		func(ctx context.Context, r *loginRequest) (*loginResponse, error) {
 			v, err := s.Login(ctx, r.Body.Email, r.Body.Password, r.Body.TenantID, r.Cookie)
 			if err != nil {
 				return nil, err
 			}
-			return &sessionResponse{SetCookie: s.cookie(v.Token, v.ExpiresAt), Body: infoOf(v, v.Token)}, nil
+			if v.Pending != nil {
+				return &loginResponse{Status: http.StatusAccepted, Body: loginBody{pending: pendingInfoOf(v.Pending)}}, nil
+			}
+			in := infoOf(v.Session, v.Session.Token)
+			return &loginResponse{Status: http.StatusOK, SetCookie: s.cookie(v.Session.Token, v.Session.ExpiresAt), Body: loginBody{session: &in}}, nil
 		})
-	huma.Register(a, api.Op("get-session", "GET /api/session", "Show who is signed in", api.Errors(401)),
+	huma.Register(a, api.Op("get-session", "GET /api/session", "Show who is signed in", api.WhileRestricted(), api.Errors(401)),
 		func(ctx context.Context, r *struct {
 			Cookie string `cookie:"probity_session" hidden:"true"`
 		}) (*sessionResponse, error) {
@@ -110,7 +121,7 @@ func (s *Service) registerSession(a *api.API) {
 			}
 			return &sessionResponse{Body: infoOf(v, r.Cookie)}, nil
 		})
-	huma.Register(a, api.Op("logout", "DELETE /api/session", "Sign out", api.Status(http.StatusNoContent), api.Errors(401)),
+	huma.Register(a, api.Op("logout", "DELETE /api/session", "Sign out", api.WhileRestricted(), api.Status(http.StatusNoContent), api.Errors(401)),
 		func(ctx context.Context, _ *struct{}) (*cookieOnly, error) {
 			p, err := actor.Require(ctx, "")
 			if err != nil {
@@ -118,7 +129,7 @@ func (s *Service) registerSession(a *api.API) {
 			}
 			return &cookieOnly{s.cookie("", time.Time{})}, s.Logout(ctx, p)
 		})
-	huma.Register(a, api.Op("change-password", "POST /api/session/password", "Change one's own password", api.MaxBody(16<<10), api.Status(http.StatusNoContent), api.Errors(400, 401, 403, 429),
+	huma.Register(a, api.Op("change-password", "POST /api/session/password", "Change one's own password", api.StepUp(), api.MaxBody(16<<10), api.Status(http.StatusNoContent), api.Errors(400, 401, 403, 429),
 		api.Describe("Ends the person's other sessions.")),
 		func(ctx context.Context, r *struct {
 			Body struct {

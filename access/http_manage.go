@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -68,7 +69,7 @@ func (s *Service) registerKeys(a *api.API) {
 			}
 			return out, err
 		})
-	huma.Register(a, api.Op("create-key", "POST /api/keys", "Make an API key", manage, api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 403)),
+	huma.Register(a, api.Op("create-key", "POST /api/keys", "Make an API key", manage, api.StepUp(), api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 403)),
 		func(ctx context.Context, r *newKeyRequest) (*newKeyResponse, error) {
 			p, err := actor.Require(ctx, actor.AccessManage)
 			if err != nil {
@@ -86,7 +87,7 @@ func (s *Service) registerKeys(a *api.API) {
 			out.Body.APIKey, out.Body.Secret = apiKeyOf(k), text
 			return out, nil
 		})
-	huma.Register(a, api.Op("rotate-key", "POST /api/keys/{id}/rotate", "Give an API key another secret", manage, api.MaxBody(16<<10), api.Errors(400, 403, 404, 409),
+	huma.Register(a, api.Op("rotate-key", "POST /api/keys/{id}/rotate", "Give an API key another secret", manage, api.StepUp(), api.MaxBody(16<<10), api.Errors(400, 403, 404, 409),
 		api.Describe("The answer holds the new key. The old one works for `overlap_seconds` more, so that applications can be changed one after the other.")), s.rotateKey)
 	huma.Register(a, api.Op("revoke-key", "DELETE /api/keys/{id}", "Revoke an API key", manage, api.Status(http.StatusNoContent), api.Errors(404)),
 		func(ctx context.Context, r *struct {
@@ -134,10 +135,11 @@ type userAccount struct {
 	CreatedAt   time.Time  `json:"created_at"`
 	LockedAt    *time.Time `json:"locked_at,omitempty"`
 	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
+	Factors     int        `json:"factors,omitempty" doc:"How many factors the user has besides the password; in the list of users"`
 }
 
 func userAccountOf(u User) userAccount {
-	return userAccount{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Roles: orNone(u.Roles), CreatedAt: u.CreatedAt, LockedAt: optional(u.LockedAt), LastLoginAt: optional(u.LastLoginAt)}
+	return userAccount{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Roles: orNone(u.Roles), CreatedAt: u.CreatedAt, LockedAt: optional(u.LockedAt), LastLoginAt: optional(u.LastLoginAt), Factors: u.Factors}
 }
 
 type userListResponse struct {
@@ -165,7 +167,9 @@ type changeUserRequest struct {
 		Name   *string   `json:"name,omitempty" minLength:"1" maxLength:"100"`
 		Role   *string   `json:"role,omitempty" minLength:"1" maxLength:"64" doc:"Replaces the weightiest role by this one"`
 		Roles  *[]string `json:"roles,omitempty" maxItems:"50" doc:"Replaces all roles for the whole tenant; those that stay keep their end"`
-		Locked *bool     `json:"locked,omitempty" doc:"Locking ends the user's sessions and stops the API keys that the user made"`
+		Locked *bool     `json:"locked,omitempty" doc:"Locking ends the user's sessions and stops the API keys that the user made, within a second on every server"`
+		Reason string    `json:"reason,omitempty" maxLength:"500" doc:"Why; it is recorded"`
+		Entry  int64     `json:"entry,omitempty" minimum:"1" doc:"Seq of the event of the log that gave cause; it is recorded"`
 	} `nameHint:"UserChange"`
 }
 
@@ -184,7 +188,7 @@ func (s *Service) registerUsers(a *api.API) {
 			}
 			return out, err
 		})
-	huma.Register(a, api.Op("create-user", "POST /api/users", "Create a user", manage, api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 403, 409)),
+	huma.Register(a, api.Op("create-user", "POST /api/users", "Create a user", manage, api.StepUp(), api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400, 403, 409)),
 		func(ctx context.Context, r *newUserRequest) (*userResponse, error) {
 			p, err := actor.Require(ctx, actor.AccessManage)
 			if err != nil {
@@ -196,13 +200,13 @@ func (s *Service) registerUsers(a *api.API) {
 			}
 			return &userResponse{userAccountOf(u)}, nil
 		})
-	huma.Register(a, api.Op("change-user", "PATCH /api/users/{id}", "Rename, lock, unlock or give another role to a user", manage, api.MaxBody(64<<10), api.Errors(400, 403, 404, 409)),
+	huma.Register(a, api.Op("change-user", "PATCH /api/users/{id}", "Rename, lock, unlock or give another role to a user", manage, api.StepUp(), api.MaxBody(64<<10), api.Errors(400, 403, 404, 409)),
 		func(ctx context.Context, r *changeUserRequest) (*userResponse, error) {
 			p, err := actor.Require(ctx, actor.AccessManage)
 			if err != nil {
 				return nil, err
 			}
-			u, err := s.UpdateUser(ctx, p, r.ID, UserChange{Name: r.Body.Name, Role: r.Body.Role, Roles: r.Body.Roles, Locked: r.Body.Locked})
+			u, err := s.UpdateUser(ctx, p, r.ID, UserChange{Name: r.Body.Name, Role: r.Body.Role, Roles: r.Body.Roles, Locked: r.Body.Locked, Reason: strings.TrimSpace(r.Body.Reason), Entry: r.Body.Entry})
 			if err != nil {
 				return nil, err
 			}

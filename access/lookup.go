@@ -37,21 +37,53 @@ type sessionRow struct {
 	createdAt  int64
 	lastSeenAt int64
 	expiresAt  int64
+	steppedUp  sql.NullInt64
+	restricted sql.NullInt64
+	// address and agent are sealed: where the session was begun, and with what.
+	address, agent []byte
 }
 
 // sessionByToken returns a session with its account; NotFound when there is none.
 func sessionByToken(ctx context.Context, q querier, hash []byte) (sessionRow, account, error) {
 	var s sessionRow
 	var a account
-	err := q.QueryRowContext(ctx, `SELECT s.token_hash, s.id, s.tenant_id, s.account_id, s.created_at, s.last_seen_at, s.expires_at,
-		a.id, a.tenant_id, a.email, a.name, a.role, a.created_at, a.locked_at, a.last_login_at
+	err := q.QueryRowContext(ctx, `SELECT s.token_hash, s.id, s.tenant_id, s.account_id, s.created_at, s.last_seen_at, s.expires_at, s.stepped_up_at, s.restricted_at,
+		a.id, a.tenant_id, a.email, a.name, a.role, a.password_hash, a.created_at, a.locked_at, a.last_login_at
 		FROM session s JOIN account a ON a.id = s.account_id AND a.tenant_id = s.tenant_id WHERE s.token_hash = $1`, hash).
-		Scan(&s.tokenHash, &s.id, &s.tenant, &s.account, &s.createdAt, &s.lastSeenAt, &s.expiresAt,
-			&a.id, &a.tenant, &a.email, &a.name, &a.role, &a.createdAt, &a.lockedAt, &a.lastLoginAt)
+		Scan(&s.tokenHash, &s.id, &s.tenant, &s.account, &s.createdAt, &s.lastSeenAt, &s.expiresAt, &s.steppedUp, &s.restricted,
+			&a.id, &a.tenant, &a.email, &a.name, &a.role, &a.hash, &a.createdAt, &a.lockedAt, &a.lastLoginAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, a, errs.New(errs.NotFound, "There is no such session.")
 	}
 	return s, a, sqldb.Translate(err)
+}
+
+// pendingByToken returns a sign-in that waits for its second step; NotFound when there is none.
+func pendingByToken(ctx context.Context, q querier, hash []byte) (pendingRow, error) {
+	var p pendingRow
+	err := q.QueryRowContext(ctx, `SELECT token_hash, id, tenant_id, account_id, password_hash, created_at, expires_at FROM pending_login WHERE token_hash = $1`, hash).
+		Scan(&p.tokenHash, &p.id, &p.tenant, &p.account, &p.passwordHash, &p.createdAt, &p.expiresAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, errs.New(errs.NotFound, "There is no such sign-in.")
+	}
+	return p, sqldb.Translate(err)
+}
+
+// factorByCredential returns a passkey by the hash of its id; NotFound when nobody has it.
+func factorByCredential(ctx context.Context, q querier, hash []byte) (factorRow, error) {
+	return scanFactor(q.QueryRowContext(ctx, `SELECT `+factorColumns+` FROM factor WHERE credential = $1 AND confirmed_at IS NOT NULL`, hash))
+}
+
+// noteAnswer remembers that a challenge was answered; Conflict when it was before.
+func noteAnswer(ctx context.Context, q querier, hash []byte, ends time.Time) error {
+	r, err := q.ExecContext(ctx, `INSERT INTO answered_challenge (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING`, hash, ends.UnixMicro())
+	if err != nil {
+		return sqldb.Translate(err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, errs.New(errs.NotFound, "This answer was given before."))
+	}
+	return nil
 }
 
 func deleteSessionByToken(ctx context.Context, q querier, hash []byte) error {
@@ -110,9 +142,9 @@ func putThrottle(ctx context.Context, q querier, subject []byte, t throttleRow) 
 // forgive takes an attempt back: the account starts afresh, the address gets its one attempt refunded, so that somebody with one valid account cannot use it
 // to reset the counter while guessing others.
 func forgive(ctx context.Context, q querier, list []throttled) error {
-	for i, t := range list {
+	for _, t := range list {
 		query := `DELETE FROM login_throttle WHERE subject = $1`
-		if i > 0 {
+		if t.address {
 			query = `UPDATE login_throttle SET failures = failures - 1 WHERE subject = $1 AND failures > 0`
 		}
 		if _, err := q.ExecContext(ctx, query, t.subject); err != nil {
@@ -125,6 +157,14 @@ func forgive(ctx context.Context, q querier, list []throttled) error {
 // sweep deletes what has expired.
 func sweep(ctx context.Context, q querier, now time.Time, idle time.Duration) error {
 	if _, err := q.ExecContext(ctx, `DELETE FROM session WHERE expires_at < $1 OR last_seen_at < $2`, now.UnixMicro(), now.Add(-idle).UnixMicro()); err != nil {
+		return sqldb.Translate(err)
+	}
+	for _, query := range []string{`DELETE FROM pending_login WHERE expires_at < $1`, `DELETE FROM answered_challenge WHERE expires_at < $1`} {
+		if _, err := q.ExecContext(ctx, query, now.UnixMicro()); err != nil {
+			return sqldb.Translate(err)
+		}
+	}
+	if _, err := q.ExecContext(ctx, `DELETE FROM factor WHERE confirmed_at IS NULL AND created_at < $1`, now.Add(-enrolmentLife).UnixMicro()); err != nil {
 		return sqldb.Translate(err)
 	}
 	_, err := q.ExecContext(ctx, `DELETE FROM login_throttle WHERE updated_at < $1 AND blocked_until < $2`, now.Add(-forgetAfter).UnixMicro(), now.UnixMicro())

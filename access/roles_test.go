@@ -203,6 +203,7 @@ func testExpiry(t *testing.T) {
 		t.Errorf("servers of earlier versions take her for %q", role)
 	}
 	// What has expired can be given again, swept or not.
+	admin.want(204, "POST", "/api/session/step-up", map[string]string{"password": goodPassword})
 	admin.assign(ana.ID, actor.RoleSupport, map[string]any{"expiresAt": w.now().Add(time.Minute)}).is(t, 200)
 	w.pass(2 * time.Minute)
 	admin.assign(ana.ID, actor.RoleSupport, nil).is(t, 200)

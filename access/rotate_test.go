@@ -37,6 +37,7 @@ func testRotateKey(t *testing.T) {
 	app(first).want(401, "GET", "/api/keys", nil)
 	app(second).want(200, "GET", "/api/keys", nil)
 
+	admin.want(204, "POST", "/api/session/step-up", map[string]string{"password": goodPassword})
 	third := rotate(600)
 	fourth := rotate(600) // the second is three secrets old
 	app(second).want(401, "GET", "/api/keys", nil)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"probity.dev/access/mfa"
 	"probity.dev/access/role"
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
@@ -40,6 +41,12 @@ type Options struct {
 	TenantKeys func(ctx context.Context, tenantID string) (*crypt.Tenant, error)
 	// SessionIdle and SessionAbsolute end console sessions; 30 minutes and 12 hours when zero.
 	SessionIdle, SessionAbsolute time.Duration
+	// StepUpFor is how long a proof of who somebody is counts for what is grave; 5 minutes when zero.
+	StepUpFor time.Duration
+	// PublicURL is the address under which people reach the server: passkeys and links in e-mails belong to it. Without it there are none.
+	PublicURL string
+	// Instance names the installation where authenticator apps and browsers show it.
+	Instance string
 	// Secure marks the session cookie Secure; set it when people use https.
 	Secure bool
 	Logger *slog.Logger
@@ -53,6 +60,7 @@ type Options struct {
 type Service struct {
 	o        Options
 	hasher   *hasher
+	passkeys *mfa.Passkeys // nil when PublicURL allows none
 	indexKey []byte
 	keys     keyCache
 	roles    *role.Service
@@ -72,6 +80,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.SessionAbsolute == 0 {
 		o.SessionAbsolute = 12 * time.Hour
 	}
+	if o.StepUpFor == 0 {
+		o.StepUpFor = 5 * time.Minute
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -87,7 +98,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{o: o, hasher: newHasher(), indexKey: key, sessions: map[string]int64{}, used: map[string]int64{}}
 	s.keys.now = o.Now
 	s.roles = role.New(role.Options{DB: o.DB, Recorder: o.Recorder, TenantKeys: o.TenantKeys, Names: s.Names, Logger: o.Logger, Now: o.Now})
-	return s, nil
+	s.passkeys, err = mfa.NewPasskeys(o.PublicURL, "Probity ("+o.Instance+")", s.index("passkeys"), o.Now)
+	return s, err
 }
 
 // index is a keyed hash by which something personal can be found without being stored.

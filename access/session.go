@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"time"
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // Session is a person signed in at the console.
@@ -20,15 +22,25 @@ type Session struct {
 	User       User
 	TenantName string
 	ExpiresAt  time.Time // at the latest
-	// Token is the cookie's value; only [Service.Login] returns it.
+	// Token is the cookie's value; only signing in returns it.
 	Token string
+	// SteppedUpAt is when the person last proved who they are, and Restricted says that the session may hardly do anything.
+	SteppedUpAt time.Time
+	Restricted  bool
 	// Notices are what every page should show.
 	Notices []string
 }
 
-// Login signs a person in. Every call makes a new session under a new token; previous, the token that the browser had so far, ends. The error is Throttled with the time to wait, or
-// Unauthorized, which says neither whether the account exists nor whether it is locked.
-func (s *Service) Login(ctx context.Context, email, password, tenant, previous string) (*Session, error) {
+// Login is what came of a password or a passkey: exactly one of both is set.
+type Login struct {
+	Session *Session
+	// Pending is a sign-in that waits for its second step. It is no session and opens nothing.
+	Pending *Pending
+}
+
+// Login signs a person in by password. Every session is a new one under a new token; previous, the token that the browser had so far, ends. Somebody who has a second factor, or must have one, gets a sign-in that waits.
+// The error is Throttled with the time to wait, or Unauthorized, which says neither whether the account exists nor whether it is locked.
+func (s *Service) Login(ctx context.Context, email, password, tenant, previous string) (*Login, error) {
 	attempt := s.throttlesOf(email, ClientOf(ctx).IP)
 	if err := s.charge(ctx, attempt); err != nil {
 		return nil, err
@@ -44,7 +56,27 @@ func (s *Service) Login(ctx context.Context, email, password, tenant, previous s
 	if a == nil || a.lockedAt.Valid {
 		return nil, s.refuse(ctx, candidates, a)
 	}
-	return s.signIn(ctx, *a, password, attempt, previous)
+	e := entry{attempt: attempt, previous: previous, way: "password"}
+	if outdated(a.hash) {
+		if e.rehash, err = s.hasher.hash(ctx, password); err != nil {
+			return nil, err
+		}
+	}
+	q := in(s.o.DB.Read(ctx), a.tenant)
+	factors, err := q.factors(ctx, a.id)
+	if err != nil {
+		return nil, err
+	}
+	must, err := s.mustHaveFactor(ctx, q, *a)
+	if err != nil {
+		return nil, err
+	}
+	if len(factors) > 0 || must {
+		pending, err := s.await(ctx, *a, e, factors)
+		return &Login{Pending: pending}, err
+	}
+	v, err := s.signIn(ctx, *a, e)
+	return &Login{Session: v}, err
 }
 
 var errWrongLogin = errs.New(errs.Unauthorized, "The e-mail address or the password is wrong.")
@@ -146,61 +178,70 @@ func (s *Service) refuse(ctx context.Context, candidates []account, matched *acc
 // nothing is the effect of an event that only states what happened.
 func nothing(context.Context, *sql.Tx) error { return nil }
 
-func (s *Service) signIn(ctx context.Context, a account, password string, attempt []throttled, previous string) (*Session, error) {
-	rehash := ""
-	if outdated(a.hash) {
-		var err error
-		if rehash, err = s.hasher.hash(ctx, password); err != nil {
-			return nil, err
-		}
-	}
-	return s.startSession(ctx, a, rehash, attempt, previous)
+// entry is how somebody comes in.
+type entry struct {
+	attempt  []throttled
+	previous string // the token that the browser had so far
+	rehash   string // of the same password, as it is hashed now; "" when that is as stored
+	way      string // what was proved, for the event
+	through  string // who vouches for the person, "" for nobody
+	// proved uses up what was proved beside the password; nil when nothing was.
+	proved func(ctx context.Context, q scoped) error
 }
 
-// startSession starts a session of an account; data joins the event.
-func (s *Service) startSession(ctx context.Context, a account, rehash string, attempt []throttled, previous string, data ...event.Member) (*Session, error) {
+// begin makes a session that is not stored yet.
+func (s *Service) begin(ctx context.Context, a account) (row sessionRow, token string, err error) {
+	token = newToken()
+	now := s.o.Now()
+	row = sessionRow{tokenHash: hashToken(token), id: newID(), tenant: a.tenant, account: a.id, createdAt: now.UnixMicro(), lastSeenAt: now.UnixMicro(), expiresAt: now.Add(s.o.SessionAbsolute).UnixMicro(),
+		steppedUp: sql.NullInt64{Int64: now.UnixMicro(), Valid: true}}
+	keys, err := s.o.TenantKeys(ctx, a.tenant)
+	if err != nil {
+		return row, "", err
+	}
+	from := ClientOf(ctx)
+	if from.IP.IsValid() {
+		if row.address, err = keys.Seal("session|"+row.id+"|address", []byte(from.IP.String())); err != nil {
+			return row, "", err
+		}
+	}
+	row.agent, err = keys.Seal("session|"+row.id+"|agent", []byte(from.UserAgent))
+	return row, token, err
+}
+
+func newToken() string {
+	raw := make([]byte, 32)
+	rand.Read(raw) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+func (s *Service) signIn(ctx context.Context, a account, e entry) (*Session, error) {
 	u, err := s.open(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	raw := make([]byte, 32)
-	rand.Read(raw) // never fails (crypto/rand)
-	token := base64.RawURLEncoding.EncodeToString(raw)
-	now := s.o.Now()
-	row := sessionRow{tokenHash: hashToken(token), id: newID(), account: a.id, createdAt: now.UnixMicro(), lastSeenAt: now.UnixMicro(), expiresAt: now.Add(s.o.SessionAbsolute).UnixMicro()}
-	p := person(u)
-	p.SessionID = row.id
-	e := aboutUser(newEvent(ctx, actionLogin, "auth", "login", p), u)
-	e.Data = data
-	err = s.record(ctx, &heldRecord{tenant: a.tenant, event: e, session: &row, effect: func(ctx context.Context, tx *sql.Tx) error {
-		q := in(tx, a.tenant)
-		// The account may have been locked, or its password changed, since it was read.
-		if err := q.login(ctx, a.id, a.hash, now.UnixMicro()); err != nil {
-			if errs.CodeOf(err) == errs.NotFound {
-				return errWrongLogin
-			}
-			return err
-		}
-		if rehash != "" {
-			if err := q.setPassword(ctx, a.id, a.hash, rehash); err != nil {
-				return err
-			}
-		}
-		if previous != "" {
-			if err := deleteSessionByToken(ctx, tx, hashToken(previous)); err != nil {
-				return err
-			}
-		}
-		if err := forgive(ctx, tx, attempt); err != nil {
-			return err
-		}
-		return q.insertSession(ctx, row)
-	}})
+	row, token, err := s.begin(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	s.held.forgive(attempt)
-	u.LastLoginAt = now.UTC()
+	p := person(u)
+	p.SessionID = row.id
+	what := aboutUser(newEvent(ctx, actionLogin, "auth", "login", p), u)
+	what.Data = []event.Member{selfaudit.Member("way", e.way)}
+	if e.through != "" {
+		what.Data = append(what.Data, selfaudit.Member("through", e.through))
+	}
+	effect := func(ctx context.Context, tx *sql.Tx) error { return s.enter(ctx, tx, a, row, e) }
+	if e.proved == nil {
+		err = s.record(ctx, &heldRecord{tenant: a.tenant, event: what, session: &row, effect: effect})
+	} else { // what counts once cannot be held in memory
+		err = s.o.Recorder.RecordLater(ctx, a.tenant, what, effect)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.held.forgive(e.attempt)
+	u.LastLoginAt = time.UnixMicro(row.createdAt).UTC()
 	v, err := s.view(ctx, row, u)
 	if err == nil {
 		v.Token = token
@@ -208,9 +249,42 @@ func (s *Service) startSession(ctx context.Context, a account, rehash string, at
 	return v, err
 }
 
+// enter stores a session, unless what it rests on does not stand any more.
+func (s *Service) enter(ctx context.Context, tx *sql.Tx, a account, row sessionRow, e entry) error {
+	q := in(tx, a.tenant)
+	// The account may have been locked, or its password changed, since it was read.
+	if err := q.login(ctx, a.id, a.hash, row.createdAt); err != nil {
+		if errs.CodeOf(err) == errs.NotFound {
+			return errWrongLogin
+		}
+		return err
+	}
+	if e.proved == nil {
+		if confirmed, _, err := q.countFactors(ctx, a.id); err != nil || confirmed > 0 {
+			return errors.Join(err, errs.New(errs.Conflict, "A second factor was set up at the same time; sign in again."))
+		}
+	} else if err := e.proved(ctx, q); err != nil {
+		return err
+	}
+	if e.rehash != "" {
+		if err := q.setPassword(ctx, a.id, a.hash, e.rehash); err != nil {
+			return err
+		}
+	}
+	if e.previous != "" {
+		if err := deleteSessionByToken(ctx, tx, hashToken(e.previous)); err != nil {
+			return err
+		}
+	}
+	if err := forgive(ctx, tx, e.attempt); err != nil {
+		return err
+	}
+	return q.insertSession(ctx, row)
+}
+
 // view is a session as its person sees it.
 func (s *Service) view(ctx context.Context, row sessionRow, u User) (*Session, error) {
-	v := &Session{ID: row.id, User: u, ExpiresAt: time.UnixMicro(row.expiresAt).UTC()}
+	v := &Session{ID: row.id, User: u, ExpiresAt: time.UnixMicro(row.expiresAt).UTC(), SteppedUpAt: timeOf(row.steppedUp), Restricted: row.restricted.Valid}
 	if s.o.Notice != nil {
 		if n := s.o.Notice(ctx, u.TenantID); n != "" {
 			v.Notices = append(v.Notices, n)
@@ -266,86 +340,4 @@ func (s *Service) Logout(ctx context.Context, p actor.Principal) error {
 	return s.record(ctx, &heldRecord{tenant: p.TenantID, event: e, ends: p.SessionID, effect: func(ctx context.Context, tx *sql.Tx) error {
 		return in(tx, p.TenantID).deleteSession(ctx, p.SessionID)
 	}})
-}
-
-// ChangePassword replaces the caller's own password and ends the caller's other sessions. Guessing the current one is throttled like signing in.
-func (s *Service) ChangePassword(ctx context.Context, p actor.Principal, current, next string) error {
-	if p.UserID == "" {
-		return errs.New(errs.Forbidden, "Only a person has a password.")
-	}
-	if err := CheckPassword("/new", next, p.Email); err != nil {
-		return err
-	}
-	attempt := s.throttlesOf(p.Email, ClientOf(ctx).IP)
-	if err := s.charge(ctx, attempt); err != nil {
-		return err
-	}
-	a, err := in(s.o.DB.Read(ctx), p.TenantID).account(ctx, p.UserID)
-	if err != nil {
-		return err
-	}
-	ok, err := s.hasher.verify(ctx, a.hash, current)
-	if err != nil {
-		return err
-	}
-	e := aboutUser(newEvent(ctx, actionPasswordChange, "auth", "update", p), User{ID: p.UserID, Name: p.Name})
-	if !ok {
-		e.Outcome = event.Outcome{Status: "failure", Reason: "wrong password"}
-		if err := s.o.Recorder.Record(ctx, p.TenantID, e, nothing); err != nil {
-			return err
-		}
-		return errs.Field("/current", "wrong", "The current password is wrong.")
-	}
-	hash, err := s.hasher.hash(ctx, next)
-	if err != nil {
-		return err
-	}
-	return s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
-		q := in(tx, p.TenantID)
-		if err := q.setPassword(ctx, a.id, a.hash, hash); err != nil {
-			return errs.Wrap(errs.Conflict, err, "The password was changed elsewhere at the same time.")
-		}
-		if err := forgive(ctx, tx, attempt); err != nil {
-			return err
-		}
-		return q.deleteSessions(ctx, a.id, p.SessionID)
-	})
-}
-
-// ResetPassword gives a person a new password without knowing the old one and ends all of the person's sessions. It is for the operator at the machine, who is the system.
-func (s *Service) ResetPassword(ctx context.Context, p actor.Principal, email, next string) error {
-	if !p.IsSystem() {
-		return errs.New(errs.Forbidden, "Only the operator may reset a password.")
-	}
-	if err := CheckPassword("/new", next, email); err != nil {
-		return err
-	}
-	found, err := accountsByEmail(ctx, s.o.DB.Read(ctx), s.emailIndex(email), p.TenantID)
-	if err != nil {
-		return err
-	}
-	if len(found) == 0 {
-		return errs.New(errs.NotFound, "There is no user with this e-mail address.")
-	}
-	a := found[0]
-	u, err := s.open(ctx, a)
-	if err != nil {
-		return err
-	}
-	hash, err := s.hasher.hash(ctx, next)
-	if err != nil {
-		return err
-	}
-	e := aboutUser(newEvent(ctx, actionPasswordChange, "auth", "update", p), u)
-	e.Reason = "reset by the operator"
-	return s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
-		q := in(tx, p.TenantID)
-		if err := q.setPassword(ctx, a.id, a.hash, hash); err != nil {
-			return err
-		}
-		if err := forgive(ctx, tx, s.throttlesOf(email, ClientOf(ctx).IP)); err != nil {
-			return err
-		}
-		return q.deleteSessions(ctx, a.id, "")
-	})
 }

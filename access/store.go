@@ -129,20 +129,48 @@ func (s scoped) login(ctx context.Context, id, hash string, at int64) error {
 }
 
 func (s scoped) insertSession(ctx context.Context, r sessionRow) error {
-	_, err := s.exec(ctx, `INSERT INTO session (token_hash, id, account_id, created_at, last_seen_at, expires_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		r.tokenHash, r.id, r.account, r.createdAt, r.lastSeenAt, r.expiresAt)
+	_, err := s.exec(ctx, `INSERT INTO session (token_hash, id, account_id, created_at, last_seen_at, expires_at, stepped_up_at, address, agent, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		r.tokenHash, r.id, r.account, r.createdAt, r.lastSeenAt, r.expiresAt, r.steppedUp, r.address, r.agent)
 	return err
 }
 
-// session returns a session by its id; NotFound when there is none.
-func (s scoped) session(ctx context.Context, id string) (sessionRow, error) {
-	r := sessionRow{tenant: s.tenant}
-	err := s.row(ctx, `SELECT token_hash, id, account_id, created_at, last_seen_at, expires_at FROM session WHERE id = $1 AND tenant_id = $2`, id).
-		Scan(&r.tokenHash, &r.id, &r.account, &r.createdAt, &r.lastSeenAt, &r.expiresAt)
+// stepUp notes when the person of a session proved who they are; NotFound when the session has ended.
+func (s scoped) stepUp(ctx context.Context, id, account string, at int64) error {
+	return found(s.exec(ctx, `UPDATE session SET stepped_up_at = $1 WHERE id = $2 AND account_id = $3 AND tenant_id = $4`, at, id, account))
+}
+
+// restrict sets or lifts the restriction of a session; NotFound when it has ended or is so already.
+func (s scoped) restrict(ctx context.Context, id string, on bool, at int64) error {
+	if on {
+		return found(s.exec(ctx, `UPDATE session SET restricted_at = $1 WHERE id = $2 AND restricted_at IS NULL AND tenant_id = $3`, at, id))
+	}
+	return found(s.exec(ctx, `UPDATE session SET restricted_at = NULL WHERE id = $1 AND restricted_at IS NOT NULL AND tenant_id = $2`, id))
+}
+
+const sessionColumns = `id, tenant_id, account_id, created_at, last_seen_at, expires_at, stepped_up_at, restricted_at, address, agent`
+
+func scanSession(row scanner) (sessionRow, error) {
+	var r sessionRow
+	err := row.Scan(&r.id, &r.tenant, &r.account, &r.createdAt, &r.lastSeenAt, &r.expiresAt, &r.steppedUp, &r.restricted, &r.address, &r.agent)
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, errs.New(errs.NotFound, "There is no such session.")
 	}
 	return r, sqldb.Translate(err)
+}
+
+// sessionsOf returns the sessions of a person, newest first, the ended ones that are not swept yet included.
+func (s scoped) sessionsOf(ctx context.Context, account string) ([]sessionRow, error) {
+	rows, err := s.rows(ctx, `SELECT `+sessionColumns+` FROM session WHERE account_id = $1 AND tenant_id = $2 ORDER BY created_at DESC, id`, account)
+	return collect(rows, err, scanSession)
+}
+
+func (s scoped) session(ctx context.Context, id string) (sessionRow, error) {
+	return scanSession(s.row(ctx, `SELECT `+sessionColumns+` FROM session WHERE id = $1 AND tenant_id = $2`, id))
+}
+
+// revokeSession ends one session of an account; NotFound when it has ended.
+func (s scoped) revokeSession(ctx context.Context, id, account string) error {
+	return found(s.exec(ctx, `DELETE FROM session WHERE id = $1 AND account_id = $2 AND tenant_id = $3`, id, account))
 }
 
 func (s scoped) deleteSession(ctx context.Context, id string) error {

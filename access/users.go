@@ -9,6 +9,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // NewUser is what is needed to create a user.
@@ -23,6 +24,9 @@ type UserChange struct {
 	Role   *string
 	Roles  *[]string
 	Locked *bool
+	// Reason says why, and Entry is the seq of the event of the ledger that gave cause; 0 for none.
+	Reason string
+	Entry  int64
 }
 
 func mayManage(p actor.Principal) error {
@@ -37,7 +41,12 @@ func (s *Service) Users(ctx context.Context, p actor.Principal) ([]User, error) 
 	if err := mayManage(p); err != nil {
 		return nil, err
 	}
-	rows, err := in(s.o.DB.Read(ctx), p.TenantID).accounts(ctx)
+	q := in(s.o.DB.Read(ctx), p.TenantID)
+	rows, err := q.accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	factors, err := q.factorsPerAccount(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +55,7 @@ func (s *Service) Users(ctx context.Context, p actor.Principal) ([]User, error) 
 		if out[i], err = s.open(ctx, a); err != nil {
 			return nil, err
 		}
+		out[i].Factors = factors[a.id]
 	}
 	return out, nil
 }
@@ -151,6 +161,10 @@ func (s *Service) UpdateUser(ctx context.Context, p actor.Principal, id string, 
 	}
 	before.Roles, before.Role, after.Roles, after.Role = roles.Before, first(roles.Before), roles.After, roles.Primary()
 	e := userChangeEvent(ctx, p, before, after)
+	e.Reason = c.Reason
+	if c.Entry > 0 {
+		e.Data = append(e.Data, selfaudit.Member("entry", c.Entry))
+	}
 	if len(e.Changes) == 0 {
 		return before, nil
 	}
@@ -244,6 +258,9 @@ func (s *Service) store(ctx context.Context, tx *sql.Tx, old, next account, role
 			return err
 		}
 		if next.lockedAt.Valid {
+			if err := q.endAllPending(ctx, next.id); err != nil {
+				return err
+			}
 			return q.deleteSessions(ctx, next.id, "")
 		}
 		return nil

@@ -81,3 +81,12 @@ func (a *App) present(ctx context.Context, asked actor.Principal) (actor.Princip
 	}
 	return a.Access.Present(ctx, asked)
 }
+
+// stillThere says whether the caller of a stream may go on: of a session or key, and of a service as long as its issuer is trusted.
+func (a *App) stillThere(ctx context.Context, p actor.Principal) error {
+	if p.IsService() {
+		_, err := a.tokens.Present(ctx, p)
+		return err
+	}
+	return a.Access.StillThere(ctx, p)
+}

@@ -105,7 +105,7 @@ func (s *Service) registerElevations(a *api.API) {
 			r, err := s.Elevate(ctx, by, in.Body.Minutes, in.Body.Purpose, in.Body.Case)
 			return &oneOutput{r}, err
 		})
-	huma.Register(a, api.Op("break-glass", "POST /api/access/break-glass", "See values as they are at once, in an emergency", api.Needs(actor.AccessBreakGlass), api.MaxBody(16<<10), api.Status(http.StatusOK), api.Errors(400, 403, 409),
+	huma.Register(a, api.Op("break-glass", "POST /api/access/break-glass", "See values as they are at once, in an emergency", api.Needs(actor.AccessBreakGlass), api.StepUp(), api.MaxBody(16<<10), api.Status(http.StatusOK), api.Errors(400, 403, 409),
 		api.Describe("Takes effect at once and for at most four hours, raises an alarm, and is reviewed by somebody else afterwards; a denied review ends it.")),
 		func(ctx context.Context, in *breakGlassInput) (*oneOutput, error) {
 			by, err := actor.Require(ctx, actor.AccessBreakGlass)
@@ -118,7 +118,7 @@ func (s *Service) registerElevations(a *api.API) {
 }
 
 func (s *Service) registerDecision(a *api.API, id, pattern, summary string, approve bool) {
-	huma.Register(a, api.Op(id, pattern, summary, api.Needs(actor.AccessApprove), api.MaxBody(16<<10), api.Status(http.StatusOK), api.Errors(403, 404, 409),
+	huma.Register(a, api.Op(id, pattern, summary, api.Needs(actor.AccessApprove), api.StepUp(), api.MaxBody(16<<10), api.Status(http.StatusOK), api.Errors(403, 404, 409),
 		api.Describe("Only a person who is signed in decides, and never what he asked for himself: not by an API key either, nor by a right to decide that is younger than the request or that whoever asks has given less than a day before.")),
 		func(ctx context.Context, in *decideInput) (*oneOutput, error) {
 			by, err := actor.Require(ctx, actor.AccessApprove)

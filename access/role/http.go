@@ -102,7 +102,7 @@ func (s *Service) registerRoles(a *api.API) {
 			}
 			return out, nil
 		}))
-	huma.Register(a, api.Op("create-role", "POST /api/access/roles", "Make a role", needs(actor.AccessManage), api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400),
+	huma.Register(a, api.Op("create-role", "POST /api/access/roles", "Make a role", needs(actor.AccessManage), api.StepUp(), api.MaxBody(64<<10), api.Status(http.StatusCreated), api.Errors(400),
 		api.Describe("From nothing or as a copy of another. Nobody makes a role that may do what he may not.")),
 		as(func(ctx context.Context, p actor.Principal, in *newRoleInput) (*roleOutput, error) {
 			d := in.Body.draft()
@@ -113,7 +113,7 @@ func (s *Service) registerRoles(a *api.API) {
 			}
 			return &roleOutput{*r}, nil
 		}))
-	huma.Register(a, api.Op("change-role", "PUT /api/access/roles/{id}", "Change a role", needs(actor.AccessManage), api.MaxBody(64<<10), api.Errors(400, 404, 409),
+	huma.Register(a, api.Op("change-role", "PUT /api/access/roles/{id}", "Change a role", needs(actor.AccessManage), api.StepUp(), api.MaxBody(64<<10), api.Errors(400, 404, 409),
 		api.Describe("Replaces the whole definition. The built-in roles owner, admin, auditor and writer cannot be changed; the others can, for this tenant. Who holds a role cannot add to it.")),
 		as(func(ctx context.Context, p actor.Principal, in *changeRoleInput) (*roleOutput, error) {
 			r, err := s.UpdateRole(ctx, p, in.ID, in.Body.draft())
@@ -122,7 +122,7 @@ func (s *Service) registerRoles(a *api.API) {
 			}
 			return &roleOutput{*r}, nil
 		}))
-	huma.Register(a, api.Op("delete-role", "DELETE /api/access/roles/{id}", "Delete a role that nobody holds", needs(actor.AccessManage), api.Status(http.StatusNoContent), api.Errors(404, 409)),
+	huma.Register(a, api.Op("delete-role", "DELETE /api/access/roles/{id}", "Delete a role that nobody holds", needs(actor.AccessManage), api.StepUp(), api.Status(http.StatusNoContent), api.Errors(404, 409)),
 		as(func(ctx context.Context, p actor.Principal, in *oneID) (*nothing, error) {
 			return nil, s.DeleteRole(ctx, p, in.ID)
 		}))
@@ -154,7 +154,7 @@ func (s *Service) registerPermissions(a *api.API) {
 			out.Body.Items = list
 			return out, err
 		}))
-	huma.Register(a, api.Op("put-permission", "PUT /api/access/permissions/{key}", "Make or change a permission of one's own", needs(actor.AccessManage), api.MaxBody(16<<10), api.Errors(400),
+	huma.Register(a, api.Op("put-permission", "PUT /api/access/permissions/{key}", "Make or change a permission of one's own", needs(actor.AccessManage), api.StepUp(), api.MaxBody(16<<10), api.Errors(400),
 		api.Describe("For what other systems ask about. Owners and admins have it at once; its domain is not one of the built-in ones.")),
 		as(func(ctx context.Context, p actor.Principal, in *permissionInput) (*permissionOutput, error) {
 			made, err := s.PutPermission(ctx, p, Permission{Key: in.Key, Description: in.Body.Description, Sensitivity: Sensitivity(in.Body.Sensitivity)})
@@ -163,7 +163,7 @@ func (s *Service) registerPermissions(a *api.API) {
 			}
 			return &permissionOutput{made}, nil
 		}))
-	huma.Register(a, api.Op("delete-permission", "DELETE /api/access/permissions/{key}", "Delete a permission of one's own that no role holds", needs(actor.AccessManage), api.Status(http.StatusNoContent),
+	huma.Register(a, api.Op("delete-permission", "DELETE /api/access/permissions/{key}", "Delete a permission of one's own that no role holds", needs(actor.AccessManage), api.StepUp(), api.Status(http.StatusNoContent),
 		api.Errors(404, 409)),
 		as(func(ctx context.Context, p actor.Principal, in *struct {
 			Key string `path:"key" maxLength:"121"`
@@ -215,7 +215,7 @@ type assignmentsOutput struct {
 }
 
 func (s *Service) registerAssignments(a *api.API) {
-	huma.Register(a, api.Op("rbac-assign", "POST /api/operations/rbac/assign", "Give a role to a person", needs(actor.AccessManage), api.MaxBody(16<<10), api.Errors(400, 404, 409), api.Tag("access"),
+	huma.Register(a, api.Op("rbac-assign", "POST /api/operations/rbac/assign", "Give a role to a person", needs(actor.AccessManage), api.StepUp(), api.MaxBody(16<<10), api.Errors(400, 404, 409), api.Tag("access"),
 		api.Describe("Sent again, it changes nothing and returns the same assignment; sent with another end, it moves the end. Nobody gives what he may not do himself, or anything to himself. "+
 			"A role of high sensitivity waits for somebody else's approval, as soon as the tenant has had a second person with access.approve: the answer is 202 with approvalId.")),
 		as(func(ctx context.Context, p actor.Principal, in *assignInput) (*assignmentOutput, error) {
@@ -236,7 +236,7 @@ func (s *Service) registerAssignments(a *api.API) {
 			out.Body.Assignment = *made
 			return out, nil
 		}))
-	huma.Register(a, api.Op("rbac-revoke", "POST /api/operations/rbac/revoke", "Take a role from a person", needs(actor.AccessManage), api.MaxBody(16<<10), api.Errors(400, 404, 409), api.Tag("access"),
+	huma.Register(a, api.Op("rbac-revoke", "POST /api/operations/rbac/revoke", "Take a role from a person", needs(actor.AccessManage), api.StepUp(), api.MaxBody(16<<10), api.Errors(400, 404, 409), api.Tag("access"),
 		api.Describe("It holds at once on this server and within a second on others. Sent again, it changes nothing. The last owner or admin stays.")),
 		as(func(ctx context.Context, p actor.Principal, in *revokeInput) (*revokeOutput, error) {
 			ended, err := s.Revoke(ctx, p, Revocation{UserID: in.Body.UserID, RoleID: in.Body.RoleID, Scope: in.Body.Scope, Reason: in.Body.Reason})

@@ -173,6 +173,9 @@ func (x *Index) sensitivity(permission string) Sensitivity {
 	return Normal
 }
 
+// Known reports whether there is a role with an id.
+func (x *Index) Known(role string) bool { _, ok := x.roles[role]; return ok }
+
 // Locked reports whether a person is shut out.
 func (x *Index) Locked(user string) bool { _, ok := x.locked[user]; return ok }
 

@@ -54,7 +54,7 @@ Commands that read or write events work on a server (--server URL and an API key
 			root.AddCommand(c)
 		}
 	}
-	add(groupRun, newInit(), newServe(), newDemo(), newTenant(), newAPIKey(), newMigrate(), newConfig(), newBackup(), newRestore(), newArchive(), newImport(), newHealth())
+	add(groupRun, newInit(), newServe(), newDemo(), newTenant(), newUser(), newAPIKey(), newMigrate(), newConfig(), newBackup(), newRestore(), newArchive(), newImport(), newHealth())
 	add(groupEvents, newIngest(), newSearch(), newShow(), newExport())
 	add(groupProof, newVerify(), newKeys(), newCheckpoint(), newLog())
 	root.AddCommand(newVersion(), newDocs())

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"slices"
+	"time"
 
 	"probity.dev/internal/errs"
 	"probity.dev/internal/glob"
@@ -29,6 +30,10 @@ type Principal struct {
 	Sources []string
 	// SessionID is the opaque identifier of the console session, "" without one. It is not the cookie and cannot be used as one.
 	SessionID string
+	// SteppedUpAt is when the person of the session last proved who they are, zero for never in this session.
+	SteppedUpAt time.Time
+	// Restricted says that the session may only be looked at, proved anew and ended, because somebody doubts whose it is.
+	Restricted bool
 	// IP is the client's address as far as the trusted proxies vouch for it.
 	IP string
 	// UserAgent is the client's own description of itself, cut to a sane length.

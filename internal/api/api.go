@@ -80,6 +80,10 @@ type Options struct {
 	// CallerRate limits each authenticated caller, AnonymousRate each address without a valid credential; no limit when zero.
 	CallerRate    Rate
 	AnonymousRate Rate
+	// StillThere says whether a caller who was let in may go on: a session that has not ended, a key that is valid. It is asked about every stream that goes on, a little more often than once a second; may be nil.
+	StillThere func(ctx context.Context, p actor.Principal) error
+	// StepUp says when a person has to prove anew who they are; when nil, nobody ever has to.
+	StepUp *StepUpPolicy
 	// HSTS adds Strict-Transport-Security; set it when the public address is https.
 	HSTS bool
 }

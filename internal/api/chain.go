@@ -174,6 +174,11 @@ func (a *API) chain(route string, rule Rule, next http.Handler) http.Handler {
 		req.route = route
 		w = a.deadlines(w, r, rule)
 		r, err := a.admit(w, r, req, rule)
+		if err == nil && rule.Streaming && a.options.StillThere != nil && req.caller.TenantID != "" {
+			var stop func()
+			r, stop = a.watch(r, req.caller)
+			defer stop()
+		}
 		if err == nil {
 			err = limitBody(r, rule.MaxBody)
 		}
@@ -221,13 +226,18 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, req *request, rule R
 		caller.IP = req.client.String()
 	}
 	caller.UserAgent = req.agent
-	req.caller = caller
+	req.caller, req.stepUp = caller, a.options.StepUp
 	r = r.WithContext(actor.With(r.Context(), caller))
 	if rule.Public {
 		return r, nil
 	}
-	_, err := actor.Require(r.Context(), rule.Permission)
-	return r, err
+	if caller.Restricted && !rule.Restricted {
+		return r, &errs.Error{Code: errs.Forbidden, Kind: errs.SessionRestricted, Message: "This session is restricted: it can only be looked at, proved anew and ended. Sign out and in again, or ask an administrator."}
+	}
+	if _, err := actor.Require(r.Context(), rule.Permission); err != nil || !rule.StepUp {
+		return r, err
+	}
+	return r, NeedStepUp(r.Context())
 }
 
 func (a *API) throttle(w http.ResponseWriter, req *request, caller actor.Principal, rule Rule) error {

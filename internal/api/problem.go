@@ -23,6 +23,7 @@ type Problem struct {
 	Reason   string            `json:"reason,omitempty" doc:"Stable machine word that says more than code, where the operation documents some"`
 	Detail   string            `json:"detail,omitempty" doc:"What went wrong here, and what to do about it"`
 	Instance string            `json:"instance,omitempty" doc:"The request id, to quote to support and to find in the log"`
+	Ways     []string          `json:"ways,omitempty" doc:"Of step_up_required: how the person can prove who they are"`
 	Errors   []errs.FieldError `json:"errors,omitempty" doc:"The fields that are wrong; pointer is a JSON pointer into the body, or query/NAME, path/NAME, header/NAME"`
 
 	retryAfter int
@@ -34,6 +35,15 @@ var titles = map[errs.Code]string{
 	errs.Unavailable: "Temporarily unavailable", errs.Unprocessed: "The request contradicts itself or an earlier one", errs.Internal: "Internal error",
 }
 
+// kinds are the problems that have a type of their own beside that of their code.
+var kinds = map[string]struct {
+	code  errs.Code
+	title string
+}{
+	errs.StepUpRequired:    {errs.Unauthorized, "Prove who you are"},
+	errs.SessionRestricted: {errs.Forbidden, "This session is restricted"},
+}
+
 // maxFieldErrors bounds the errors listed in one problem.
 const maxFieldErrors = 100
 
@@ -43,7 +53,10 @@ func NewProblem(ctx context.Context, err error) *Problem {
 	p := problemOf(ctx, errs.Status(code), code, errs.Message(err))
 	var e *errs.Error
 	if errors.As(err, &e) {
-		p.Errors, p.Reason = e.Fields, e.Reason
+		p.Errors, p.Reason, p.Ways = e.Fields, e.Reason, e.Ways
+		if k, ok := kinds[e.Kind]; ok && k.code == code {
+			p.Type, p.Title = problemType(e.Kind), k.title
+		}
 		if e.RetryAfter > 0 {
 			p.retryAfter = max(1, int(math.Ceil(e.RetryAfter.Seconds())))
 		}
@@ -54,8 +67,10 @@ func NewProblem(ctx context.Context, err error) *Problem {
 	return p
 }
 
+func problemType(word string) string { return "/api/docs#problem-" + word }
+
 func problemOf(ctx context.Context, status int, code errs.Code, detail string) *Problem {
-	p := &Problem{Type: "/api/docs#problem-" + string(code), Title: titles[code], Status: int32(status), Code: code, Detail: detail}
+	p := &Problem{Type: problemType(string(code)), Title: titles[code], Status: int32(status), Code: code, Detail: detail}
 	if p.Title == "" {
 		p.Title = http.StatusText(status)
 	}

@@ -97,6 +97,9 @@ func renderReference(document []byte) ([]byte, error) {
 	for _, code := range slices.Sorted(maps.Keys(titles)) {
 		ref.Problems = append(ref.Problems, refProblem{Code: code, Title: titles[code], Status: errs.Status(code)})
 	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		ref.Problems = append(ref.Problems, refProblem{Code: errs.Code(kind), Title: kinds[kind].title, Status: errs.Status(kinds[kind].code)})
+	}
 	var b bytes.Buffer
 	if err := referenceTemplate.Execute(&b, ref); err != nil {
 		return nil, fmt.Errorf("render the API reference: %w", err)

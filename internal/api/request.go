@@ -22,6 +22,7 @@ type request struct {
 	hops   []string
 	agent  string
 	caller actor.Principal
+	stepUp *StepUpPolicy
 	cause  error // of a 5xx, for the log
 
 	panicked *Panic

@@ -29,6 +29,10 @@ type Rule struct {
 	// LooseQuery accepts query parameters that the operation did not declare. Otherwise they are refused, because a misspelt filter
 	// that is silently ignored answers another question than was asked.
 	LooseQuery bool
+	// StepUp asks a person to have proved lately who they are, see [StepUp].
+	StepUp bool
+	// Restricted sessions may use the operation, see [WhileRestricted].
+	Restricted bool
 	// Unlimited routes are not rate limited (health checks).
 	Unlimited bool
 }
@@ -54,8 +58,13 @@ func Op(id, pattern, summary string, options ...Option) huma.Operation {
 	op.Metadata = map[string]any{ruleKey: rule}
 	if !rule.Public {
 		op.Security = []map[string][]string{{"apiKey": {}}, {"session": {}}}
+		op.Extensions = map[string]any{}
 		if rule.Permission != "" {
-			op.Extensions = map[string]any{"x-permission": rule.Permission}
+			op.Extensions["x-permission"] = rule.Permission
+		}
+		if rule.StepUp {
+			op.Extensions["x-step-up"] = true
+			op.Description = strings.TrimSpace(op.Description + "\n\n" + stepUpText)
 		}
 	}
 	if len(op.Tags) == 0 {

@@ -44,6 +44,7 @@ type Config struct {
 	MaxRequestBytes    int64
 	SessionIdle        time.Duration
 	SessionAbsolute    time.Duration
+	StepUpFor          time.Duration
 	MetricsListen      string
 	Drain              time.Duration
 	StatusPage         string   // signed-in or public

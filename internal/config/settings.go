@@ -172,6 +172,8 @@ func limitSettings() []Setting {
 			func(c *Config) *time.Duration { return &c.SessionIdle }, time.Minute, 30*24*time.Hour),
 		duration("session-absolute", "12h", "A console session ends this long after signing in, whatever happens.",
 			func(c *Config) *time.Duration { return &c.SessionAbsolute }, time.Minute, 90*24*time.Hour),
+		duration("step-up-for", "5m", "How long a person who has just proved who they are may do what is grave (make API keys, change users and roles, export unmasked data, rotate keys, release holds) before they are asked again.",
+			func(c *Config) *time.Duration { return &c.StepUpFor }, time.Minute, 12*time.Hour),
 	}
 }
 

@@ -25,6 +25,12 @@ const (
 	Internal     Code = "internal"      // a defect here
 )
 
+// The kinds of problem that a program must tell from others of the same code.
+const (
+	StepUpRequired    = "step_up_required"   // Unauthorized: signed in, and has to prove once more who is there
+	SessionRestricted = "session_restricted" // Forbidden: the session may hardly do anything
+)
+
 // FieldError points at one wrong field of an input.
 type FieldError struct {
 	// Pointer is an RFC 6901 JSON pointer into the request body, for example "/events/3/actor/id".
@@ -42,6 +48,10 @@ type Error struct {
 	// Reason is a stable machine word that says more than the code, where an operation documents some; "" without.
 	Reason string
 	Fields []FieldError
+	// Kind tells problems of one code apart that a program must treat differently, such as [StepUpRequired]; "" for most.
+	Kind string
+	// Ways are what the caller can choose from to get further, such as the ways to step up.
+	Ways []string
 	// RetryAfter is how long the caller should wait; zero when retrying is pointless or may happen at once.
 	RetryAfter time.Duration
 	Cause      error

@@ -67,7 +67,7 @@ func (h *Handlers) registerHolds(a *api.API) {
 	huma.Register(a, api.Op("place-evidence-hold", "POST /api/evidence/holds", "Place a legal hold on sealed evidence", needs, api.Status(http.StatusCreated),
 		api.Describe("The object store's own legal hold (S3 Object Lock) on the evidence of a range of the log or of all of it, sealed now or later: while it is on, the store deletes none of it, whatever the "+
 			"retention and whoever asks. It is recorded. A data directory without an object store cannot hold (415).")), h.placeHold)
-	huma.Register(a, api.Op("release-evidence-hold", "POST /api/evidence/holds/{id}/release", "Release a legal hold", needs,
+	huma.Register(a, api.Op("release-evidence-hold", "POST /api/evidence/holds/{id}/release", "Release a legal hold", needs, api.StepUp(),
 		api.Describe("What another hold covers stays held, and what a retention locks stays locked.")), h.releaseHold)
 }
 

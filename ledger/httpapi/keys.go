@@ -68,7 +68,7 @@ func (h *Handlers) registerKeys(a *api.API) {
 	needs := api.Needs(actor.SettingsManage)
 	huma.Register(a, api.Op("get-crypto-keys", "GET /api/crypto/keys", "Where the keys stand", needs,
 		api.Describe("The master key, the tenant's keyset and the log's signing keys with their ages. Keys themselves are never shown, but for the public ones.")), h.getKeys)
-	huma.Register(a, api.Op("rotate-crypto-key", "POST /api/crypto/keys/rotate", "Rotate a key", needs,
+	huma.Register(a, api.Op("rotate-crypto-key", "POST /api/crypto/keys/rotate", "Rotate a key", needs, api.StepUp(),
 		api.Describe("master: a new version of the master key, and every keyset wrapped anew; only where there is one tenant. tenant: another key seals what is written from now on. signing: another key signs "+
 			"checkpoints, beside the old one for the time of overlap. What is stored stays readable and what is signed stays valid. The change is an event.")), h.rotateKey)
 }

@@ -46,7 +46,7 @@ type exportID struct {
 func (s *Service) Register(a huma.API) {
 	huma.Register(a, api.Op("create-export", "POST /api/exports", "Ask for an export", api.Needs(actor.ExportsCreate), api.Status(http.StatusAccepted),
 		api.Errors(400, 403, 429), api.Describe("Queues an export of the events that the filter selects. A background job writes the file; ask for the export to follow it. "+
-			"The file can be downloaded for 24 hours. A PDF report holds at most "+strconv.Itoa(MaxPDFRows)+" rows.")), s.create)
+			"The file can be downloaded for 24 hours. Who reads personal values as they are must have stepped up lately (401, `…#problem-step_up_required`). A PDF report holds at most "+strconv.Itoa(MaxPDFRows)+" rows.")), s.create)
 	huma.Register(a, api.Op("list-exports", "GET /api/exports", "List exports", api.Needs(actor.ExportsCreate)),
 		func(ctx context.Context, _ *struct{}) (*listOutput, error) {
 			by, err := actor.Require(ctx, actor.ExportsCreate)
@@ -87,6 +87,11 @@ func (s *Service) create(ctx context.Context, in *createInput) (*exportOutput, e
 	by, err := actor.Require(ctx, actor.ExportsCreate)
 	if err != nil {
 		return nil, err
+	}
+	if by.Unmasked() {
+		if err := api.NeedStepUp(ctx); err != nil {
+			return nil, err
+		}
 	}
 	b := &in.Body
 	e, err := s.Create(ctx, by, Request{Format: b.Format, Filter: b.Filter, Title: b.Title, Columns: b.Columns, Proof: b.Proof, Epoch: b.Epoch, BOM: b.BOM, Delimiter: b.Delimiter})

@@ -61,6 +61,11 @@ func (s *Service) Register(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
+			if by.Unmasked() {
+				if err := api.NeedStepUp(ctx); err != nil {
+					return nil, err
+				}
+			}
 			l, err := s.Create(ctx, by, "export", in.ID)
 			return &oneOutput{Body: l}, err
 		})

@@ -118,6 +118,11 @@ func (s *Service) create(ctx context.Context, in *createInput) (*oneOutput, erro
 	if err != nil {
 		return nil, err
 	}
+	if by.Unmasked() {
+		if err := api.NeedStepUp(ctx); err != nil {
+			return nil, err
+		}
+	}
 	c, err := s.Create(ctx, by, in.Body)
 	if err != nil {
 		return nil, err
@@ -129,6 +134,11 @@ func (s *Service) update(ctx context.Context, in *updateInput) (*oneOutput, erro
 	by, err := actor.Require(ctx, actor.ExportsCreate)
 	if err != nil {
 		return nil, err
+	}
+	if by.Unmasked() {
+		if err := api.NeedStepUp(ctx); err != nil {
+			return nil, err
+		}
 	}
 	c, err := s.Update(ctx, by, in.ID, in.Body)
 	return &oneOutput{Body: c}, err

@@ -20,6 +20,10 @@ export class ApiError extends Error {
     readonly fields: FieldProblem[] = [],
     /** Seconds to wait, when the server named them. */
     readonly retryAfter: number | null = null,
+    /** What tells problems of one status apart, such as step_up_required; '' for most. */
+    readonly kind: string = '',
+    /** How the person can prove who they are, of step_up_required. */
+    readonly ways: string[] = [],
   ) {
     super(detail || title);
   }
@@ -27,6 +31,12 @@ export class ApiError extends Error {
 
 let csrf = '';
 let onSignedOut: () => void = () => {};
+let stepUp: ((ways: string[]) => Promise<boolean>) | null = null;
+
+/** Names who asks the person to prove who they are, before something grave. It answers whether they did. */
+export function setStepUpHandler(handler: ((ways: string[]) => Promise<boolean>) | null): void {
+  stepUp = handler;
+}
 
 /** Remembers the CSRF token of the session; it goes with every unsafe request. */
 export function setCsrfToken(token: string): void {
@@ -63,26 +73,26 @@ interface Options<T> {
 
 /** Sends a request and checks the answer against a schema. Throws {@link ApiError}. */
 export async function request<T = void>(method: string, path: string, options: Options<T> = {}): Promise<T> {
-  const response = await send(method, path + queryString(options.query), options);
-  const text = await response.text();
-  if (!response.ok) {
-    const error = problem(response, text);
-    if (response.status === 401 && !options.quiet401) onSignedOut();
-    throw error;
-  }
+  const { response, text } = await exchange(method, path + queryString(options.query), options);
   if (!options.schema) return undefined as T;
   return check(options.schema, text, response, path);
 }
 
 /** Fetches a text such as a checkpoint or a list of keys. */
 export async function requestText(path: string, signal?: AbortSignal): Promise<string> {
-  const response = await send('GET', path, signal ? { signal } : {});
+  return (await exchange('GET', path, signal ? { signal } : {})).text;
+}
+
+/** Sends a request. What needs a late proof of who the person is asks them for it, and is then sent again. */
+async function exchange(method: string, url: string, options: Options<unknown>, again = false): Promise<{ response: Response; text: string }> {
+  const response = await send(method, url, options);
   const text = await response.text();
-  if (!response.ok) {
-    if (response.status === 401) onSignedOut();
-    throw problem(response, text);
-  }
-  return text;
+  if (response.ok) return { response, text };
+  const error = problem(response, text);
+  if (error.kind === 'step_up_required') {
+    if (!again && stepUp && (await stepUp(error.ways))) return exchange(method, url, options, true);
+  } else if (response.status === 401 && !options.quiet401) onSignedOut();
+  throw error;
 }
 
 async function send(method: string, url: string, options: Options<unknown>): Promise<Response> {
@@ -145,6 +155,8 @@ function problem(response: Response, text: string): ApiError {
     words('instance') || (response.headers.get('X-Request-Id') ?? ''),
     fields,
     seconds(response.headers.get('Retry-After')),
+    /#problem-([a-z_]+)$/.exec(words('type'))?.[1] ?? '',
+    Array.isArray(body['ways']) ? body['ways'].map(String) : [],
   );
 }
 

@@ -28,8 +28,27 @@ export const sessionSchema = z.object({
   expires_at: text,
   /** What every page should show, such as that the log is frozen. */
   notices: list(z.string()),
+  restricted: flag,
 });
 export type Session = z.infer<typeof sessionSchema>;
+
+/** What came of a password: a session, or a sign-in that waits for its second step. */
+export const loginSchema = z.object({ ...sessionSchema.shape, user: z.optional(sessionSchema.shape.user), tenant: z.optional(sessionSchema.shape.tenant), token: text, ways: list(z.string()), enrol: flag });
+export const passkeyOptionsSchema = z.object({ public_key: z.record(z.string(), z.unknown()) });
+export const enrolmentSchema = z.object({
+  id: id, kind: text, totp: z.optional(z.object({ secret: text, url: text, qr: list(z.string()) })), public_key: z.optional(z.record(z.string(), z.unknown())),
+});
+export type Enrolment = z.infer<typeof enrolmentSchema>;
+export const recoveryCodesSchema = z.object({ recovery_codes: list(z.string()) });
+export const enrolledSchema = z.object({ session: sessionSchema, recovery_codes: list(z.string()) });
+
+export const factorSchema = z.object({ id: id, kind: text, name: text, created_at: text, last_used_at: text });
+export type Factor = z.infer<typeof factorSchema>;
+export const factorsSchema = z.object({ items: list(factorSchema), recovery_codes: count, demanded: flag, passkeys_possible: flag });
+export const openSessionSchema = z.object({ id: id, device: text, address: text, created_at: text, last_used_at: text, expires_at: text, current: flag, restricted: flag });
+export type OpenSession = z.infer<typeof openSessionSchema>;
+export const openSessionsSchema = z.object({ items: list(openSessionSchema) });
+export const signInPolicySchema = z.object({ second_factor_of: list(z.string()) });
 
 export const keySchema = z.object({
   id: id, name: text, prefix: text, scopes: list(z.string()), sources: list(z.string()), created_at: text,
@@ -39,7 +58,7 @@ export type ApiKey = z.infer<typeof keySchema>;
 export const keysSchema = z.object({ items: list(keySchema) });
 
 export const userSchema = z.object({
-  id: id, email: text, name: text, role: text, roles: list(z.string()), created_at: text, locked_at: text, last_login_at: text,
+  id: id, email: text, name: text, role: text, roles: list(z.string()), created_at: text, locked_at: text, last_login_at: text, factors: count,
 });
 export type User = z.infer<typeof userSchema>;
 export const usersSchema = z.object({ items: list(userSchema) });

@@ -124,6 +124,12 @@ const log = createRoute({
   component: lazyRouteComponent(() => import('../features/log/LogPage'), 'LogPage'),
 });
 
+const account = createRoute({
+  getParentRoute: () => app,
+  path: '/account',
+  component: lazyRouteComponent(() => import('../features/account/AccountPage'), 'AccountPage'),
+});
+
 const jobs = createRoute({
   getParentRoute: () => app,
   path: '/jobs',
@@ -170,7 +176,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, settings])]);
+const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, settings, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -1,6 +1,6 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { ApiError, request, setCsrfToken } from '../../api/client';
-import { sessionSchema } from '../../api/schemas';
+import { loginSchema, sessionSchema } from '../../api/schemas';
 import type { Session } from '../../api/schemas';
 
 /** Who is signed in; null when nobody is. */
@@ -18,13 +18,22 @@ export const sessionQuery = queryOptions({
   },
 });
 
-function accept(session: Session): Session {
+export function accept(session: Session): Session {
   setCsrfToken(session.csrf_token);
   return session;
 }
 
-export async function signIn(email: string, password: string): Promise<Session> {
-  return accept(await request('POST', '/api/session', { body: { email, password }, schema: sessionSchema, quiet401: true }));
+/** A sign-in by password that waits for its second step. */
+export interface Pending {
+  token: string;
+  ways: string[];
+  enrol: boolean;
+}
+
+export async function signIn(email: string, password: string): Promise<Session | Pending> {
+  const login = await request('POST', '/api/session', { body: { email, password }, schema: loginSchema, quiet401: true });
+  if (login.user && login.tenant) return accept({ ...login, user: login.user, tenant: login.tenant });
+  return { token: login.token, ways: login.ways, enrol: login.enrol };
 }
 
 export async function signOut(): Promise<void> {

@@ -9,6 +9,7 @@ import { useTimes, words } from '../../ui/format';
 import { useMay } from '../auth/session';
 import { Changes } from './Changes';
 import { Facts } from './Facts';
+import { LockActor } from './LockActor';
 import { Related } from './Related';
 import classes from './EventDetail.module.css';
 
@@ -51,6 +52,7 @@ export function EventDetail({ view, standalone }: { view: EventView; standalone?
             </section>
           )}
           <Facts view={view} />
+          <LockActor view={view} />
         </Tabs.Panel>
         <Tabs.Panel value="related" pt="md">
           <Related view={view} />

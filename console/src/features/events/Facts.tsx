@@ -30,6 +30,7 @@ export function Facts({ view }: { view: EventView }) {
         <ResourceRow view={view} />
         <Row label="Outcome" text={[view.outcome.status, view.outcome.reason].filter(Boolean).join(': ')} view={view} path="/outcome/reason" />
         <Row label="Reason" text={view.reason} view={view} path="/reason" />
+        <EntryRow view={view} />
         <Row label="Activity" text={[view.category, view.activity].filter(Boolean).join(' · ')} view={view} path="/activity" />
         <Row label="Severity" text={view.severity} view={view} path="/severity" />
       </Section>
@@ -116,6 +117,22 @@ function PersonRow({ label, view, who, at, filter }: { label: string; view: Even
             </TextLink>
           )}
         </span>
+      </dd>
+    </>
+  );
+}
+
+/** The entry of the log that gave cause to lock an account. */
+function EntryRow({ view }: { view: EventView }) {
+  const seq = view.source === 'probity' && view.action === 'user.lock' ? str(view.data['entry']) : '';
+  if (!/^\d+$/.test(seq)) return null;
+  return (
+    <>
+      <dt>Because of</dt>
+      <dd>
+        <TextLink to="/events/$seq" params={{ seq }}>
+          event {seq}
+        </TextLink>
       </dd>
     </>
   );

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Menu, PasswordInput, Select, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Menu, Modal, PasswordInput, Select, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
@@ -12,21 +12,32 @@ import classes from '../../ui/rows.module.css';
 import { Failure } from '../../ui/states';
 import { useAct } from '../../ui/useAct';
 import { rolesQuery } from '../access/api';
+import { Sessions } from '../account/Sessions';
+import { resetFactors } from '../auth/api';
 import { useSession } from '../auth/session';
+import { LockDialog, ResetFactorsDialog } from './LockDialog';
+import { SignInPolicy } from './SignInPolicy';
 import { changeUser, createUser, roleAbout, roles, usersQuery } from './api';
 
 export function Users() {
   const users = useQuery(usersQuery);
   const [creating, setCreating] = useState(false);
+  const [policy, setPolicy] = useState(false);
   return (
     <>
       <ListHead lead="People who sign in to this console.">
-        <NewButton label="New user" onClick={() => setCreating(true)} />
+        <Group gap="xs">
+          <Button size="xs" variant="default" onClick={() => setPolicy(true)}>
+            Second factor
+          </Button>
+          <NewButton label="New user" onClick={() => setCreating(true)} />
+        </Group>
       </ListHead>
       <RowList query={users} label="Users">
         {(u) => <UserRow key={u.id} user={u} />}
       </RowList>
       {creating && <NewUserDialog onClose={() => setCreating(false)} />}
+      {policy && <SignInPolicy onClose={() => setPolicy(false)} />}
     </>
   );
 }
@@ -35,7 +46,9 @@ function UserRow({ user }: { user: User }) {
   const me = useSession()?.user.id === user.id;
   const navigate = useNavigate();
   const names = new Map(useQuery(rolesQuery).data?.items.map((r) => [r.roleId, r.name]));
+  const [doing, setDoing] = useState<'' | 'lock' | 'sessions' | 'factors'>('');
   const change = useAct((c: { role?: string; locked?: boolean }) => changeUser(user.id, c), usersQuery.queryKey);
+  const close = () => setDoing('');
   return (
     <li className={classes.row} data-off={user.locked_at || undefined}>
       <div className={classes.what}>
@@ -46,6 +59,7 @@ function UserRow({ user }: { user: User }) {
               {names.get(r) ?? words(r)}
             </Badge>
           ))}
+          {user.factors > 0 && <Badge color="gray">second factor</Badge>}
           {user.locked_at && <Badge color="ember">locked</Badge>}
           {me && (
             <Text span size="xs" c="dimmed">
@@ -76,11 +90,21 @@ function UserRow({ user }: { user: User }) {
               Other roles, several, or for a while…
             </Menu.Item>
             <Menu.Divider />
-            <Menu.Item color={user.locked_at ? undefined : 'ember'} onClick={() => change.mutate({ locked: !user.locked_at })}>
+            <Menu.Item onClick={() => setDoing('sessions')}>Sessions</Menu.Item>
+            {user.factors > 0 && <Menu.Item onClick={() => setDoing('factors')}>Reset factors: the device is lost</Menu.Item>}
+            <Menu.Divider />
+            <Menu.Item color={user.locked_at ? undefined : 'ember'} onClick={() => (user.locked_at ? change.mutate({ locked: false }) : setDoing('lock'))}>
               {user.locked_at ? 'Unlock' : 'Lock: end sessions and refuse sign-in'}
             </Menu.Item>
           </Menu.Dropdown>
         </Menu>
+      )}
+      {doing === 'lock' && <LockDialog user={user} onClose={close} />}
+      {doing === 'factors' && <ResetFactorsDialog user={user} act={(reason) => resetFactors(user.id, reason)} onClose={close} />}
+      {doing === 'sessions' && (
+        <Modal opened onClose={close} title={`Sessions of ${user.name || user.email}`} size="lg">
+          <Sessions userId={user.id} />
+        </Modal>
       )}
     </li>
   );

@@ -36,7 +36,7 @@ export interface NewUser {
 }
 
 export const createUser = (user: NewUser) => request('POST', '/api/users', { body: user, schema: userSchema });
-export const changeUser = (id: string, change: { role?: string; locked?: boolean; name?: string }) =>
+export const changeUser = (id: string, change: { role?: string; locked?: boolean; name?: string; reason?: string; entry?: number }) =>
   request('PATCH', `/api/users/${encodeURIComponent(id)}`, { body: change });
 
 export const saveSettings = (settings: Settings) => request('PUT', '/api/settings', { body: settings, schema: settingsSchema });

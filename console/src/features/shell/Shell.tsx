@@ -4,6 +4,7 @@ import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import { IconBell, IconExport, IconJobs, IconLive, IconLog, IconMenu, IconSettings, IconShield, IconUser, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
+import { StepUp } from '../auth/StepUp';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
 
@@ -52,6 +53,7 @@ export function Shell() {
         <Notices />
         <Outlet />
       </main>
+      <StepUp />
     </div>
   );
 }

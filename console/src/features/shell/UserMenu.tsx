@@ -1,7 +1,7 @@
 import { Menu, SegmentedControl, Text, useMantineColorScheme } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQueryClient } from '@tanstack/react-query';
-import { useRouter } from '@tanstack/react-router';
+import { Link, useRouter } from '@tanstack/react-router';
 import { Suspense, lazy } from 'react';
 import { IconAuto, IconClock, IconKey, IconLive, IconMoon, IconSun } from '../../ui/icons';
 import { usePreferences } from '../../ui/preferences';
@@ -9,7 +9,6 @@ import { words } from '../../ui/format';
 import { sessionQuery, signOut, useSession } from '../auth/session';
 import classes from './Shell.module.css';
 
-const PasswordDialog = lazy(() => import('./PasswordDialog'));
 const ZoneDialog = lazy(() => import('./ZoneDialog'));
 
 export function UserMenu() {
@@ -17,7 +16,6 @@ export function UserMenu() {
   const queries = useQueryClient();
   const router = useRouter();
   const { zone } = usePreferences();
-  const [password, passwordDialog] = useDisclosure(false);
   const [zones, zoneDialog] = useDisclosure(false);
   if (!session) return null;
   const { user } = session;
@@ -48,8 +46,8 @@ export function UserMenu() {
           <Menu.Item leftSection={<IconClock size={16} />} onClick={zoneDialog.open} rightSection={<Text size="xs" c="dimmed">{zone}</Text>}>
             Time zone
           </Menu.Item>
-          <Menu.Item leftSection={<IconKey size={16} />} onClick={passwordDialog.open}>
-            Change password
+          <Menu.Item component={Link} to="/account" leftSection={<IconKey size={16} />}>
+            Account security
           </Menu.Item>
           <Menu.Item component="a" href="/status" leftSection={<IconLive size={16} />}>
             Service status
@@ -59,7 +57,6 @@ export function UserMenu() {
         </Menu.Dropdown>
       </Menu>
       <Suspense fallback={null}>
-        {password && <PasswordDialog onClose={passwordDialog.close} />}
         {zones && <ZoneDialog onClose={zoneDialog.close} />}
       </Suspense>
     </>
