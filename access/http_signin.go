@@ -56,7 +56,7 @@ type ShownProof struct {
 	Passkey json.RawMessage `json:"passkey,omitempty" doc:"What navigator.credentials.get (or create) gave, as PublicKeyCredential.toJSON writes it"`
 }
 
-func (b ShownProof) proof() Proof { return Proof{Code: b.Code, Passkey: b.Passkey} }
+func (b ShownProof) proof() Proof { return Proof(b) }
 
 type passkeyOptions struct {
 	Body struct {

@@ -46,7 +46,9 @@ func (s *Service) RegisterAuthZEN(a *api.API) {
 	a.Handle("POST "+evaluatePath, rule, answer(s.one))
 	a.Handle("POST "+evaluatesPath, rule, answer(s.several))
 	for _, kind := range []string{"subject", "resource", "action"} {
-		a.Handle("POST "+searchPath+kind, rule, answer(func(ctx context.Context, p actor.Principal, body []byte) (any, error) { return s.search(ctx, p, kind, body) }))
+		a.Handle("POST "+searchPath+kind, rule, answer(func(ctx context.Context, p actor.Principal, body []byte) (any, error) {
+			return s.search(ctx, p, kind, body)
+		}))
 	}
 	a.Handle("GET "+wellKnown, api.Rule{Public: true, LooseQuery: true}, http.HandlerFunc(s.configuration))
 }

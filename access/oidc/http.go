@@ -95,11 +95,12 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, s.cookie(browser))
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, address, http.StatusSeeOther)
+	http.Redirect(w, r, address, http.StatusSeeOther) //nolint:gosec // the address is that of the provider, which an administrator has set; next is checked by Begin
 }
 
 // cookie is sent back with the browser's way from the provider to us; "" deletes it.
 func (s *Service) cookie(browser string) *http.Cookie {
+	//nolint:gosec // Secure is set where people come by https, as with the session
 	c := &http.Cookie{Name: BrowserCookie, Value: browser, Path: "/api/session/oidc/", HttpOnly: true, Secure: s.o.Secure, SameSite: http.SameSiteLaxMode, MaxAge: int(loginFor.Seconds())}
 	if browser == "" {
 		c.MaxAge = -1

@@ -51,8 +51,8 @@ type rolesOutput struct {
 	} `nameHint:"RoleList"`
 }
 
-// RoleFields are the members of a role that somebody may choose.
-type RoleFields struct {
+// Fields are the members of a role that somebody may choose.
+type Fields struct {
 	Name        string   `json:"name" minLength:"1" maxLength:"100"`
 	Description string   `json:"description,omitempty" maxLength:"500"`
 	Permissions []string `json:"permissions,omitempty" maxItems:"600" nullable:"false"`
@@ -61,7 +61,7 @@ type RoleFields struct {
 
 type newRoleInput struct {
 	Body struct {
-		RoleFields
+		Fields
 		CopyOf string `json:"copyOf,omitempty" maxLength:"64" doc:"The role to copy: permissions and description that are left out, and how personal values are masked"`
 	} `nameHint:"NewRole"`
 }
@@ -69,7 +69,7 @@ type newRoleInput struct {
 type changeRoleInput struct {
 	ID   string `path:"id" maxLength:"64"`
 	Body struct {
-		RoleFields
+		Fields
 	} `nameHint:"RoleChange"`
 }
 
@@ -81,7 +81,7 @@ type roleOutput struct {
 	Body Role `nameHint:"Role"`
 }
 
-func (b RoleFields) draft() Draft {
+func (b Fields) draft() Draft {
 	return Draft{Name: b.Name, Description: b.Description, Permissions: b.Permissions, Sensitivity: Sensitivity(b.Sensitivity)}
 }
 

@@ -36,8 +36,8 @@ func (s scoped) exec(ctx context.Context, query string, args ...any) (int64, err
 	return r.RowsAffected()
 }
 
-func (s scoped) scan(ctx context.Context, dest []any, query string, args ...any) error {
-	return sqldb.Translate(s.q.QueryRowContext(ctx, query, append(args, s.tenant)...).Scan(dest...))
+func (s scoped) scan(ctx context.Context, dest []any, query string) error {
+	return sqldb.Translate(s.q.QueryRowContext(ctx, query, s.tenant).Scan(dest...))
 }
 
 func collect[T any](ctx context.Context, s scoped, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {

@@ -26,15 +26,8 @@ func (s *Service) sweep(ctx context.Context) error {
 	if err != nil {
 		return sqldb.Translate(err)
 	}
-	var list [][2]string
-	for rows.Next() {
-		var a [2]string
-		if err := rows.Scan(&a[0], &a[1]); err != nil {
-			return errors.Join(sqldb.Translate(err), rows.Close())
-		}
-		list = append(list, a)
-	}
-	if err := errors.Join(sqldb.Translate(rows.Err()), rows.Close()); err != nil {
+	list, err := over(rows)
+	if err != nil {
 		return err
 	}
 	var failed error
@@ -74,4 +67,17 @@ func (s *Service) expire(ctx context.Context, tenant, id string) error {
 		}
 		return settle(ctx, q, x, a.UserID, 0)
 	})
+}
+
+// over reads tenants and ids of assignments, and closes the rows.
+func over(rows *sql.Rows) (list [][2]string, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var a [2]string
+		if err := rows.Scan(&a[0], &a[1]); err != nil {
+			return nil, sqldb.Translate(err)
+		}
+		list = append(list, a)
+	}
+	return list, sqldb.Translate(rows.Err())
 }

@@ -42,7 +42,7 @@ func parsePath(text string) (path, error) {
 		return path{}, nil // an extension, which is not kept
 	}
 	var p path
-	head, rest := text, ""
+	var head, rest string
 	if i := strings.IndexByte(text, '['); i >= 0 {
 		end := strings.LastIndexByte(text, ']')
 		if end < i {

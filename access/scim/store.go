@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"strings"
 	"time"
 
@@ -71,15 +70,6 @@ func (s *Service) scanUser(ctx context.Context, tenant string, r scope.Scanner) 
 	x.changed, x.gone = scope.Time(changed), gone != 0
 	x.resource, err = s.unseal(ctx, tenant, "scim_user|"+x.id, sealed)
 	return x, err
-}
-
-// user returns what the directory has said of an account; the zero record, of version 0, when nothing.
-func (s *Service) user(ctx context.Context, tenant, id string) (record, error) {
-	x, err := s.scanUser(ctx, tenant, scope.In(s.o.DB.Read(ctx), tenant).Row(ctx, `SELECT account_id, resource, version, changed_at, gone_at FROM scim_user WHERE account_id = $1 AND tenant_id = $2`, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return record{id: id}, nil
-	}
-	return x, sqldb.Translate(err)
 }
 
 var errPrecondition = &fault{412, "", "The resource was changed meanwhile; read it again."}

@@ -150,8 +150,8 @@ var sentences = map[refusal]string{
 }
 
 func (s *Service) refused(ctx context.Context, is *Issuer, why error) error {
-	reason, ok := why.(refusal)
-	if !ok {
+	var reason refusal
+	if !errors.As(why, &reason) {
 		return why
 	}
 	message := sentences[reason]
