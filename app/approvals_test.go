@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"probity.dev/access"
 	"probity.dev/access/role"
@@ -44,7 +45,7 @@ func (s *staff) do(t *testing.T, name, method, path, body string, want int, into
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.SessionID = "s-" + name
+	p.SessionID, p.SteppedUpAt = "s-"+name, time.Now()
 	s.c.p = p
 	r, err := http.NewRequest(method, "http://probity.local"+path, strings.NewReader(body))
 	if err != nil {

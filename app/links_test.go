@@ -90,7 +90,7 @@ func TestLargeExportIsMailed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := actor.Principal{TenantID: tenants[0].ID, UserID: users[0].ID, Roles: []string{users[0].Role}, Permissions: actor.RolePermissions(users[0].Role)}
+	user := actor.Principal{TenantID: tenants[0].ID, UserID: users[0].ID, Roles: []string{users[0].Role}, Permissions: actor.RolePermissions(users[0].Role), SteppedUpAt: time.Now()}
 	c := newCaller(t, a)
 	c.answer(t, user, "POST", "/api/exports", `{"format":"csv"}`)
 	c.answer(t, actor.System(tenants[0].ID), "POST", "/api/exports", `{"format":"json"}`) // nobody to write to

@@ -23,10 +23,10 @@ scripts/need.sh node chromium
 [ test/e2e/node_modules/.package-lock.json -nt test/e2e/package-lock.json ] ||
   { (cd test/e2e && npm ci --no-audit --no-fund --loglevel=error) && touch test/e2e/node_modules/.package-lock.json; }
 
-# The public address, to which sign-in providers send people back, is the one that is served: the port is chosen here.
+# The public address, to which sign-in providers send people back and in which passkeys are valid (never one by number), is the one that is served: the port is chosen here.
 port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
 # A receiver of webhooks that a test opens on this machine may be reached.
-NO_COLOR=1 PROBITY_OUTBOUND_ALLOW=127.0.0.1 PROBITY_PUBLIC_URL="http://127.0.0.1:$port" "$bin" demo --data "$dir/data" --events "$events" --listen "127.0.0.1:$port" >"$dir/out" 2>&1 </dev/null &
+NO_COLOR=1 PROBITY_OUTBOUND_ALLOW=127.0.0.1 PROBITY_PUBLIC_URL="http://localhost:$port" "$bin" demo --data "$dir/data" --events "$events" --listen "127.0.0.1:$port" >"$dir/out" 2>&1 </dev/null &
 server=$!
 filled() { # the demo notes in demo.json how far it is
   node -e 'const s = JSON.parse(require("fs").readFileSync(process.argv[1])); process.exit(s.others?.length && s.filled >= s.events ? 0 : 1)' "$dir/data/demo.json" 2>/dev/null
@@ -39,7 +39,7 @@ done
 filled || { echo "the demo was not filled within two minutes" >&2; exit 1; }
 
 of() { node -p "JSON.parse(require('fs').readFileSync('$dir/data/demo.json')).$1"; }
-PROBITY_URL=$(grep -oE 'http://127\.0\.0\.1:[0-9]+' "$dir/out" | head -n 1)
+PROBITY_URL="http://localhost:$port"
 PROBITY_EMAIL=$(of admin.email)
 PROBITY_PASSWORD=$(of admin.password)
 PROBITY_AUDITOR_EMAIL=$(of 'others[0].email')

@@ -75,7 +75,7 @@ export const rolesSchema = z.object({ items: list(roleSchema) });
 
 const scopeSchema = or(z.object({ kind: text, value: text }), { kind: 'tenant', value: '' });
 export const assignmentSchema = z.object({
-  assignmentId: id, userId: text, userName: text, roleId: text, roleName: text, grantedBy: text, grantedAt: text, expiresAt: text, scope: scopeSchema, reason: text, endedAt: text, ended: text,
+  assignmentId: id, userId: text, userName: text, roleId: text, roleName: text, grantedBy: text, grantedAt: text, expiresAt: text, scope: scopeSchema, reason: text, endedAt: text, ended: text, approvalId: text,
 });
 export type Assignment = z.infer<typeof assignmentSchema>;
 export const assignmentsSchema = z.object({ items: list(assignmentSchema), next: text });
@@ -86,6 +86,15 @@ export const whoSchema = z.object({ permission: text, items: list(z.object({ use
 export const whatSchema = z.object({
   userId: id, userName: text, locked: flag, permissions: list(z.object({ key: id, description: text, sensitivity: text, because: list(becauseSchema) })),
 });
+
+const decisionSchema = z.object({ user_id: id, name: text, approve: flag, comment: text, decided_at: text });
+export const approvalSchema = z.object({
+  id, kind: text, title: text, requested_by: text, requested_by_name: text, summary: text, change: z.unknown(), reason: text, needed: count,
+  state: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled']), created_at: text, expires_at: text, ended_at: text, applied_at: text, problem: text,
+  decisions: list(decisionSchema), may_decide: flag, why_not: text,
+});
+export type ApprovalInfo = z.infer<typeof approvalSchema>;
+export const approvalsSchema = z.object({ items: list(approvalSchema), more: flag });
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {

@@ -1,5 +1,7 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { Outlet, createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { approvalStates } from '../features/approvals/api';
+import type { ApprovalState } from '../features/approvals/api';
 import { sessionQuery } from '../features/auth/session';
 import { parseEventSearch } from '../features/events/filter';
 import { jobStates } from '../features/jobs/api';
@@ -168,6 +170,17 @@ const settings = createRoute({
 });
 
 /** The server makes this page itself, so that it is there when the console is not. Here it is only met on the way from signing in. */
+const approvals = createRoute({
+  getParentRoute: () => app,
+  path: '/approvals',
+  validateSearch: (raw: Record<string, unknown>): { state?: ApprovalState; id?: string } => {
+    const state = approvalStates.find((s) => s === one(raw['state']));
+    const id = one(raw['id']);
+    return { ...(state ? { state } : {}), ...(id ? { id } : {}) };
+  },
+  component: lazyRouteComponent(() => import('../features/approvals/ApprovalsPage'), 'ApprovalsPage'),
+});
+
 const status = createRoute({
   getParentRoute: () => root,
   path: '/status',
@@ -176,7 +189,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, settings, account])]);
+const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, settings, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

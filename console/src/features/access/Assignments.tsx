@@ -1,6 +1,7 @@
-import { Badge, Checkbox, Group, Select, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Checkbox, Group, Modal, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { Assignment } from '../../api/schemas';
 import { FormDialog } from '../../ui/dialogs';
@@ -81,8 +82,24 @@ function AssignDialog({ role, onClose }: { role: string; onClose: () => void }) 
       value: (v, all) => (all.kind === 'tenant' || v.trim() ? null : 'Name it'),
     },
   });
-  const give = useAct(assign, accessKey, onClose);
+  const [waiting, setWaiting] = useState('');
+  const give = useAct(assign, accessKey, (made) => (made.approvalId ? setWaiting(made.approvalId) : onClose()));
   const chosen = roles.find((r) => r.roleId === form.values.role);
+  if (waiting) {
+    return (
+      <Modal opened onClose={onClose} title="Somebody else has to approve it">
+        <Stack>
+          <Text size="sm">{chosen?.name ?? 'This role'} is of high sensitivity: nothing is given until somebody else has approved it.</Text>
+          <Group justify="flex-end">
+            <Link to="/approvals" search={{ id: waiting }}>
+              See the request
+            </Link>
+            <Button onClick={onClose}>Close</Button>
+          </Group>
+        </Stack>
+      </Modal>
+    );
+  }
   return (
     <FormDialog
       title="Assign a role"

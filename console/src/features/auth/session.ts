@@ -48,7 +48,7 @@ export function useSession(): Session | null {
 
 export type Permission =
   | 'ledger.append' | 'ledger.search' | 'ledger.view_unmasked' | 'ledger.verify' | 'exports.create' | 'jobs.view' | 'jobs.manage' | 'settings.manage' | 'access.manage'
-  | 'notify.view' | 'notify.manage' | 'access.view';
+  | 'notify.view' | 'notify.manage' | 'access.view' | 'access.approve' | 'access.break_glass';
 
 /** Whether the reader may do something. Pages hide what would be refused; the server is what refuses. */
 export function useMay(permission: Permission): boolean {

@@ -2,7 +2,7 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconBell, IconExport, IconJobs, IconLive, IconLog, IconMenu, IconSettings, IconShield, IconUser, IconWarn, Mark } from '../../ui/icons';
+import { IconBell, IconCheck, IconExport, IconJobs, IconLive, IconLog, IconMenu, IconSettings, IconShield, IconUser, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { StepUp } from '../auth/StepUp';
 import { UserMenu } from './UserMenu';
@@ -144,6 +144,11 @@ function Links() {
             </Link>
           </li>
         )}
+        <li>
+          <Link to="/approvals" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+            <IconCheck /> Approvals
+          </Link>
+        </li>
         {(settings || access) && (
           <li>
             <Link to="/settings" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
