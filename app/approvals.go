@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"probity.dev/access"
 	"probity.dev/access/approval"
 	"probity.dev/access/role"
 	"probity.dev/internal/actor"
@@ -30,7 +31,7 @@ func (a *App) openApprovals() {
 	a.approvals = approval.New(approval.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, People: approvers{a}, Told: a.toldApproval, Logger: a.telemetry.Logger})
 	a.approvals.Add(approval.Kind{Name: kindOfGrant, Title: "Give a role", Needed: approvalsOfGrant, Window: windowOfGrant, Apply: a.applyGrant})
 	a.approvals.AddElevations(approvalsOfElevation, granter{roles})
-	roles.SetApprovals(grantApprovals{a.approvals})
+	roles.SetApprovals(grantApprovals{a.approvals, a.Access})
 }
 
 // grantChange is what somebody asks to be given to somebody, and with whose rights.
@@ -42,7 +43,10 @@ type grantChange struct {
 }
 
 // grantApprovals implements role.Approvals.
-type grantApprovals struct{ s *approval.Service }
+type grantApprovals struct {
+	s      *approval.Service
+	access *access.Service
+}
 
 // Armed implements role.Approvals.
 func (g grantApprovals) Armed(ctx context.Context, tenantID string) (bool, error) {
@@ -51,7 +55,11 @@ func (g grantApprovals) Armed(ctx context.Context, tenantID string) (bool, error
 
 // Ask implements role.Approvals.
 func (g grantApprovals) Ask(ctx context.Context, p actor.Principal, grant role.Grant, r *role.Role) (string, error) {
-	made, err := g.s.Ask(ctx, p, kindOfGrant, "Give the role "+r.Name, grantChange{grant.UserID, grant.RoleID, grant.ExpiresAt, grant.Scope}, grant.Reason)
+	names, err := g.access.Names(ctx, p.TenantID)
+	if err != nil {
+		return "", err
+	}
+	made, err := g.s.Ask(ctx, p, kindOfGrant, "Give "+names[grant.UserID]+" the role "+r.Name, grantChange{grant.UserID, grant.RoleID, grant.ExpiresAt, grant.Scope}, grant.Reason)
 	if err != nil {
 		return "", err
 	}

@@ -119,6 +119,9 @@ func TestGrantsWaitForOthers(t *testing.T) {
 		if s.do(t, "ana", "GET", path, "", 200, &r); r.State != "pending" || r.MayDecide {
 			t.Errorf("%+v", r)
 		}
+		if text := s.do(t, "carl", "GET", path, "", 200, nil); !strings.Contains(text, `"summary":"Give eve the role Compliance officer"`) {
+			t.Errorf("whoever decides is not told for whom it is: %s", text)
+		}
 		s.do(t, "ana", "POST", path+"/approve", `{}`, 403, nil)
 		s.do(t, "dora", "GET", path, "", 404, nil)
 		s.do(t, "dora", "POST", path+"/approve", `{}`, 403, nil)

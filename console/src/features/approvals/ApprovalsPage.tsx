@@ -89,7 +89,7 @@ function Row({ r, onDecide }: { r: ApprovalInfo; onDecide: (approve: boolean) =>
   const back = useAct(takeBack, approvalsKey);
   const name = `${r.summary}, asked for by ${r.requested_by_name || r.requested_by}`;
   return (
-    <li className={classes.row} data-off={r.state !== 'pending' || undefined}>
+    <li className={classes.row}>
       <div className={classes.what}>
         <Group gap="xs">
           <span className={classes.name}>{r.summary}</span>

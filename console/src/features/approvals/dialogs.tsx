@@ -19,7 +19,7 @@ export function DecideDialog({ r, approve, onClose }: { r: ApprovalInfo; approve
       <Text size="sm">
         {r.requested_by_name || r.requested_by}: {r.reason}
       </Text>
-      <Code block tabIndex={0} aria-label="What would be done">
+      <Code block tabIndex={0} aria-label="What would be done" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
         {JSON.stringify(r.change, null, 2)}
       </Code>
       <Textarea label="Comment" maxLength={2000} autosize minRows={2} description={approve ? 'May be left empty; recorded in the log' : 'Whoever asks reads it; recorded in the log'} data-autofocus {...form.getInputProps('comment')} />
