@@ -26,7 +26,7 @@ func (s *Service) ByEmail(ctx context.Context, tenantID, email string) (string, 
 	return found[0].id, nil
 }
 
-// Provision makes an account without a password in the tenant of by; source says in the event what asked for it. also runs in the same transaction. The error is a Conflict when the address is taken.
+// Provision makes an account without a password in the tenant of by; a role that somebody else has to approve is asked for, and the account has none until then. source says in the event what asked for it. also runs in the same transaction. The error is a Conflict when the address is taken.
 func (s *Service) Provision(ctx context.Context, by actor.Principal, email, name, role, source string, also func(ctx context.Context, tx *sql.Tx, userID string) error) (string, error) {
 	if err := mayManage(by); err != nil {
 		return "", err
@@ -39,7 +39,16 @@ func (s *Service) Provision(ctx context.Context, by actor.Principal, email, name
 		return "", err
 	}
 	a := account{id: newID(), tenant: by.TenantID, emailIndex: s.emailIndex(email), createdAt: s.o.Now().UnixMicro()}
-	roles, err := s.roles.Prepare(ctx, by, a.id, func([]string) []string { return []string{role} })
+	waits, err := s.roles.Waits(ctx, by.TenantID, a.id, role)
+	if err != nil {
+		return "", err
+	}
+	roles, err := s.roles.Prepare(ctx, by, a.id, func([]string) []string {
+		if waits {
+			return nil
+		}
+		return []string{role}
+	})
 	if err != nil {
 		return "", s.refused(ctx, actionUserCreate, by, User{ID: a.id}, err)
 	}
@@ -48,7 +57,7 @@ func (s *Service) Provision(ctx context.Context, by actor.Principal, email, name
 		return "", err
 	}
 	e := aboutUser(newEvent(ctx, actionUserCreate, "access", "create", by), User{ID: a.id, Name: name})
-	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, role)}
+	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, roles.Primary())}
 	e.Data = []event.Member{selfaudit.Member("source", source)}
 	err = s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
 		if err := in(tx, by.TenantID).insertAccount(ctx, a); err != nil {
@@ -60,11 +69,17 @@ func (s *Service) Provision(ctx context.Context, by actor.Principal, email, name
 		return also(ctx, tx, a.id)
 	})
 	s.roles.Forget(by.TenantID)
+	if err == nil && waits {
+		_, err = s.roles.FromOutside(ctx, by, a.id, role, "groups of "+source)
+	}
 	return a.id, err
 }
 
-// SetRole gives an account of by's tenant a role that follows from groups outside. It is a Conflict for the last admin.
+// SetRole gives an account of by's tenant a role that follows from groups outside; one that somebody else has to approve is asked for instead. It is a Conflict for the last admin.
 func (s *Service) SetRole(ctx context.Context, by actor.Principal, userID, role string) error {
+	if waits, err := s.roles.FromOutside(ctx, by, userID, role, "groups, "+by.Name); err != nil || waits {
+		return err
+	}
 	_, err := s.UpdateUser(ctx, by, userID, UserChange{Role: &role})
 	return err
 }

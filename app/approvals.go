@@ -73,7 +73,10 @@ func (a *App) applyGrant(ctx context.Context, r *approval.Request, done approval
 		return errs.Wrap(errs.Invalid, err, "What was approved cannot be read.")
 	}
 	who := actor.Principal{TenantID: r.TenantID, UserID: r.Requester}
-	if r.Requester != r.Behind {
+	switch {
+	case r.Behind == "": // groups elsewhere
+		who = actor.System(r.TenantID)
+	case r.Requester != r.Behind:
 		who.UserID, who.KeyID = "", r.Requester
 	}
 	p, err := a.Access.Now(ctx, who)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -137,10 +138,42 @@ func TestGrantsWaitForOthers(t *testing.T) {
 		if len(list.Items) != 1 || list.Items[0].GrantedBy != boss || list.Items[0].Reason != "she takes over" {
 			t.Errorf("%+v", list)
 		}
+		// Groups elsewhere give no more than people do.
+		by := actor.System(s.tenant)
+		by.Name = "sign-in through X"
+		for range 2 { // each time somebody signs in
+			if err := s.Access.SetRole(context.Background(), by, s.ids["dora"], actor.RoleAdmin); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fay, err := s.Access.Provision(context.Background(), by, "fay@example.com", "fay", actor.RoleAdmin, "scim", func(context.Context, *sql.Tx, string) error { return nil })
+		if err != nil || s.can(t, "dora", actor.AccessManage) {
+			t.Fatalf("a group made an admin: %v", err)
+		}
+		s.ids["fay"] = fay
+		if s.can(t, "fay", actor.LedgerSearch) {
+			t.Error("a group made an admin of somebody new")
+		}
+		var waiting struct {
+			Items []struct{ ID, Summary string } `json:"items"`
+		}
+		s.do(t, "carl", "GET", "/api/approvals?state=pending", "", 200, &waiting)
+		n := 0
+		for _, w := range waiting.Items {
+			if w.Summary == "Give fay the role Administrator" {
+				s.do(t, "carl", "POST", "/api/approvals/"+w.ID+"/approve", `{}`, 200, nil)
+			}
+			if w.Summary == "Give dora the role Administrator" {
+				n++
+			}
+		}
+		if n != 1 || !s.can(t, "fay", actor.AccessManage) {
+			t.Errorf("%d requests for one, and the other is not applied: %+v", n, waiting)
+		}
 		// Alone again, the first cannot make himself the only one.
 		s.do(t, "ana", "PATCH", "/api/users/"+s.ids["carl"], `{"locked":true}`, 200, nil)
 		s.do(t, "ana", "POST", "/api/operations/rbac/assign", give("dora", actor.RoleAdmin), 202, nil)
-		for action, n := range map[string]int{"approval.arm": 1, "approval.request": 3, "approval.approve": 2} {
+		for action, n := range map[string]int{"approval.arm": 1, "approval.request": 5, "approval.approve": 3} {
 			if got := strings.Count(s.do(t, "ana", "GET", "/api/events?source=probity&action="+action, "", 200, nil), `"action":"`+action+`"`); got != n && action != "approval.approve" || got < n {
 				t.Errorf("%d events %s", got, action)
 			}

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -105,6 +106,8 @@ func refusal(r *Request, p actor.Principal, who, asker Standing, now time.Time) 
 		return errs.New(errs.Forbidden, "This needs the permission %s.", actor.AccessApprove)
 	case p.UserID == r.Behind || p.UserID == r.Requester || who.Alias != "" && who.Alias == asker.Alias:
 		return errs.New(errs.Forbidden, "Nobody decides what he asked for himself.")
+	case beneficiary(r) == p.UserID:
+		return errs.New(errs.Forbidden, "Nobody decides what he would get himself.")
 	case who.Since.After(r.CreatedAt) || who.MadeAt.After(r.CreatedAt):
 		return errs.New(errs.Forbidden, "Your right to decide is younger than the request; somebody else has to.")
 	case r.Behind != "" && who.GivenBy == r.Behind && r.CreatedAt.Sub(who.Since) < freshRight:
@@ -113,6 +116,18 @@ func refusal(r *Request, p actor.Principal, who, asker Standing, now time.Time) 
 		return errs.New(errs.Conflict, "You have decided already.")
 	}
 	return nil
+}
+
+// beneficiary is the user who would get something by a request, "" when its change names none.
+func beneficiary(r *Request) string {
+	var c struct {
+		Camel string `json:"userId"`
+		Snake string `json:"user_id"`
+	}
+	if err := json.Unmarshal(r.Change, &c); err != nil {
+		return "" // a change of another form
+	}
+	return cmp.Or(c.Camel, c.Snake)
 }
 
 func checkText(pointer, text string, limit int, required bool) error {

@@ -150,7 +150,7 @@ func user(id string) actor.Principal {
 
 func (w *world) ask(t *testing.T, by actor.Principal) *Request {
 	t.Helper()
-	r, err := w.s.Ask(t.Context(), by, "role.assign", "Make Eve an admin", map[string]string{"user": "eve", "role": "admin"}, "she takes over on Monday")
+	r, err := w.s.Ask(t.Context(), by, "role.assign", "Make Eve an admin", map[string]string{"userId": "eve", "role": "admin"}, "she takes over on Monday")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestTwoOthersApprove(t *testing.T) {
 			t.Errorf("one person counts twice: %v", err)
 		}
 		r = w.decide(t, "cleo", r.ID, true)
-		if r.State != Approved || r.AppliedAt == nil || len(w.done) != 1 || w.done[0] != `{"role":"admin","user":"eve"}` {
+		if r.State != Approved || r.AppliedAt == nil || len(w.done) != 1 || w.done[0] != `{"role":"admin","userId":"eve"}` {
 			t.Fatalf("%+v %v", r, w.done)
 		}
 		if r.Decisions[0].Name != "BOB" || r.Decisions[0].Comment != "seen" || r.RequesterName != "ANA" {
@@ -221,6 +221,7 @@ func TestNobodyApprovesForHimself(t *testing.T) {
 		"himself":                    {user("ana"), user("ana"), nil},
 		"what his key asked for":     {key, user("ana"), nil},
 		"with a key":                 {user("bob"), key, nil},
+		"what he would get":          {user("bob"), user("eve"), func() { w.people["eve"] = Standing{May: true, Alias: "e@"} }},
 		"without a session":          {user("bob"), actor.Principal{TenantID: tenant, UserID: "ana", Permissions: []string{actor.AccessApprove}}, nil},
 		"with a second account":      {user("ana"), user("ana2"), func() { w.people["ana2"] = Standing{May: true, Alias: "ana@"} }},
 		"with an account made since": {user("ana"), user("new"), func() { w.people["new"] = Standing{May: true, MadeAt: asked.Add(time.Minute), Alias: "n@"} }},

@@ -165,7 +165,7 @@ func (s *Service) ask(ctx context.Context, by actor.Principal, kind, summary str
 func (s *Service) same(ctx context.Context, tenantID, behind, kind string, change []byte) (*Request, error) {
 	db := s.o.DB.Read(ctx)
 	rows, err := list(ctx, db, tenantID, Pending, behind, "", maxPending)
-	if err != nil || behind == "" {
+	if err != nil {
 		return nil, err
 	}
 	for _, stored := range rows {

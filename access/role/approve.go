@@ -31,6 +31,45 @@ func (w *Waiting) Error() string { return w.err.Error() }
 // Unwrap returns the error with its code.
 func (w *Waiting) Unwrap() error { return w.err }
 
+// FromOutside reports whether a role that follows from groups elsewhere has to wait, and if so asks for it: what gives no right to a person who administers access gives none to whoever puts people into groups either. Whoever has the role
+// keeps it. Sent again, it changes nothing.
+func (s *Service) FromOutside(ctx context.Context, by actor.Principal, user, role, why string) (waits bool, err error) {
+	if s.approvals == nil {
+		return false, nil
+	}
+	if waits, err = s.Waits(ctx, by.TenantID, user, role); err != nil || !waits {
+		return false, err
+	}
+	x, err := s.Of(ctx, by.TenantID)
+	if err != nil {
+		return false, err
+	}
+	_, err = s.approvals.Ask(ctx, by, Grant{UserID: user, RoleID: role, Scope: Scope{Kind: WholeTenant}, Reason: why}, x.roles[role])
+	return true, err
+}
+
+// Waits reports whether somebody would have to approve that a person, who may be a new one, gets a role.
+func (s *Service) Waits(ctx context.Context, tenant, user, role string) (bool, error) {
+	if s.approvals == nil {
+		return false, nil
+	}
+	x, err := s.Of(ctx, tenant)
+	if err != nil {
+		return false, err
+	}
+	if r := x.roles[role]; r == nil || r.Sensitivity == Normal {
+		return false, nil
+	}
+	if h := x.people[user]; h != nil {
+		for _, g := range h.grants {
+			if g.r.ID == role && g.a.Scope.Kind == WholeTenant && g.a.InForce(s.o.Now()) {
+				return false, nil
+			}
+		}
+	}
+	return s.approvals.Armed(ctx, tenant)
+}
+
 func (s *Service) wait(ctx context.Context, p actor.Principal, g Grant, r *Role) error {
 	id, err := s.approvals.Ask(ctx, p, g, r)
 	if err != nil {
