@@ -114,8 +114,8 @@ func (s *S3) fail(err error, name string) error {
 	case minio.NoSuchBucket:
 		return errs.Wrap(errs.Unavailable, err, "The storage %s has no bucket %s: create it, or correct the setting.", s.o.Location.Endpoint, s.bucket())
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden", "XMinioAdminInvalidAccessKey":
-		if s.o.AccessKey == "" {
-			return errs.Wrap(errs.Unavailable, err, "The storage %s refuses (%s), and no access key was given here: set PROBITY_STORAGE_ACCESS_KEY and PROBITY_STORAGE_SECRET_KEY, name a file with --config, or use the machine's role.", s, r.Code)
+		if s.o.AccessKey == "" && (r.Code == "AccessDenied" || r.Code == "Forbidden") { // nobody has signed the request, unless the machine has credentials of its own
+			return errs.Wrap(errs.Unavailable, err, "The storage %s refuses the credentials (%s), and the settings hold none: give --config, or an access key and secret key in the environment, and check what they may do in the bucket.", s, r.Code)
 		}
 		return errs.Wrap(errs.Unavailable, err, "The storage %s refuses the credentials (%s): check them, and what they may do in the bucket.", s, r.Code)
 	case "RequestTimeTooSkewed":
