@@ -2,9 +2,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"probity.dev/internal/actor"
 	"probity.dev/ledger/event"
@@ -50,27 +47,4 @@ func aboutUser(e *event.Event, u User) *event.Event {
 func aboutKey(e *event.Event, k Key) *event.Event {
 	e.Resource = event.Resource{Type: "api_key", ID: k.ID, Name: k.Name}
 	return e
-}
-
-func change(path string, before, after any) event.Change {
-	c := event.Change{Path: path, Op: "replace", Before: jsonText(before), After: jsonText(after)}
-	switch {
-	case before == nil:
-		c.Op = "add"
-	case after == nil:
-		c.Op = "remove"
-	}
-	return c
-}
-
-// jsonText renders values of our own making: strings, booleans and lists of strings, which always marshal.
-func jsonText(v any) jsontext.Value {
-	if v == nil {
-		return nil
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("access: a change cannot be written: " + err.Error())
-	}
-	return b
 }

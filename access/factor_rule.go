@@ -9,6 +9,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // ResetFactors takes every factor and the recovery codes from a person and ends all of their sessions: for somebody who has lost the device. The password alone signs in afterwards, or leads to setting up a new factor.
@@ -97,6 +98,6 @@ func (s *Service) SetFactorDemand(ctx context.Context, p actor.Principal, roles 
 	}
 	e := newEvent(ctx, actionFactorDemand, "config", "update", p)
 	e.Resource = event.Resource{Type: "sign_in_policy", ID: p.TenantID}
-	e.Changes = []event.Change{{Path: "/second_factor_of", Op: "replace", Before: jsonText(orNone(before)), After: jsonText(orNone(roles))}}
+	e.Changes = []event.Change{selfaudit.Change("/second_factor_of", orNone(before), orNone(roles))}
 	return s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return in(tx, p.TenantID).setDemand(ctx, roles) })
 }

@@ -68,12 +68,12 @@ func (s *Service) CreateKey(ctx context.Context, p actor.Principal, n NewKey) (K
 		return Key{}, "", err
 	}
 	e := aboutKey(newEvent(ctx, actionKeyCreate, "access", "create", p), row.Key)
-	e.Changes = []event.Change{change("/scopes", nil, row.Scopes)}
+	e.Changes = []event.Change{selfaudit.Change("/scopes", nil, row.Scopes)}
 	if row.Sources != nil {
-		e.Changes = append(e.Changes, change("/sources", nil, row.Sources))
+		e.Changes = append(e.Changes, selfaudit.Change("/sources", nil, row.Sources))
 	}
 	if !row.ExpiresAt.IsZero() {
-		e.Changes = append(e.Changes, change("/expires_at", nil, row.ExpiresAt))
+		e.Changes = append(e.Changes, selfaudit.Change("/expires_at", nil, row.ExpiresAt))
 	}
 	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return in(tx, p.TenantID).insertKey(ctx, row) })
 	if err != nil {

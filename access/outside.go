@@ -57,7 +57,7 @@ func (s *Service) Provision(ctx context.Context, by actor.Principal, email, name
 		return "", err
 	}
 	e := aboutUser(newEvent(ctx, actionUserCreate, "access", "create", by), User{ID: a.id, Name: name})
-	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, roles.Primary())}
+	e.Changes = []event.Change{selfaudit.Change("/email", nil, email), selfaudit.Change("/name", nil, name), selfaudit.Change("/role", nil, roles.Primary())}
 	e.Data = []event.Member{selfaudit.Member("source", source)}
 	err = s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
 		if err := in(tx, by.TenantID).insertAccount(ctx, a); err != nil {

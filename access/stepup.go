@@ -128,7 +128,7 @@ func (s *Service) Restrict(ctx context.Context, by actor.Principal, sessionID st
 	}
 	e := aboutUser(newEvent(ctx, action, "security", activity, by), u)
 	e.Resource, e.Reason = event.Resource{Type: "session", ID: sessionID}, reason
-	e.Changes = []event.Change{change("/restricted", !on, on)}
+	e.Changes = []event.Change{selfaudit.Change("/restricted", !on, on)}
 	return s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
 		return in(tx, by.TenantID).restrict(ctx, sessionID, on, s.o.Now().UnixMicro())
 	})

@@ -96,7 +96,7 @@ func (s *Service) CreateUser(ctx context.Context, p actor.Principal, n NewUser) 
 		return User{}, err
 	}
 	e := aboutUser(newEvent(ctx, actionUserCreate, "access", "create", p), u)
-	e.Changes = []event.Change{change("/email", nil, email), change("/name", nil, name), change("/role", nil, roles.Primary())}
+	e.Changes = []event.Change{selfaudit.Change("/email", nil, email), selfaudit.Change("/name", nil, name), selfaudit.Change("/role", nil, roles.Primary())}
 	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
 		if err := in(tx, p.TenantID).insertAccount(ctx, a); err != nil {
 			return err
@@ -215,16 +215,16 @@ func userChangeEvent(ctx context.Context, p actor.Principal, before, after User)
 	action, activity := actionUserUpdate, "update"
 	var changes []event.Change
 	if before.Name != after.Name {
-		changes = append(changes, change("/name", before.Name, after.Name))
+		changes = append(changes, selfaudit.Change("/name", before.Name, after.Name))
 	}
 	if before.Role != after.Role {
-		changes = append(changes, change("/role", before.Role, after.Role))
+		changes = append(changes, selfaudit.Change("/role", before.Role, after.Role))
 	}
 	if !slices.Equal(before.Roles, after.Roles) && len(before.Roles)+len(after.Roles) > 2 {
-		changes = append(changes, change("/roles", orNone(before.Roles), orNone(after.Roles)))
+		changes = append(changes, selfaudit.Change("/roles", orNone(before.Roles), orNone(after.Roles)))
 	}
 	if before.Locked() != after.Locked() {
-		changes = append(changes, change("/locked", before.Locked(), after.Locked()))
+		changes = append(changes, selfaudit.Change("/locked", before.Locked(), after.Locked()))
 		action, activity = actionUserUnlock, "unlock"
 		if after.Locked() {
 			action, activity = actionUserLock, "lock"

@@ -100,6 +100,9 @@ func TestGrantsWaitForOthers(t *testing.T) {
 		s.hire(t, "carl", actor.RoleAdmin)
 		s.hire(t, "eve", actor.RoleSupport)
 		s.do(t, "ana", "POST", "/api/operations/rbac/assign", give("dora", actor.RoleFinance), 202, nil) // finance.export_tax is grave
+		if spec := s.do(t, "ana", "GET", "/api/openapi.json", "", 200, nil); !strings.Contains(spec, "nothing is given yet") {
+			t.Error("the reference does not know 202")
+		}
 		var made struct {
 			ApprovalID   string `json:"approvalId"`
 			AssignmentID string `json:"assignmentId"`

@@ -2,7 +2,6 @@ package approval
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -46,17 +45,8 @@ func newEvent(ctx context.Context, action, activity string, by actor.Principal, 
 }
 
 func stateChange(before, after State) event.Change {
-	c := event.Change{Path: "/state", Op: "replace", Before: text(before), After: text(after)}
 	if before == "" {
-		c.Op, c.Before = "add", nil
+		return selfaudit.Change("/state", nil, after)
 	}
-	return c
-}
-
-func text(s State) jsontext.Value {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic("approval: a state cannot be written: " + err.Error())
-	}
-	return b
+	return selfaudit.Change("/state", before, after)
 }

@@ -9,6 +9,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // Grant is what somebody wants to give.
@@ -80,7 +81,7 @@ func (s *Service) Assign(ctx context.Context, p actor.Principal, g Grant) (*Assi
 		if old != nil {
 			before = givenOf(old)
 		}
-		e.Resource.Name, e.Reason, e.Changes = r.Name, g.Reason, []event.Change{change("/assignment", before, givenOf(out))}
+		e.Resource.Name, e.Reason, e.Changes = r.Name, g.Reason, []event.Change{selfaudit.Change("/assignment", before, givenOf(out))}
 		if r.Sensitivity != Normal {
 			e.Severity = "medium"
 		}
@@ -257,7 +258,7 @@ func (s *Service) Revoke(ctx context.Context, p actor.Principal, r Revocation) (
 		}
 		e.Resource.Name, e.Reason, e.Changes = role.Name, r.Reason, nil
 		for _, a := range out {
-			e.Changes = append(e.Changes, change("/assignment", givenOf(a), nil))
+			e.Changes = append(e.Changes, selfaudit.Change("/assignment", givenOf(a), nil))
 		}
 		return func(ctx context.Context, q scoped, version int64) error {
 			had, err := q.keepers(ctx)

@@ -3,11 +3,8 @@ package role
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
@@ -49,29 +46,6 @@ func (s *Service) refused(ctx context.Context, e *event.Event, by actor.Principa
 		s.o.Logger.Warn("a refusal was not recorded", "error", err)
 	}
 	return why
-}
-
-func change(path string, before, after any) event.Change {
-	c := event.Change{Path: path, Op: "replace", Before: jsonText(before), After: jsonText(after)}
-	switch {
-	case before == nil:
-		c.Op = "add"
-	case after == nil:
-		c.Op = "remove"
-	}
-	return c
-}
-
-// jsonText renders values of our own making, which always marshal.
-func jsonText(v any) jsontext.Value {
-	if v == nil {
-		return nil
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("role: a change cannot be written: " + err.Error())
-	}
-	return b
 }
 
 // given is an assignment as events show it; who has it is the event's subject.

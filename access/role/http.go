@@ -236,6 +236,8 @@ func (s *Service) registerAssignments(a *api.API) {
 			out.Body.Assignment = *made
 			return out, nil
 		}))
+	given := a.OpenAPI().Paths["/api/operations/rbac/assign"].Post.Responses
+	given["202"] = &huma.Response{Description: "Somebody else has to approve it first; nothing is given yet", Content: given["200"].Content}
 	huma.Register(a, api.Op("rbac-revoke", "POST /api/operations/rbac/revoke", "Take a role from a person", needs(actor.AccessManage), api.StepUp(), api.MaxBody(16<<10), api.Errors(400, 404, 409), api.Tag("access"),
 		api.Describe("It holds at once on this server and within a second on others. Sent again, it changes nothing. The last owner or admin stays.")),
 		as(func(ctx context.Context, p actor.Principal, in *revokeInput) (*revokeOutput, error) {

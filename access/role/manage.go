@@ -9,6 +9,7 @@ import (
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // Draft is what somebody wants a role to be.
@@ -68,7 +69,7 @@ func (s *Service) PutPermission(ctx context.Context, p actor.Principal, want Per
 		} else if len(x.permissions) >= MaxPermissions {
 			return nil, errs.New(errs.TooLarge, "A tenant may have %d permissions of its own.", MaxPermissions)
 		}
-		e.Changes = []event.Change{change("/permission", before, want)}
+		e.Changes = []event.Change{selfaudit.Change("/permission", before, want)}
 		return func(ctx context.Context, q scoped, version int64) error { return q.putPermission(ctx, want, version) }, nil
 	})
 	return want, err
@@ -91,7 +92,7 @@ func (s *Service) DeletePermission(ctx context.Context, p actor.Principal, key s
 				return nil, errs.New(errs.Conflict, "The role %s holds this permission; take it out there first.", r.ID)
 			}
 		}
-		e.Changes = []event.Change{change("/permission", x.permissions[i], nil)}
+		e.Changes = []event.Change{selfaudit.Change("/permission", x.permissions[i], nil)}
 		return func(ctx context.Context, q scoped, version int64) error { return q.deletePermission(ctx, key, version) }, nil
 	})
 }
@@ -285,22 +286,15 @@ func (s *Service) DeleteRole(ctx context.Context, p actor.Principal, id string) 
 }
 
 func roleChanges(before, after *Role) []event.Change {
-	members := func(r *Role) [5]any {
+	members := func(r *Role) map[string]any {
 		if r == nil {
-			return [5]any{}
+			return nil
 		}
-		out := [5]any{r.Name, r.Description, r.Permissions, r.Sensitivity, nil}
+		out := map[string]any{"/name": r.Name, "/description": r.Description, "/permissions": r.Permissions, "/sensitivity": r.Sensitivity}
 		if r.CopiedFrom != "" {
-			out[4] = r.CopiedFrom
+			out["/copied_from"] = r.CopiedFrom
 		}
 		return out
 	}
-	var out []event.Change
-	b, a := members(before), members(after)
-	for i, path := range []string{"/name", "/description", "/permissions", "/sensitivity", "/copied_from"} {
-		if string(jsonText(b[i])) != string(jsonText(a[i])) {
-			out = append(out, change(path, b[i], a[i]))
-		}
-	}
-	return out
+	return selfaudit.Changes(members(before), members(after))
 }

@@ -9,6 +9,7 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
+	"probity.dev/ledger/selfaudit"
 )
 
 // Change of the roles that a person has in the whole tenant, thought through by [Service.Prepare], to be done within the transaction of whoever asked for it.
@@ -190,7 +191,7 @@ func (s *Service) adopt(ctx context.Context, tenant string) error {
 		if u.seen != "" {
 			before = u.seen
 		}
-		e.Changes = append(e.Changes, change("/role", before, u.role))
+		e.Changes = append(e.Changes, selfaudit.Change("/role", before, u.role))
 		now := s.o.Now().UTC().Truncate(time.Microsecond)
 		err := s.o.Recorder.Record(ctx, tenant, e, func(ctx context.Context, tx *sql.Tx) error { return take(ctx, in(tx, tenant), u, now) })
 		if err != nil && !errors.Is(err, errMoved) { // another server took it over

@@ -9,6 +9,7 @@ import (
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 	"probity.dev/ledger/event"
+	"probity.dev/ledger/selfaudit"
 )
 
 // sweepAtOnce bounds how many ends one sweep records.
@@ -54,7 +55,7 @@ func (s *Service) expire(ctx context.Context, tenant, id string) error {
 	if r := x.roles[a.RoleID]; r != nil {
 		e.Resource.Name = r.Name
 	}
-	e.Changes = []event.Change{change("/assignment", givenOf(&a.Assignment), nil)}
+	e.Changes = []event.Change{selfaudit.Change("/assignment", givenOf(&a.Assignment), nil)}
 	defer s.Forget(tenant)
 	return s.o.Recorder.Record(ctx, tenant, e, func(ctx context.Context, tx *sql.Tx) error {
 		q := in(tx, tenant)

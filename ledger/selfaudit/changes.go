@@ -11,9 +11,10 @@ import (
 	"probity.dev/ledger/event"
 )
 
-// Changes lists what differs between two states of a thing, by JSON pointer and in its order. What only one of them has was added or removed. The values are of our own making, which always marshal.
+// Changes lists what differs between two states of a thing, by JSON pointer and in its order. What only one of them has was added or removed; nil is a thing that is not there. The values are of our own making, which always marshal.
 func Changes(before, after map[string]any) []event.Change {
-	all := maps.Clone(before)
+	all := map[string]any{}
+	maps.Copy(all, before)
 	maps.Copy(all, after)
 	var out []event.Change
 	for _, path := range slices.Sorted(maps.Keys(all)) {
@@ -31,11 +32,34 @@ func Changes(before, after map[string]any) []event.Change {
 	return out
 }
 
+// Change is the change of one value, before or after of which is nil where there is none. The values are of our own making, which always marshal.
+func Change(path string, before, after any) event.Change {
+	c := event.Change{Path: path, Op: "replace", Before: valueText(path, before), After: valueText(path, after)}
+	switch {
+	case before == nil:
+		c.Op = "add"
+	case after == nil:
+		c.Op = "remove"
+	}
+	return c
+}
+
 func jsonText(m map[string]any, path string) jsontext.Value {
 	v, there := m[path]
 	if !there {
 		return nil
 	}
+	return marshal(path, v)
+}
+
+func valueText(path string, v any) jsontext.Value {
+	if v == nil {
+		return nil
+	}
+	return marshal(path, v)
+}
+
+func marshal(path string, v any) jsontext.Value {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic("selfaudit: the change of " + path + " cannot be written: " + err.Error())
