@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"probity.dev/access/scope"
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
@@ -195,7 +196,7 @@ func (s *Service) seal(ctx context.Context, r *row) error {
 }
 
 // open makes a stored request readable, with its decisions and names.
-func (s *Service) open(ctx context.Context, q querier, r *row) (*Request, error) {
+func (s *Service) open(ctx context.Context, q scope.Querier, r *row) (*Request, error) {
 	text, err := s.o.Sealer.Unseal(ctx, r.TenantID, label(r.ID, "body"), r.sealed)
 	if err != nil {
 		return nil, errs.Wrap(errs.Internal, err, "a request cannot be read")

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 
+	"probity.dev/access/scope"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 )
@@ -14,12 +16,6 @@ import (
 var errNone = errs.New(errs.NotFound, "There is no such request.")
 
 const columns = `id, tenant_id, kind, requester, behind, body, needed, state, problem, created_at, expires_at, ended_at, applied_at`
-
-// querier is what *sql.DB and *sql.Tx have in common.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
 
 // body is the sealed part of a request.
 type body struct {
@@ -34,7 +30,7 @@ type row struct {
 	sealed []byte
 }
 
-func scan(s interface{ Scan(...any) error }) (*row, error) {
+func scan(s scope.Scanner) (*row, error) {
 	var r row
 	var created, expires, ended, applied int64
 	err := s.Scan(&r.ID, &r.TenantID, &r.Kind, &r.Requester, &r.Behind, &r.sealed, &r.Needed, &r.State, &r.Problem, &created, &expires, &ended, &applied)
@@ -60,87 +56,64 @@ func insert(ctx context.Context, tx *sql.Tx, r *row) error {
 	return sqldb.Translate(err)
 }
 
-func get(ctx context.Context, q querier, tenant, id string) (*row, error) {
-	return scan(q.QueryRowContext(ctx, `SELECT `+columns+` FROM approval WHERE tenant_id = $1 AND id = $2`, tenant, id))
+func get(ctx context.Context, q scope.Querier, tenant, id string) (*row, error) {
+	return scan(scope.In(q, tenant).Row(ctx, `SELECT `+columns+` FROM approval WHERE id = $1 AND tenant_id = $2`, id))
 }
 
 // list returns a tenant's requests, newest first, that are older than before, in a state and made by somebody; "" stands for any.
-func list(ctx context.Context, q querier, tenant string, state State, own, before string, limit int) ([]*row, error) {
+func list(ctx context.Context, q scope.Querier, tenant string, state State, own, before string, limit int) ([]*row, error) {
 	if before == "" {
 		before = "~" // after every id
 	}
-	return collect(q.QueryContext(ctx, `SELECT `+columns+` FROM approval WHERE tenant_id = $1 AND id < $2 AND (state = $3 OR $3 = '') AND (behind = $4 OR requester = $4 OR $4 = '') ORDER BY id DESC LIMIT $5`,
-		tenant, before, string(state), own, limit))
+	rows, err := scope.In(q, tenant).Rows(ctx, `SELECT `+columns+` FROM approval WHERE id < $1 AND (state = $2 OR $2 = '') AND (behind = $3 OR requester = $3 OR $3 = '') AND tenant_id = $4 ORDER BY id DESC LIMIT `+strconv.Itoa(limit),
+		before, string(state), own)
+	return scope.Collect(rows, err, scan)
 }
 
 // pendingOf counts what somebody has asked for and nobody has decided.
-func pendingOf(ctx context.Context, q querier, tenant, behind string) (n int, err error) {
-	err = q.QueryRowContext(ctx, `SELECT COUNT(*) FROM approval WHERE tenant_id = $1 AND state = 'pending' AND behind = $2`, tenant, behind).Scan(&n)
+func pendingOf(ctx context.Context, q scope.Querier, tenant, behind string) (n int, err error) {
+	err = scope.In(q, tenant).Row(ctx, `SELECT COUNT(*) FROM approval WHERE state = 'pending' AND behind = $1 AND tenant_id = $2`, behind).Scan(&n)
 	return n, sqldb.Translate(err)
 }
 
 // over returns pending requests of all tenants whose time is over, for the sweep.
-func over(ctx context.Context, q querier, now int64, limit int) ([]*row, error) {
-	return collect(q.QueryContext(ctx, `SELECT `+columns+` FROM approval WHERE state = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2`, now, limit))
+func over(ctx context.Context, q scope.Querier, now int64, limit int) ([]*row, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+columns+` FROM approval WHERE state = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2`, now, limit)
+	return scope.Collect(rows, err, scan)
 }
 
 // unapplied returns approved requests of all tenants that wait to be applied, for the sweep.
-func unapplied(ctx context.Context, q querier, limit int) ([]*row, error) {
-	return collect(q.QueryContext(ctx, `SELECT `+columns+` FROM approval WHERE state = 'approved' AND applied_at = 0 AND problem = '' ORDER BY ended_at LIMIT $1`, limit))
-}
-
-func collect(rows *sql.Rows, err error) ([]*row, error) {
-	if err != nil {
-		return nil, sqldb.Translate(err)
-	}
-	defer rows.Close()
-	var all []*row
-	for rows.Next() {
-		r, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, r)
-	}
-	return all, sqldb.Translate(rows.Err())
+func unapplied(ctx context.Context, q scope.Querier, limit int) ([]*row, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+columns+` FROM approval WHERE state = 'approved' AND applied_at = 0 AND problem = '' ORDER BY ended_at LIMIT $1`, limit)
+	return scope.Collect(rows, err, scan)
 }
 
 // end moves a pending request to a final state; a Conflict when somebody else was first.
 func end(ctx context.Context, tx *sql.Tx, tenant, id string, to State, at int64) error {
-	return changed(tx.ExecContext(ctx, `UPDATE approval SET state = $1, ended_at = $2 WHERE tenant_id = $3 AND id = $4 AND state = 'pending'`, string(to), at, tenant, id))
+	return scope.In(tx, tenant).Must(ctx, errMoved, `UPDATE approval SET state = $1, ended_at = $2 WHERE id = $3 AND state = 'pending' AND tenant_id = $4`, string(to), at, id)
 }
 
 // applied notes that an approved request is done; a Conflict when it was before.
 func applied(ctx context.Context, tx *sql.Tx, tenant, id string, at int64) error {
-	return changed(tx.ExecContext(ctx, `UPDATE approval SET applied_at = $1 WHERE tenant_id = $2 AND id = $3 AND state = 'approved' AND applied_at = 0 AND problem = ''`, at, tenant, id))
+	return scope.In(tx, tenant).Must(ctx, errMoved, `UPDATE approval SET applied_at = $1 WHERE id = $2 AND state = 'approved' AND applied_at = 0 AND problem = '' AND tenant_id = $3`, at, id)
 }
 
 // failed notes why an approved request cannot be done.
 func failed(ctx context.Context, tx *sql.Tx, tenant, id, problem string) error {
-	return changed(tx.ExecContext(ctx, `UPDATE approval SET problem = $1 WHERE tenant_id = $2 AND id = $3 AND state = 'approved' AND applied_at = 0 AND problem = ''`, problem, tenant, id))
+	return scope.In(tx, tenant).Must(ctx, errMoved, `UPDATE approval SET problem = $1 WHERE id = $2 AND state = 'approved' AND applied_at = 0 AND problem = '' AND tenant_id = $3`, problem, id)
 }
 
 var errMoved = errs.New(errs.Conflict, "The request was decided by somebody else at the same time; look again.")
 
-func changed(r sql.Result, err error) error {
-	if err != nil {
-		return sqldb.Translate(err)
-	}
-	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(err, errMoved)
-	}
-	return nil
-}
-
 // armed reports whether a tenant has had a second person who may decide.
-func armed(ctx context.Context, q querier, tenant string) (bool, error) {
+func armed(ctx context.Context, q scope.Querier, tenant string) (bool, error) {
 	var n int
-	err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM approval_tenant WHERE tenant_id = $1`, tenant).Scan(&n)
+	err := scope.In(q, tenant).Row(ctx, `SELECT COUNT(*) FROM approval_tenant WHERE tenant_id = $1`).Scan(&n)
 	return n > 0, sqldb.Translate(err)
 }
 
 func arm(ctx context.Context, tx *sql.Tx, tenant string, at int64) error {
-	return changed(tx.ExecContext(ctx, `INSERT INTO approval_tenant (tenant_id, armed_at) VALUES ($1, $2) ON CONFLICT (tenant_id) DO NOTHING`, tenant, at))
+	return scope.In(tx, tenant).Must(ctx, errMoved, `INSERT INTO approval_tenant (armed_at, tenant_id) VALUES ($1, $2) ON CONFLICT (tenant_id) DO NOTHING`, at)
 }
 
 // vote is a decision as stored.
@@ -162,21 +135,12 @@ func bit(b bool) int {
 	return 0
 }
 
-func votes(ctx context.Context, q querier, tenant, id string) ([]vote, error) {
-	rows, err := q.QueryContext(ctx, `SELECT user_id, approve, comment, decided_at FROM approval_decision WHERE tenant_id = $1 AND approval_id = $2 ORDER BY decided_at, user_id`, tenant, id)
-	if err != nil {
-		return nil, sqldb.Translate(err)
-	}
-	defer rows.Close()
-	var all []vote
-	for rows.Next() {
-		var v vote
+func votes(ctx context.Context, q scope.Querier, tenant, id string) ([]vote, error) {
+	rows, err := scope.In(q, tenant).Rows(ctx, `SELECT user_id, approve, comment, decided_at FROM approval_decision WHERE approval_id = $1 AND tenant_id = $2 ORDER BY decided_at, user_id`, id)
+	return scope.Collect(rows, err, func(r scope.Scanner) (v vote, err error) {
 		var approve, at int64
-		if err := rows.Scan(&v.UserID, &approve, &v.sealed, &at); err != nil {
-			return nil, sqldb.Translate(err)
-		}
+		err = r.Scan(&v.UserID, &approve, &v.sealed, &at)
 		v.Approve, v.At = approve == 1, time.UnixMicro(at).UTC()
-		all = append(all, v)
-	}
-	return all, sqldb.Translate(rows.Err())
+		return v, sqldb.Translate(err)
+	})
 }

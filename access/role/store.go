@@ -8,58 +8,31 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"probity.dev/access/scope"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb"
 )
 
-// querier is what *sql.DB and *sql.Tx have in common.
-type querier interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-// scoped runs queries that are confined to one tenant: the tenant is the last argument of each, and each statement names tenant_id. It is the only way to the tables, but for the look at what has ended in
-// any tenant (see sweep.go).
+// scoped is the statements of one tenant, and the only way to the tables but for the look at what has ended in any tenant (see sweep.go).
 type scoped struct {
-	q      querier
-	tenant string
+	scope.Queries
+	q scope.Querier
 }
 
-func in(q querier, tenant string) scoped { return scoped{q, tenant} }
-
-func (s scoped) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	r, err := s.q.ExecContext(ctx, query, append(args, s.tenant)...)
-	if err != nil {
-		return 0, sqldb.Translate(err)
-	}
-	return r.RowsAffected()
-}
+func in(q scope.Querier, tenant string) scoped { return scoped{scope.In(q, tenant), q} }
 
 func (s scoped) scan(ctx context.Context, dest []any, query string) error {
-	return sqldb.Translate(s.q.QueryRowContext(ctx, query, s.tenant).Scan(dest...))
+	return sqldb.Translate(s.Row(ctx, query).Scan(dest...))
 }
 
-func collect[T any](ctx context.Context, s scoped, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := s.q.QueryContext(ctx, query, append(args, s.tenant)...)
-	if err != nil {
-		return nil, sqldb.Translate(err)
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, sqldb.Translate(err)
-		}
-		out = append(out, v)
-	}
-	return out, sqldb.Translate(rows.Err())
+func collect[T any](ctx context.Context, s scoped, scan func(scope.Scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := s.Rows(ctx, query, args...)
+	return scope.Collect(rows, err, scan)
 }
 
 // bump begins a change: it counts the version up and returns it. The row is locked until the transaction ends, so that changes of a tenant follow one another and each sees what the one before it did.
 func (s scoped) bump(ctx context.Context) (version int64, err error) {
-	if _, err := s.exec(ctx, `INSERT INTO access_version (version, tenant_id) VALUES (0, $1) ON CONFLICT (tenant_id) DO NOTHING`); err != nil {
+	if _, err := s.Exec(ctx, `INSERT INTO access_version (version, tenant_id) VALUES (0, $1) ON CONFLICT (tenant_id) DO NOTHING`); err != nil {
 		return 0, err
 	}
 	err = s.scan(ctx, []any{&version}, `UPDATE access_version SET version = version + 1 WHERE tenant_id = $1 RETURNING version`)
@@ -79,7 +52,7 @@ func (s scoped) mark(ctx context.Context) (m mark, err error) {
 }
 
 func (s scoped) ownPermissions(ctx context.Context) ([]Permission, error) {
-	return collect(ctx, s, func(r *sql.Rows) (p Permission, err error) {
+	return collect(ctx, s, func(r scope.Scanner) (p Permission, err error) {
 		err = r.Scan(&p.Key, &p.Description, &p.Sensitivity)
 		return p, err
 	}, `SELECT key, description, sensitivity FROM access_permission WHERE gone_in IS NULL AND tenant_id = $1 ORDER BY key`)
@@ -87,30 +60,30 @@ func (s scoped) ownPermissions(ctx context.Context) ([]Permission, error) {
 
 // permissionsAt returns the tenant's own permissions that there were at a version, as they are described now.
 func (s scoped) permissionsAt(ctx context.Context, version int64) ([]Permission, error) {
-	return collect(ctx, s, func(r *sql.Rows) (p Permission, err error) {
+	return collect(ctx, s, func(r scope.Scanner) (p Permission, err error) {
 		err = r.Scan(&p.Key, &p.Description, &p.Sensitivity)
 		return p, err
 	}, `SELECT key, description, sensitivity FROM access_permission WHERE made_in <= $1 AND (gone_in IS NULL OR gone_in > $1) AND tenant_id = $2 ORDER BY key`, version)
 }
 
 func (s scoped) putPermission(ctx context.Context, p Permission, version int64) error {
-	n, err := s.exec(ctx, `UPDATE access_permission SET description = $1, sensitivity = $2 WHERE key = $3 AND gone_in IS NULL AND tenant_id = $4`, p.Description, string(p.Sensitivity), p.Key)
+	n, err := s.Exec(ctx, `UPDATE access_permission SET description = $1, sensitivity = $2 WHERE key = $3 AND gone_in IS NULL AND tenant_id = $4`, p.Description, string(p.Sensitivity), p.Key)
 	if err != nil || n > 0 {
 		return err
 	}
-	_, err = s.exec(ctx, `INSERT INTO access_permission (key, made_in, description, sensitivity, tenant_id) VALUES ($1, $2, $3, $4, $5)`, p.Key, version, p.Description, string(p.Sensitivity))
+	_, err = s.Exec(ctx, `INSERT INTO access_permission (key, made_in, description, sensitivity, tenant_id) VALUES ($1, $2, $3, $4, $5)`, p.Key, version, p.Description, string(p.Sensitivity))
 	return err
 }
 
 func (s scoped) deletePermission(ctx context.Context, key string, version int64) error {
-	_, err := s.exec(ctx, `UPDATE access_permission SET gone_in = $1 WHERE key = $2 AND gone_in IS NULL AND tenant_id = $3`, version, key)
+	_, err := s.Exec(ctx, `UPDATE access_permission SET gone_in = $1 WHERE key = $2 AND gone_in IS NULL AND tenant_id = $3`, version, key)
 	return err
 }
 
 // accounts returns the tenant's people: their ids by the hash of their address.
 func (s scoped) accounts(ctx context.Context) (map[string]string, error) {
 	out := map[string]string{}
-	_, err := collect(ctx, s, func(r *sql.Rows) (_ struct{}, err error) {
+	_, err := collect(ctx, s, func(r scope.Scanner) (_ struct{}, err error) {
 		var id string
 		var index []byte
 		err = r.Scan(&id, &index)
@@ -122,7 +95,7 @@ func (s scoped) accounts(ctx context.Context) (map[string]string, error) {
 
 const roleColumns = `id, name, description, permissions, sensitivity, copied_from, created_at, updated_at`
 
-func scanRole(rows *sql.Rows) (*Role, error) {
+func scanRole(rows scope.Scanner) (*Role, error) {
 	r := &Role{}
 	var permissions string
 	var created, updated int64
@@ -146,14 +119,14 @@ func (s scoped) rolesAt(ctx context.Context, version int64) ([]*Role, error) {
 
 // putRole writes the state of a role from a version on.
 func (s scoped) putRole(ctx context.Context, r *Role, version int64, deleted bool) error {
-	if _, err := s.exec(ctx, `UPDATE access_role SET latest = 0 WHERE id = $1 AND latest = 1 AND tenant_id = $2`, r.ID); err != nil {
+	if _, err := s.Exec(ctx, `UPDATE access_role SET latest = 0 WHERE id = $1 AND latest = 1 AND tenant_id = $2`, r.ID); err != nil {
 		return err
 	}
 	gone := 0
 	if deleted {
 		gone = 1
 	}
-	_, err := s.exec(ctx, `INSERT INTO access_role (id, version, latest, name, description, permissions, sensitivity, copied_from, deleted, created_at, updated_at, tenant_id)
+	_, err := s.Exec(ctx, `INSERT INTO access_role (id, version, latest, name, description, permissions, sensitivity, copied_from, deleted, created_at, updated_at, tenant_id)
 		VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, r.ID, version, r.Name, r.Description, strings.Join(r.Permissions, ","), string(r.raised), r.CopiedFrom, gone,
 		r.CreatedAt.UnixMicro(), r.UpdatedAt.UnixMicro())
 	return err
@@ -167,7 +140,7 @@ type assignmentRow struct {
 	sealed []byte
 }
 
-func scanAssignment(rows *sql.Rows) (*assignmentRow, error) {
+func scanAssignment(rows scope.Scanner) (*assignmentRow, error) {
 	a := &assignmentRow{}
 	var granted int64
 	var expires, ended, endedIn sql.NullInt64
@@ -225,14 +198,14 @@ func (s scoped) insert(ctx context.Context, a *assignmentRow) error {
 	if n >= MaxAssignments {
 		return errs.New(errs.TooLarge, "A tenant may have %d assignments.", MaxAssignments)
 	}
-	_, err := s.exec(ctx, `INSERT INTO role_assignment (id, account_id, role_id, scope_kind, scope_value, granted_by, granted_at, granted_in, expires_at, reason, tenant_id)
+	_, err := s.Exec(ctx, `INSERT INTO role_assignment (id, account_id, role_id, scope_kind, scope_value, granted_by, granted_at, granted_in, expires_at, reason, tenant_id)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, a.ID, a.UserID, a.RoleID, a.Scope.Kind, a.Scope.Value, a.GrantedBy, a.GrantedAt.UnixMicro(), a.grantedIn, micros(a.ExpiresAt), a.sealed)
 	return err
 }
 
 // end ends an assignment that has not ended.
 func (s scoped) end(ctx context.Context, id, by, how string, at time.Time, version int64) error {
-	n, err := s.exec(ctx, `UPDATE role_assignment SET ended_at = $1, ended_in = $2, ended_by = $3, ended = $4 WHERE id = $5 AND ended_at IS NULL AND tenant_id = $6`, at.UnixMicro(), version, by, how, id)
+	n, err := s.Exec(ctx, `UPDATE role_assignment SET ended_at = $1, ended_in = $2, ended_by = $3, ended = $4 WHERE id = $5 AND ended_at IS NULL AND tenant_id = $6`, at.UnixMicro(), version, by, how, id)
 	if err == nil && n == 0 {
 		return errs.New(errs.Conflict, "The assignment was ended by somebody else at the same time.")
 	}
@@ -259,7 +232,7 @@ func (s scoped) person(ctx context.Context, id string) (person, error) {
 	return list[0], nil
 }
 
-func scanPerson(r *sql.Rows) (p person, err error) {
+func scanPerson(r scope.Scanner) (p person, err error) {
 	err = r.Scan(&p.id, &p.role, &p.seen, &p.locked)
 	return p, err
 }
@@ -269,12 +242,12 @@ func (s scoped) strays(ctx context.Context) ([]person, error) {
 }
 
 func (s scoped) locked(ctx context.Context) ([]string, error) {
-	return collect(ctx, s, func(r *sql.Rows) (id string, err error) { err = r.Scan(&id); return id, err }, `SELECT id FROM account WHERE locked_at IS NOT NULL AND tenant_id = $1`)
+	return collect(ctx, s, func(r scope.Scanner) (id string, err error) { err = r.Scan(&id); return id, err }, `SELECT id FROM account WHERE locked_at IS NOT NULL AND tenant_id = $1`)
 }
 
 // setRole keeps the column that servers of earlier versions read.
 func (s scoped) setRole(ctx context.Context, user, role string) error {
-	_, err := s.exec(ctx, `UPDATE account SET role = $1, role_seen = $1 WHERE id = $2 AND (role <> $1 OR role_seen <> $1) AND tenant_id = $3`, role, user)
+	_, err := s.Exec(ctx, `UPDATE account SET role = $1, role_seen = $1 WHERE id = $2 AND (role <> $1 OR role_seen <> $1) AND tenant_id = $3`, role, user)
 	return err
 }
 
@@ -292,7 +265,7 @@ type made struct {
 }
 
 func (s scoped) madeKey(ctx context.Context, key string) (made, error) {
-	list, err := collect(ctx, s, func(r *sql.Rows) (m made, err error) { err = r.Scan(&m.by, &m.until); return m, err },
+	list, err := collect(ctx, s, func(r scope.Scanner) (m made, err error) { err = r.Scan(&m.by, &m.until); return m, err },
 		`SELECT COALESCE(created_by, ''), expires_at FROM api_key WHERE id = $1 AND tenant_id = $2`, key)
 	if err != nil || len(list) == 0 {
 		return made{}, err
