@@ -180,7 +180,7 @@ func each(fields []Field, above string, yield func(string, *Field) bool) bool {
 	return true
 }
 
-// Key returns the paths of the fields that together identify a record.
+// PrimaryKey returns the paths of the fields that together identify a record.
 func (c *Collection) PrimaryKey() []string {
 	var key []string
 	for path, f := range c.All() {
