@@ -117,10 +117,10 @@ type welcomeResponse struct {
 	} `nameHint:"Welcome"`
 }
 
-// registerLinks adds what the links of letters lead to. All of it is POST: whatever a mail scanner or a preview fetches spends nothing.
+// registerLinks adds what the links of letters lead to. All of it is POST: whatever a mail scanner or a preview fetches spends nothing. What the body carries decides, not who is signed in in that browser.
 func (s *Service) registerLinks(a *api.API) {
 	public := func(id, pattern, summary, about string, more ...api.Option) huma.Operation {
-		return api.Op(id, pattern, summary, append(more, api.Public(), api.MaxBody(16<<10), api.Describe(about))...)
+		return api.Op(id, pattern, summary, append(more, api.Anonymous(), api.MaxBody(16<<10), api.Describe(about))...)
 	}
 	huma.Register(a, public("look-at-invitation", "POST /api/session/invitation", "Look at an invitation", "Says whom it is for; it spends nothing.", api.Status(http.StatusOK), api.Errors(404, 429)),
 		func(ctx context.Context, r *struct {

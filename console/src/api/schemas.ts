@@ -63,6 +63,13 @@ export const userSchema = z.object({
 export type User = z.infer<typeof userSchema>;
 export const usersSchema = z.object({ items: list(userSchema) });
 
+export const invitationSchema = z.object({
+  id: id, email: text, name: text, roles: list(z.string()), state: text, problem: text, invited_by: text, user_id: text, created_at: text, expires_at: text, sent_at: text, ended_at: text, link: text,
+});
+export type Invitation = z.infer<typeof invitationSchema>;
+export const invitationsSchema = z.object({ items: list(invitationSchema), mails: flag });
+export const welcomeSchema = z.object({ email: text, name: text, organisation: text, expires_at: text, passkeys: flag });
+
 export const permissionSchema = z.object({ key: id, description: text, sensitivity: text, builtIn: flag });
 export type PermissionInfo = z.infer<typeof permissionSchema>;
 export const permissionsSchema = z.object({ items: list(permissionSchema) });
