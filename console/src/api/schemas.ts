@@ -34,6 +34,7 @@ export type Session = z.infer<typeof sessionSchema>;
 
 /** What came of a password: a session, or a sign-in that waits for its second step. */
 export const loginSchema = z.object({ ...sessionSchema.shape, user: z.optional(sessionSchema.shape.user), tenant: z.optional(sessionSchema.shape.tenant), token: text, ways: list(z.string()), enrol: flag });
+export const signOutSchema = z.object({ url: text });
 export const passkeyOptionsSchema = z.object({ public_key: z.record(z.string(), z.unknown()) });
 export const enrolmentSchema = z.object({
   id: id, kind: text, totp: z.optional(z.object({ secret: text, url: text, qr: list(z.string()) })), public_key: z.optional(z.record(z.string(), z.unknown())),
@@ -430,7 +431,7 @@ export const tokenIssuersSchema = z.object({ items: list(tokenIssuerSchema) });
 
 export const oidcProviderSchema = z.object({
   id: text, name: text, issuer: text, client_id: text, domains: list(z.string()), groups_claim: text, roles: dict(z.string()), default_role: text, create_users: flag, has_secret: flag, paused: flag,
-  redirect_url: text, created_at: text,
+  redirect_url: text, logout_url: text, backchannel_logout_url: text, created_at: text,
 });
 export type OidcProvider = z.infer<typeof oidcProviderSchema>;
 export const oidcProvidersSchema = z.object({ items: list(oidcProviderSchema) });

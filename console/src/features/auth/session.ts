@@ -1,6 +1,6 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { ApiError, request, setCsrfToken } from '../../api/client';
-import { loginSchema, sessionSchema } from '../../api/schemas';
+import { loginSchema, sessionSchema, signOutSchema } from '../../api/schemas';
 import type { Session } from '../../api/schemas';
 
 /** Who is signed in; null when nobody is. */
@@ -39,9 +39,11 @@ export async function login(path: string, body: Record<string, string>): Promise
 
 export const signIn = (email: string, password: string) => login('/api/session', { email, password });
 
-export async function signOut(): Promise<void> {
-  await request('DELETE', '/api/session', { quiet401: true });
+/** Ends the session. Where it began at a provider that can end its own too, it returns where to go for that. */
+export async function signOut(): Promise<string> {
+  const { url } = await request('POST', '/api/session/sign-out', { schema: signOutSchema, quiet401: true });
   setCsrfToken('');
+  return url;
 }
 
 /** The session of a page behind sign-in. */

@@ -1,4 +1,4 @@
-import { Badge, Group, MultiSelect, Text, TextInput } from '@mantine/core';
+import { Badge, Box, Group, MultiSelect, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -17,12 +17,12 @@ export function Invitations() {
   const waiting = query.data?.items.filter((i) => i.state === 'open' || i.state === 'expired') ?? [];
   if (waiting.length === 0) return null;
   return (
-    <>
+    <Box mt="xl">
       <ListHead lead="Invitations that nobody has accepted yet." />
       <RowList query={{ ...query, data: { ...query.data, items: waiting } } as typeof query} label="Invitations">
         {(i) => <InvitationRow key={i.id} invitation={i} />}
       </RowList>
-    </>
+    </Box>
   );
 }
 
