@@ -17,6 +17,7 @@ import (
 	"probity.dev/access/denial"
 	"probity.dev/access/flag"
 	"probity.dev/access/oidc"
+	"probity.dev/access/review"
 	"probity.dev/access/scim"
 	"probity.dev/access/subscription"
 	"probity.dev/access/token"
@@ -59,6 +60,7 @@ type App struct {
 	links         *link.Service
 	schedules     *schedule.Service
 	approvals     *approval.Service
+	reviews       *review.Service
 	sender        *send.Sender
 	notify        notifyPart
 	lock          io.Closer
@@ -154,6 +156,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	a.openSchedules()
+	a.openReviews()
 	a.verifier = newVerifier(a)
 	return a, nil
 }
