@@ -96,6 +96,21 @@ export const approvalSchema = z.object({
 export type ApprovalInfo = z.infer<typeof approvalSchema>;
 export const approvalsSchema = z.object({ items: list(approvalSchema), more: flag });
 
+export const reviewSchema = z.object({
+  id, name: text, state: z.enum(['open', 'closed']), created_by: text, created_by_name: text, created_at: text, due_at: text, next_at: text, overdue_at: text, closed_at: text, sha256: text, auto_revoke: flag, mine: count,
+  counts: z.object({ total: count, waiting: count, confirmed: count, revoked: count, gone: count, undecided: count }),
+});
+export type ReviewInfo = z.infer<typeof reviewSchema>;
+export const reviewsSchema = z.object({ items: list(reviewSchema), more: flag });
+export const reviewItemSchema = z.object({
+  id, kind: text, user_id: text, user_name: text, what: text, role_id: text, scope: text, permissions: list(z.string()), sensitivity: text, granted_by: text, granted_at: text, expires_at: text, last_used_at: text, elsewhere: text,
+  reviewer_names: list(z.string()), state: text, decided_by: text, decided_by_name: text, decided_at: text, reason: text, may_decide: flag, why_not: text,
+});
+export type ReviewItem = z.infer<typeof reviewItemSchema>;
+export const reviewItemsSchema = z.object({ items: list(reviewItemSchema), more: flag });
+export const reviewResultsSchema = z.object({ items: list(z.object({ id, state: text, problem: text, elsewhere: text })) });
+export const ownersSchema = z.object({ owners: dict(z.string()) });
+
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {
   if (typeof v === 'string') return v;
