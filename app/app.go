@@ -16,6 +16,7 @@ import (
 	"probity.dev/access/decision"
 	"probity.dev/access/denial"
 	"probity.dev/access/flag"
+	"probity.dev/access/mapping"
 	"probity.dev/access/oidc"
 	"probity.dev/access/review"
 	"probity.dev/access/scim"
@@ -61,6 +62,7 @@ type App struct {
 	schedules     *schedule.Service
 	approvals     *approval.Service
 	reviews       *review.Service
+	mappings      *mapping.Service
 	sender        *send.Sender
 	notify        notifyPart
 	lock          io.Closer
@@ -158,6 +160,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	}
 	a.openSchedules()
 	a.openReviews()
+	a.openMappings()
 	a.verifier = newVerifier(a)
 	return a, nil
 }

@@ -99,7 +99,7 @@ describe('access reviews and the security log', { skip }, () => {
   test('closed, it gives evidence', async () => {
     const { page } = admin;
     await page.getByRole('button', { name: 'Close…' }).click();
-    await page.getByRole('dialog').getByRole('button', { name: 'Close', exact: true }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Close the review' }).click();
     await page.getByText('SHA-256 of the decisions').waitFor();
     await clean(page, 'a closed review');
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Decisions (CSV)' }).click()]);

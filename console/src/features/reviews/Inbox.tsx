@@ -28,6 +28,7 @@ export function Inbox({ id, onBack }: { id: string; onBack: () => void }) {
   if (review.error && !review.data)
     return (
       <div className="page">
+        <PageTitle title="Access review" />
         <Failure error={review.error} onRetry={() => void review.refetch()} />
         <Button mt="md" size="xs" variant="default" onClick={onBack}>
           All reviews

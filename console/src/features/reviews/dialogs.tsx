@@ -87,7 +87,7 @@ export function CloseDialog({ r, onClose }: { r: ReviewInfo; onClose: () => void
   const form = useForm({ initialValues: { leave: false }, validate: { leave: (v) => (v || r.counts.waiting === 0 ? null : 'Some items wait for a decision') } });
   const close = useAct(closeReview, reviewsKey, onClose);
   return (
-    <FormDialog title="Close this review?" submit="Close" pending={close.isPending} error={close.error} onClose={onClose} onSubmit={form.onSubmit((v) => close.mutate({ id: r.id, leave: v.leave }))}>
+    <FormDialog title="Close this review?" submit="Close the review" pending={close.isPending} error={close.error} onClose={onClose} onSubmit={form.onSubmit((v) => close.mutate({ id: r.id, leave: v.leave }))}>
       <Text size="sm">From then on nothing of it changes. What was decided is kept as evidence, and its SHA-256 is recorded in the log.</Text>
       {r.counts.waiting > 0 && <Checkbox label={`Leave ${plural(r.counts.waiting, 'item')} undecided`} {...form.getInputProps('leave', { type: 'checkbox' })} />}
     </FormDialog>
