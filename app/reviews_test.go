@@ -14,6 +14,7 @@ import (
 
 	"probity.dev/access/review"
 	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
 	"probity.dev/internal/sqldb/sqldbtest"
 	"probity.dev/internal/tlog"
 )
@@ -238,4 +239,26 @@ func eventually(t *testing.T, what string, is func() bool) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("never: " + what)
+}
+
+// TestKeptOutIsRecorded: a sign-in that is not even looked at after too many is in the security log, about the account where there is one.
+func TestKeptOutIsRecorded(t *testing.T) {
+	s := newStaff(t)
+	login := func(email string) error {
+		_, err := s.Access.Login(t.Context(), email, "not the password", "", "")
+		return err
+	}
+	var err error
+	for range 30 {
+		if err = login("dora@example.com"); errs.CodeOf(err) == errs.Throttled {
+			break
+		}
+	}
+	if errs.CodeOf(err) != errs.Throttled {
+		t.Fatalf("nobody is kept out: %v", err)
+	}
+	eventually(t, "it is recorded", func() bool {
+		got := s.do(t, "ana", "GET", "/api/events?source=probity&action=session.login&outcome=denied", "", 200, nil)
+		return strings.Contains(got, "too many attempts") && strings.Contains(got, s.ids["dora"])
+	})
 }

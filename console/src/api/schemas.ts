@@ -111,6 +111,19 @@ export const reviewItemsSchema = z.object({ items: list(reviewItemSchema), more:
 export const reviewResultsSchema = z.object({ items: list(z.object({ id, state: text, problem: text, elsewhere: text })) });
 export const ownersSchema = z.object({ owners: dict(z.string()) });
 
+export const differenceSchema = z.object({ kind: text, user_id: text, user_name: text, email: text, outside_id: text, outside_role: text, outside_role_name: text, done: flag, problem: text });
+export type Difference = z.infer<typeof differenceSchema>;
+export const systemRunSchema = z.object({
+  id, apply: flag, state: text, created_at: text, ended_at: text, problem: text, report: z.nullish(z.object({ compared_at: text, people: count, items: list(differenceSchema) })),
+});
+export const systemSchema = z.object({
+  id, name: text, kind: text, base: text, spec: z.unknown(), rules: list(z.object({ role_id: text, outside_role: text })), apply: flag, every_hours: count, per_second: count, max_changes: count, created_at: text, next_at: text,
+  last: z.nullish(systemRunSchema),
+});
+export type SystemInfo = z.infer<typeof systemSchema>;
+export const systemsSchema = z.object({ items: list(systemSchema) });
+export const outsideRolesSchema = z.object({ items: list(z.object({ id, name: text })) });
+
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {
   if (typeof v === 'string') return v;

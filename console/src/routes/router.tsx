@@ -143,7 +143,7 @@ const jobs = createRoute({
   component: lazyRouteComponent(() => import('../features/jobs/JobsPage'), 'JobsPage'),
 });
 
-export const accessTabs = ['roles', 'assignments', 'questions'] as const;
+export const accessTabs = ['roles', 'assignments', 'questions', 'systems'] as const;
 export type AccessTab = (typeof accessTabs)[number];
 
 const access = createRoute({
