@@ -142,7 +142,9 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	a.status = newStatus(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
 		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice,
-		Throttled: func(ctx context.Context, tenantID string, e *event.Event) { a.denials.Note(ctx, tenantID, e, "too many attempts") }})
+		Throttled: func(ctx context.Context, tenantID string, e *event.Event) {
+			a.denials.Note(ctx, tenantID, e, "too many attempts")
+		}})
 	if err != nil {
 		return a, err
 	}

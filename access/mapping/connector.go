@@ -49,13 +49,13 @@ const (
 
 // httpConnector speaks to a system as a Spec describes it.
 type httpConnector struct {
-	spec    Spec
-	base    string
-	secret  string
-	client  *http.Client
-	guard   Guard
-	every   time.Duration // between requests
-	last    time.Time
+	spec   Spec
+	base   string
+	secret string
+	client *http.Client
+	guard  Guard
+	every  time.Duration // between requests
+	last   time.Time
 }
 
 // wait keeps requests apart; a connector is used by one goroutine.

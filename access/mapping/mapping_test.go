@@ -69,7 +69,9 @@ func TestSecretsStayThere(t *testing.T) {
 	defer evil.Close()
 	for _, answer := range []http.HandlerFunc{
 		func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, evil.URL, http.StatusFound) },
-		func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "the token sk_1234 is wrong", http.StatusForbidden) },
+		func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "the token sk_1234 is wrong", http.StatusForbidden)
+		},
 		func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sk_1234", http.StatusInternalServerError) },
 		func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "slow", http.StatusTooManyRequests) },
 		func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>sk_1234")) },
