@@ -253,7 +253,7 @@ func (s *Service) ConfirmEnrolment(ctx context.Context, token, id string, proof 
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := s.signIn(ctx, a, entry{previous: previous, way: "password+" + c.factor.kind, proved: func(ctx context.Context, q scoped) error {
+	v, err := s.signIn(ctx, a, entry{previous: previous, way: "password+" + c.factor.kind, waited: row.id, proved: func(ctx context.Context, q scoped) error {
 		if err := q.endPending(ctx, row.id); err != nil {
 			return errPendingOver
 		}

@@ -52,6 +52,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Notice returns what everybody of a tenant should know, such as that the log takes no events; "" is nothing. May be nil.
 	Notice func(ctx context.Context, tenantID string) string
+	// AtWork refuses tenants in which nobody may do anything at the moment, see package tenant. May be nil.
+	AtWork func(ctx context.Context, tenantID string) error
 	// Now replaces the clock in tests.
 	Now func() time.Time
 }

@@ -19,6 +19,7 @@ import (
 	"probity.dev/access/oidc"
 	"probity.dev/access/scim"
 	"probity.dev/access/subscription"
+	"probity.dev/access/tenant"
 	"probity.dev/access/token"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/config"
@@ -69,6 +70,7 @@ type App struct {
 	oidc          *oidc.Service
 	scim          *scim.Service
 	subscriptions *subscription.Service
+	tenants       *tenant.Service
 
 	certificates certificates
 	metrics      *metrics
@@ -137,10 +139,11 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	a.backups = newDailyBackup(a)
 	a.status = newStatus(a)
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
-		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
+		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice, AtWork: a.atWork})
 	if err != nil {
 		return a, err
 	}
+	a.openTenants()
 	a.decisions = decision.New(decision.Options{DB: a.db, Roles: a.Access.Roles(), Recorder: recorder{a.Ledger}, Source: decisionSource{a.Ledger}, TenantKeys: a.Ledger.TenantKeys,
 		AddressIndex: a.Access.AddressIndex, PublicURL: cfg.PublicURL, Logger: a.telemetry.Logger})
 	a.jobs = a.newJobs()

@@ -23,7 +23,9 @@ const handle = z.pipe(
 
 export const sessionSchema = z.object({
   user: z.object({ id: text, email: text, name: text, role: text, permissions: list(z.string()) }),
-  tenant: z.object({ id: text, name: text }),
+  tenant: z.object({ id: text, name: text, operates: flag }),
+  /** Between which tenants the person may switch, when there are several. */
+  tenants: list(z.object({ id: text, name: text })),
   csrf_token: text,
   expires_at: text,
   /** What every page should show, such as that the log is frozen. */
@@ -95,6 +97,13 @@ export const approvalSchema = z.object({
 });
 export type ApprovalInfo = z.infer<typeof approvalSchema>;
 export const approvalsSchema = z.object({ items: list(approvalSchema), more: flag });
+
+export const tenantSchema = z.object({
+  id, name: text, created_at: text, operates: flag, state: z.enum(['active', 'suspended', 'leaving', 'deleted']), changed_at: text, reason: text, delete_at: text, problem: text, log_id: text, events: count, users: count,
+});
+export type Tenant = z.infer<typeof tenantSchema>;
+export const tenantsSchema = z.object({ items: list(tenantSchema) });
+export const foundedSchema = z.object({ tenant: tenantSchema, admin_password: text });
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {

@@ -181,6 +181,12 @@ const approvals = createRoute({
   component: lazyRouteComponent(() => import('../features/approvals/ApprovalsPage'), 'ApprovalsPage'),
 });
 
+const tenants = createRoute({
+  getParentRoute: () => app,
+  path: '/tenants',
+  component: lazyRouteComponent(() => import('../features/tenants/TenantsPage'), 'TenantsPage'),
+});
+
 const status = createRoute({
   getParentRoute: () => root,
   path: '/status',
@@ -189,7 +195,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, settings, account])]);
+const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, tenants, settings, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -36,6 +36,13 @@ export async function signIn(email: string, password: string): Promise<Session |
   return { token: login.token, ways: login.ways, enrol: login.enrol };
 }
 
+/** Goes on in another tenant. Nothing that a page has loaded may outlast it: whoever calls this loads the console anew. */
+export async function switchTenant(id: string): Promise<Session | Pending> {
+  const login = await request('POST', '/api/session/switch', { body: { tenant_id: id }, schema: loginSchema });
+  if (login.user && login.tenant) return accept({ ...login, user: login.user, tenant: login.tenant });
+  return { token: login.token, ways: login.ways, enrol: login.enrol };
+}
+
 export async function signOut(): Promise<void> {
   await request('DELETE', '/api/session', { quiet401: true });
   setCsrfToken('');
@@ -48,7 +55,7 @@ export function useSession(): Session | null {
 
 export type Permission =
   | 'ledger.append' | 'ledger.search' | 'ledger.view_unmasked' | 'ledger.verify' | 'exports.create' | 'jobs.view' | 'jobs.manage' | 'settings.manage' | 'access.manage'
-  | 'notify.view' | 'notify.manage' | 'access.view' | 'access.approve' | 'access.break_glass';
+  | 'notify.view' | 'notify.manage' | 'access.view' | 'access.approve' | 'access.break_glass' | 'tenants.manage';
 
 /** Whether the reader may do something. Pages hide what would be refused; the server is what refuses. */
 export function useMay(permission: Permission): boolean {
