@@ -20,6 +20,8 @@ func (s *Service) Register(a *api.API) {
 	s.registerFactors(a)
 	s.registerKeys(a)
 	s.registerUsers(a)
+	s.registerInvitations(a)
+	s.registerLinks(a)
 	s.roles.Register(a)
 }
 
@@ -100,11 +102,7 @@ func (s *Service) registerSession(a *api.API) {
 		api.Describe("Starts a console session and sets its cookie (200). Somebody who has a second factor, or must have one, gets a token that waits for it (202), which is no session: "+
 			"send it to `POST /api/session/second-factor`, or to `POST /api/session/enrolment` where `enrol` is true. Wrong attempts are slowed down per account and per address; 429 says how long to wait.")),
 		func(ctx context.Context, r *loginRequest) (*loginResponse, error) {
-			v, err := s.Login(ctx, r.Body.Email, r.Body.Password, r.Body.TenantID, r.Cookie)
-			if err != nil {
-				return nil, err
-			}
-			return s.loggedIn(v), nil
+			return s.loggedIn(s.Login(ctx, r.Body.Email, r.Body.Password, r.Body.TenantID, r.Cookie))
 		})
 	huma.Register(a, api.Op("switch-tenant", "POST /api/session/switch", "Go on in another tenant", api.MaxBody(4<<10), api.Errors(401, 403, 404),
 		api.Describe("Ends this session and starts one in another tenant in which the password of the sign-in opened an account of the same address (`tenants` of the session). Where that account has a second factor, or must have one, the answer is 202, "+
@@ -119,11 +117,7 @@ func (s *Service) registerSession(a *api.API) {
 			if err != nil {
 				return nil, err
 			}
-			v, err := s.Switch(ctx, p, r.Body.TenantID, r.Cookie)
-			if err != nil {
-				return nil, err
-			}
-			return s.loggedIn(v), nil
+			return s.loggedIn(s.Switch(ctx, p, r.Body.TenantID, r.Cookie))
 		})
 	huma.Register(a, api.Op("get-session", "GET /api/session", "Show who is signed in", api.WhileRestricted(), api.Errors(401)),
 		func(ctx context.Context, r *struct {
@@ -161,14 +155,6 @@ func (s *Service) registerSession(a *api.API) {
 			}
 			return nil, s.ChangePassword(ctx, p, r.Body.Current, r.Body.New)
 		})
-}
-
-func (s *Service) loggedIn(v *Login) *loginResponse {
-	if v.Pending != nil {
-		return &loginResponse{Status: http.StatusAccepted, Body: loginBody{pending: pendingInfoOf(v.Pending)}}
-	}
-	in := infoOf(v.Session, v.Session.Token)
-	return &loginResponse{Status: http.StatusOK, SetCookie: s.cookie(v.Session.Token, v.Session.ExpiresAt), Body: loginBody{session: &in}}
 }
 
 // optional turns a time into what JSON leaves out when it is zero.

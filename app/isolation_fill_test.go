@@ -207,6 +207,7 @@ func (o *occupant) fill(a *App) {
 	o.make("PUT", "/api/scim/settings", `{"default_role":"writer","roles":{"group `+k+`":"auditor"}}`, "", "")
 	o.make("POST", "/scim/v2/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"scim-`+k+`@a.example","displayName":"Scim `+k+`","externalId":"ext-`+k+`","emails":[{"value":"scim-`+k+`@a.example","primary":true}]}`, "id", "scim-user")
 	o.make("POST", "/scim/v2/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"other `+k+`","members":[{"value":"`+o.ids["scim-user"]+`"}]}`, "id", "scim-group")
+	o.make("POST", "/api/invitations", `{"email":"invited-`+k+`@a.example","name":"Ivo `+k+`","roles":["auditor"]}`, "id", "invitation")
 	o.make("POST", "/api/session/factors", `{"kind":"totp","name":"phone `+k+`"}`, "id", "factor")
 	o.make("PUT", "/api/access/policy", `{"rules":[],"version":0}`, "", "")
 	asked := o.send(bySession, "POST", "/access/v1/evaluation", "application/json", `{"subject":{"type":"user","id":"`+o.ids["user"]+`"},"action":{"name":"ledger.search"},"resource":{"type":"tenant","id":"x"}}`)

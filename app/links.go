@@ -6,8 +6,6 @@ import (
 
 	"probity.dev/access"
 	"probity.dev/internal/actor"
-	"probity.dev/internal/errs"
-	"probity.dev/internal/jobs"
 	"probity.dev/notify/send"
 	"probity.dev/report/export"
 	"probity.dev/report/link"
@@ -53,13 +51,6 @@ func (m userMailer) MailUser(ctx context.Context, tenantID, userID string, l lin
 		return err
 	}
 	facts := []send.Fact{{Name: "File", Value: l.File.Name}, {Name: "SHA-256", Value: l.File.SHA256}}
-	out := m.sender.Send(ctx, send.Email, &send.Settings{Recipients: []string{u.Email}}, &send.Message{ID: l.ID, At: l.At, Title: l.Subject, Text: l.Text, Facts: facts, Link: l.URL,
-		Severity: send.Info, Sender: m.instance})
-	switch {
-	case out.OK:
-		return nil
-	case out.Permanent:
-		return jobs.Permanent(errs.New(errs.Unavailable, "%s", out.Problem))
-	}
-	return errs.New(errs.Unavailable, "%s", out.Problem)
+	return mailed(m.sender.Send(ctx, send.Email, &send.Settings{Recipients: []string{u.Email}}, &send.Message{ID: l.ID, At: l.At, Title: l.Subject, Text: l.Text, Facts: facts, Link: l.URL,
+		Severity: send.Info, Sender: m.instance}))
 }
