@@ -23,7 +23,9 @@ const handle = z.pipe(
 
 export const sessionSchema = z.object({
   user: z.object({ id: text, email: text, name: text, role: text, permissions: list(z.string()) }),
-  tenant: z.object({ id: text, name: text }),
+  tenant: z.object({ id: text, name: text, operates: flag }),
+  /** Between which tenants the person may switch, when there are several. */
+  tenants: list(z.object({ id: text, name: text })),
   csrf_token: text,
   expires_at: text,
   /** What every page should show, such as that the log is frozen. */
@@ -132,6 +134,12 @@ export const systemSchema = z.object({
 export type SystemInfo = z.infer<typeof systemSchema>;
 export const systemsSchema = z.object({ items: list(systemSchema) });
 export const outsideRolesSchema = z.object({ items: list(z.object({ id, name: text })) });
+export const tenantSchema = z.object({
+  id, name: text, created_at: text, operates: flag, state: z.enum(['active', 'suspended', 'leaving', 'deleted']), changed_at: text, reason: text, delete_at: text, problem: text, log_id: text, events: count, users: count,
+});
+export type Tenant = z.infer<typeof tenantSchema>;
+export const tenantsSchema = z.object({ items: list(tenantSchema) });
+export const foundedSchema = z.object({ tenant: tenantSchema, admin_password: text });
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {
