@@ -455,6 +455,11 @@ func TestBreakGlass(t *testing.T) {
 	if r = w.decide(t, "bob", r.ID, false); r.State != Denied || len(w.grants) != 0 {
 		t.Errorf("a break-glass that was not justified goes on: %+v %v", r, w.grants)
 	}
+	for _, who := range []actor.Principal{user("ana"), manager("ana"), manager("bob")} {
+		if _, err := w.s.Cancel(t.Context(), who, r.ID); err == nil {
+			t.Errorf("%s takes the review back", who.UserID)
+		}
+	}
 	r, err = w.s.BreakGlass(t.Context(), user("ana"), 60, "a patient is unconscious and unknown")
 	if err != nil {
 		t.Fatal(err)
