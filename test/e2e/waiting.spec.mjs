@@ -2,7 +2,7 @@
 // roles of high sensitivity wait for approval.
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
 import { open, signIn, skip, url } from './browser.mjs';
 
@@ -30,11 +30,15 @@ async function everyWay(page, what) {
 describe('waiting', { skip }, () => {
   let admin;
   let watch;
-  before(async () => {
-    admin = await open();
+  beforeEach(async () => {
+    admin = await open(); // anew: a proof of who one is lasts five minutes, and a busy machine takes longer for all of it
+  });
+  afterEach(async () => {
+    const problems = admin.problems;
+    await admin.close();
+    assert.deepEqual(problems, []);
   });
   after(async () => {
-    await admin?.close();
     await watch?.close();
   });
 
@@ -83,6 +87,7 @@ describe('waiting', { skip }, () => {
     await everyWay(admin.page, 'the review of the glass');
     await review.getByRole('button', { name: 'Approve', exact: true }).click();
     await review.waitFor({ state: 'hidden' });
+    assert.deepEqual(watch.problems, []);
   });
 
   test('a role of high sensitivity waits, and says so', async () => {
@@ -118,6 +123,5 @@ describe('waiting', { skip }, () => {
     await everyWay(page, 'how many must approve');
     await dialog.getByRole('button', { name: 'Ask for the change' }).click();
     await dialog.getByText(/could never approve/).waitFor(); // two may decide, so that one could approve
-    assert.deepEqual([...admin.problems, ...watch.problems], []);
   });
 });
