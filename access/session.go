@@ -215,6 +215,8 @@ type entry struct {
 	through  string // who vouches for the person, "" for nobody
 	// proved uses up what was proved beside the password; nil when nothing was.
 	proved func(ctx context.Context, q scoped) error
+	// also runs in the transaction that stores the session; may be nil.
+	also func(ctx context.Context, tx *sql.Tx, sessionID string) error
 }
 
 // begin makes a session that is not stored yet.
@@ -307,7 +309,10 @@ func (s *Service) enter(ctx context.Context, tx *sql.Tx, a account, row sessionR
 	if err := forgive(ctx, tx, e.attempt); err != nil {
 		return err
 	}
-	return q.insertSession(ctx, row)
+	if err := q.insertSession(ctx, row); err != nil || e.also == nil {
+		return err
+	}
+	return e.also(ctx, tx, row.id)
 }
 
 // view is a session as its person sees it.

@@ -140,8 +140,12 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	a.reads = newReads(a)
 	a.backups = newDailyBackup(a)
 	a.status = newStatus(a)
+	known, err := openBreached(cfg)
+	if err != nil {
+		return a, err
+	}
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
-		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice,
+		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, InvitationFor: cfg.InvitationFor, Breached: known, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice,
 		Throttled: func(ctx context.Context, tenantID string, e *event.Event) {
 			a.denials.Note(ctx, tenantID, e, "too many attempts")
 		}})
@@ -154,6 +158,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
+	a.openPost()
 	a.openApprovals()
 	a.openTokens()
 	a.openLinks()

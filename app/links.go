@@ -6,8 +6,6 @@ import (
 
 	"probity.dev/access"
 	"probity.dev/internal/actor"
-	"probity.dev/internal/errs"
-	"probity.dev/internal/jobs"
 	"probity.dev/notify/send"
 	"probity.dev/report/export"
 	"probity.dev/report/link"
@@ -58,12 +56,5 @@ func (m userMailer) mail(ctx context.Context, tenantID, userID string, what *sen
 		return err
 	}
 	what.Severity, what.Sender = send.Info, m.instance
-	out := m.sender.Send(ctx, send.Email, &send.Settings{Recipients: []string{u.Email}}, what)
-	switch {
-	case out.OK:
-		return nil
-	case out.Permanent:
-		return jobs.Permanent(errs.New(errs.Unavailable, "%s", out.Problem))
-	}
-	return errs.New(errs.Unavailable, "%s", out.Problem)
+	return mailed(m.sender.Send(ctx, send.Email, &send.Settings{Recipients: []string{u.Email}}, what))
 }

@@ -16,7 +16,7 @@ import (
 
 // account returns the account of a person, which may be made or linked now, with the role that the groups give.
 func (s *Service) account(ctx context.Context, p Provider, who person) (string, error) {
-	key := base64.RawURLEncoding.EncodeToString(s.o.Index("oidc|" + p.tenant + "|" + who.issuer + "|" + who.subject))
+	key := s.subjectKey(p, who.issuer, who.subject)
 	var user string
 	err := scope.In(s.o.DB.Read(ctx), p.tenant).Row(ctx, `SELECT account_id FROM oidc_identity WHERE subject = $1 AND tenant_id = $2`, key).Scan(&user)
 	known := err == nil
@@ -44,6 +44,11 @@ func (s *Service) account(ctx context.Context, p Provider, who person) (string, 
 		}
 	}
 	return user, nil
+}
+
+// subjectKey is how a person of an issuer is found.
+func (s *Service) subjectKey(p Provider, issuer, subject string) string {
+	return base64.RawURLEncoding.EncodeToString(s.o.Index("oidc|" + p.tenant + "|" + issuer + "|" + subject))
 }
 
 // through is the actor of what a sign-in at a provider changes: the server, by the tenant's settings.

@@ -34,6 +34,7 @@ export type Session = z.infer<typeof sessionSchema>;
 
 /** What came of a password: a session, or a sign-in that waits for its second step. */
 export const loginSchema = z.object({ ...sessionSchema.shape, user: z.optional(sessionSchema.shape.user), tenant: z.optional(sessionSchema.shape.tenant), token: text, ways: list(z.string()), enrol: flag });
+export const signOutSchema = z.object({ url: text });
 export const passkeyOptionsSchema = z.object({ public_key: z.record(z.string(), z.unknown()) });
 export const enrolmentSchema = z.object({
   id: id, kind: text, totp: z.optional(z.object({ secret: text, url: text, qr: list(z.string()) })), public_key: z.optional(z.record(z.string(), z.unknown())),
@@ -62,6 +63,13 @@ export const userSchema = z.object({
 });
 export type User = z.infer<typeof userSchema>;
 export const usersSchema = z.object({ items: list(userSchema) });
+
+export const invitationSchema = z.object({
+  id: id, email: text, name: text, roles: list(z.string()), state: text, problem: text, invited_by: text, user_id: text, created_at: text, expires_at: text, sent_at: text, ended_at: text, link: text,
+});
+export type Invitation = z.infer<typeof invitationSchema>;
+export const invitationsSchema = z.object({ items: list(invitationSchema), mails: flag });
+export const welcomeSchema = z.object({ email: text, name: text, organisation: text, expires_at: text, passkeys: flag });
 
 export const permissionSchema = z.object({ key: id, description: text, sensitivity: text, builtIn: flag });
 export type PermissionInfo = z.infer<typeof permissionSchema>;
@@ -451,7 +459,7 @@ export const tokenIssuersSchema = z.object({ items: list(tokenIssuerSchema) });
 
 export const oidcProviderSchema = z.object({
   id: text, name: text, issuer: text, client_id: text, domains: list(z.string()), groups_claim: text, roles: dict(z.string()), default_role: text, create_users: flag, has_secret: flag, paused: flag,
-  redirect_url: text, created_at: text,
+  redirect_url: text, logout_url: text, backchannel_logout_url: text, created_at: text,
 });
 export type OidcProvider = z.infer<typeof oidcProviderSchema>;
 export const oidcProvidersSchema = z.object({ items: list(oidcProviderSchema) });

@@ -39,6 +39,25 @@ const download = createRoute({
   component: lazyRouteComponent(() => import('../features/downloads/DownloadPage'), 'DownloadPage'),
 });
 
+/** Where the links of letters lead; their tokens are in the fragment too. */
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: '/invitation',
+  component: lazyRouteComponent(() => import('../features/auth/InvitationPage'), 'InvitationPage'),
+});
+
+const forgot = createRoute({
+  getParentRoute: () => root,
+  path: '/forgot',
+  component: lazyRouteComponent(() => import('../features/auth/ForgotPage'), 'ForgotPage'),
+});
+
+const reset = createRoute({
+  getParentRoute: () => root,
+  path: '/reset',
+  component: lazyRouteComponent(() => import('../features/auth/ResetPage'), 'ResetPage'),
+});
+
 const app = createRoute({
   getParentRoute: () => root,
   id: '_app',
@@ -207,7 +226,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, reviews, security, settings, account])]);
+const tree = root.addChildren([signin, status, download, invitation, forgot, reset, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, reviews, security, settings, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({
