@@ -1,6 +1,8 @@
 package role
 
 import (
+	"maps"
+	"slices"
 	"context"
 	"time"
 
@@ -40,6 +42,20 @@ func (x *Index) Holders(permission string, at time.Time) int {
 		}
 	}
 	return len(people)
+}
+
+// May returns the people who have a permission in the whole tenant and are not locked, by id.
+func (x *Index) May(permission string, at time.Time) []string {
+	people := map[string]bool{}
+	for _, r := range x.allowing[permission] {
+		for _, g := range x.holding[r.ID] {
+			if !people[g.a.UserID] {
+				_, _, people[g.a.UserID] = x.Since(g.a.UserID, permission, at)
+			}
+		}
+	}
+	maps.DeleteFunc(people, func(_ string, may bool) bool { return !may })
+	return slices.Sorted(maps.Keys(people))
 }
 
 // Behind is the person who acts: he himself, or whoever made the API key that is used; "" for the system, and for keys that it made.

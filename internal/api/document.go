@@ -33,6 +33,9 @@ func describeHeaders(doc map[string]any) {
 	components["headers"] = headers
 	components["parameters"] = map[string]any{MaskedHeader: map[string]any{"name": MaskedHeader, "in": "header", "schema": map[string]any{"type": "string", "enum": []any{"true"}},
 		"description": "Asks for what an auditor would see, personal values masked, even with the permission to see more. It can only take away."}}
+	if schemas, ok := components["schemas"].(map[string]any); ok {
+		schemas[stepUpSchema] = stepUpProblem()
+	}
 	paths, _ := doc["paths"].(map[string]any)
 	for _, item := range paths {
 		operations, _ := item.(map[string]any)
@@ -56,6 +59,9 @@ func describeOperation(op map[string]any) {
 		op["parameters"] = append(parameters, map[string]any{"$ref": "#/components/parameters/" + MaskedHeader})
 	}
 	responses, _ := op["responses"].(map[string]any)
+	if op["x-step-up"] == true {
+		describeStepUp(responses)
+	}
 	for status, r := range responses {
 		response, ok := r.(map[string]any)
 		if !ok {

@@ -97,11 +97,12 @@ export const whatSchema = z.object({
 
 const decisionSchema = z.object({ user_id: id, name: text, approve: flag, comment: text, decided_at: text });
 export const approvalSchema = z.object({
-  id, kind: text, title: text, requested_by: text, requested_by_name: text, summary: text, change: z.unknown(), reason: text, needed: count,
+  id, kind: text, title: text, requested_by: text, requested_by_name: text, summary: text, change: z.unknown(), reason: text, needed: count, approvals: count,
   state: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled']), created_at: text, expires_at: text, ended_at: text, applied_at: text, problem: text,
   decisions: list(decisionSchema), may_decide: flag, why_not: text,
 });
 export type ApprovalInfo = z.infer<typeof approvalSchema>;
+export const approvalRulesSchema = z.object({ items: list(z.object({ kind: id, title: text, needed: count, default: count })) });
 export const approvalsSchema = z.object({ items: list(approvalSchema), more: flag });
 
 export const reviewSchema = z.object({
