@@ -48,15 +48,18 @@ func decisions(ctx context.Context, bin string, o options) (err error) {
 		return err
 	}
 	say("asking %d times a second for %s", decisionRate, decisionTime)
+	before, spent := usageNow(), descendants(s.cmd.Process.Pid)[0].cpu
 	took, err := atRate(ctx, decisionConns, decisionRate, decisionTime, func() (*client, error) { return dial(s.addr, s.key) }, ask)
 	if err != nil {
 		return err
 	}
+	spent = descendants(s.cmd.Process.Pid)[0].cpu - spent
+	programs, elsewhere := before.others()
 	slices.Sort(took)
 	at := func(p float64) time.Duration {
 		return took[min(len(took)-1, int(p*float64(len(took))))].Round(10 * time.Microsecond)
 	}
-	fmt.Printf("decisions over HTTP: %d assignments, %d/s for %s: p50 %s, p99 %s (target %s), p99.9 %s, longest %s\n", len(ids), decisionRate, decisionTime, at(0.5), at(0.99), decisionTarget, at(0.999), took[len(took)-1].Round(10*time.Microsecond))
+	fmt.Printf("decisions over HTTP: %d assignments, %d/s for %s: p50 %s, p99 %s (target %s), p99.9 %s, longest %s; the server took %s of processor time for each; other programs took %.0f %% of the processors, other machines %.0f %%\n", len(ids), decisionRate, decisionTime, at(0.5), at(0.99), decisionTarget, at(0.999), took[len(took)-1].Round(10*time.Microsecond), (spent / time.Duration(len(took))).Round(time.Microsecond), 100*programs, 100*elsewhere)
 	return nil
 }
 
