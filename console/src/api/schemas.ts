@@ -128,7 +128,7 @@ export const systemRunSchema = z.object({
   id, apply: flag, state: text, created_at: text, ended_at: text, problem: text, report: z.nullish(z.object({ compared_at: text, people: count, items: list(differenceSchema) })),
 });
 export const systemSchema = z.object({
-  id, name: text, kind: text, base: text, spec: z.unknown(), rules: list(z.object({ role_id: text, outside_role: text })), apply: flag, every_hours: count, per_second: count, max_changes: count, created_at: text, next_at: text,
+  id, name: text, kind: text, base: text, spec: z.optional(z.unknown()), rules: list(z.object({ role_id: text, outside_role: text })), apply: flag, every_hours: count, per_second: count, max_changes: count, created_at: text, next_at: text,
   last: z.nullish(systemRunSchema),
 });
 export type SystemInfo = z.infer<typeof systemSchema>;
