@@ -136,7 +136,7 @@ var bodies = map[string][]string{
 
 // doors lead into a tenant whoever knocks: links are made for outsiders, and somebody who signs in is nobody yet. They tell what they must, and leave traces there.
 var doors = map[string]bool{"POST /api/downloads": true, "POST /api/downloads/about": true, "POST /api/session": true, "GET /api/session/providers": true,
-	"GET /api/session/oidc/{id}/start": true, "GET /api/session/oidc/{id}/callback": true}
+	"GET /api/session/oidc/{id}/start": true, "GET /api/session/oidc/{id}/callback": true, "POST /api/session/oidc/{id}/backchannel-logout": true}
 
 // bare are routes without anything of a tenant: pages, health, descriptions.
 var bare = map[string]bool{"/": true, "/api/": true, "/scim/v2/": true, "GET /status": true, "GET /metrics": true, "GET /healthz": true, "GET /readyz": true, "GET /api/openapi.json": true, "GET /api/docs": true}

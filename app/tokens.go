@@ -59,6 +59,9 @@ func (a *App) checkToken(ctx context.Context, h http.Header) (*subscription.Toke
 	if err != nil {
 		return nil, err
 	}
+	if err := a.tenants.Check(ctx, v.TenantID); err != nil {
+		return nil, err
+	}
 	return &subscription.Token{TenantID: v.TenantID, Caller: v.Caller, Subject: v.Subject, Roles: v.Roles, ExpiresAt: v.ExpiresAt}, nil
 }
 
