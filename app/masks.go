@@ -68,6 +68,16 @@ func (m *masks) For(p actor.Principal) event.Masker {
 	return e.ForRoles(rolesOf(p), p.Unmasked())
 }
 
+// Texts implements api.Texts.
+func (m *masks) Texts(p actor.Principal) func(category, text string) string {
+	if t, ok := m.For(p).(interface {
+		Text(category, text string) string
+	}); ok {
+		return t.Text
+	}
+	return func(string, string) string { return "" }
+}
+
 // Export returns what p sees in an export that is anonymised by mode.
 func (m *masks) Export(p actor.Principal, unmasked bool, mode masking.Mode) event.Masker {
 	e, err := m.engine(context.Background(), p.TenantID)

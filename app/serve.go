@@ -40,7 +40,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	}
 	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: counting{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
-		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure(), StepUp: a.Access.StepUpPolicy(), StillThere: a.stillThere})
+		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure(), Texts: a.masks.Texts, StepUp: a.Access.StepUpPolicy(), StillThere: a.stillThere})
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
 	a.Access.Register(h)
 	a.decisions.Register(h)

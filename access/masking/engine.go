@@ -137,6 +137,9 @@ func (m *reader) MaskRest(r *event.Record) {
 	}
 }
 
+// HidesHandles implements [event.HandleHider].
+func (m *reader) HidesHandles() bool { return m.dropTies || m.role.Nothing }
+
 // Shows implements [event.Foreseer].
 func (m *reader) Shows(_, category string) bool { return category == "" && !m.role.Nothing }
 
@@ -244,6 +247,31 @@ func plainWords(v jsontext.Value) bool {
 		}
 	}
 	return digits < 6
+}
+
+// Text masks a text that is no part of an event: by its data category, "unknown" for what people write freely, or "label" for the name of a thing, in which only the personal data that is found is hidden. What must be withheld
+// is shown as a redacted value, since a text has no state of its own.
+func (m *reader) Text(category, s string) string {
+	mask := m.unknown
+	switch {
+	case m.role.Nothing:
+		mask = Withhold
+	case category == "label":
+		if m.learn("user") == Show {
+			return s
+		}
+		mask = Text
+	case category != "unknown":
+		mask = m.learn(category)
+	}
+	if mask == Show {
+		return s
+	}
+	out, ok := m.e.text(mask, s)
+	if !ok {
+		return dots
+	}
+	return out
 }
 
 // apply masks one field and whatever repeats it outside the fields.

@@ -224,7 +224,7 @@ func (h *Handlers) resolve(ctx context.Context, p actor.Principal, id string) (u
 
 func (h *Handlers) find(ctx context.Context, p actor.Principal, q ledger.Query) (uint64, error) {
 	var seqs []uint64
-	_, err := h.Ledger.Search(ctx, p.TenantID, q, ledger.Page{Limit: 2}, nil, func(r *event.Record) error {
+	_, err := h.Ledger.Search(ctx, p.TenantID, q, ledger.Page{Limit: 2}, h.mask(p), func(r *event.Record) error {
 		seqs = append(seqs, r.Seq)
 		return nil
 	})
