@@ -53,6 +53,8 @@ func (w *canaryWorld) reading() map[string][]string {
 		"list-evidence-holds":   {"/api/evidence/holds"},
 		"get-catalog":           {"/api/settings/catalog"},
 		"get-masking":           {"/api/settings/masking"},
+		"list-masking-versions": {"/api/settings/masking/versions"},
+		"list-purposes":         {"/api/settings/masking/purposes"},
 		"get-status":            {"/api/status"},
 		"list-jobs":             {"/api/jobs?limit=200"},
 		"get-job":               with("/api/jobs/%s", "job"),

@@ -20,7 +20,7 @@ import (
 
 // Handler builds the HTTP surface: API, health, metrics and console.
 func (a *App) Handler() (http.Handler, error) {
-	return a.handler(maskable{a.tokens.Authenticator(a.Access)})
+	return a.handler(maskable{a.tokens.Authenticator(a.Access), a.masks})
 }
 
 // handler builds the HTTP surface for callers that auth knows.
@@ -58,6 +58,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.notify.Streams.Register(h)
 	a.notify.Alerts.Register(h)
 	a.policies.Register(h)
+	a.disclosure.Register(h)
 	a.status.register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {

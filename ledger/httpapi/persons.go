@@ -67,7 +67,9 @@ func groupPersons(found []person.Match, limit int, mask event.Masker) []personVi
 		i, seen := at[who]
 		switch {
 		case seen:
-			items[i].Handles = append(items[i].Handles, m.Handle)
+			if shownHandle(mask, m.Handle) != 0 {
+				items[i].Handles = append(items[i].Handles, m.Handle)
+			}
 		case len(items) < limit:
 			at[who] = len(items)
 			items = append(items, viewPerson(m, mask))
@@ -81,5 +83,6 @@ func viewPerson(m person.Match, mask event.Masker) personView {
 	if mask != nil {
 		mask.Mask(r)
 	}
-	return personView{Handle: m.Handle, Handles: []int64{m.Handle}, Type: m.Identity.Type, ID: r.Text("/actor/id"), Name: r.Text("/actor/name"), Email: r.Text("/actor/email"), Kind: "person"}
+	handle := shownHandle(mask, m.Handle)
+	return personView{Handle: handle, Handles: []int64{handle}, Type: m.Identity.Type, ID: r.Text("/actor/id"), Name: r.Text("/actor/name"), Email: r.Text("/actor/email"), Kind: "person"}
 }
