@@ -248,12 +248,19 @@ func (s *Service) ConfirmEnrolment(ctx context.Context, token, id string, proof 
 		if confirmed, _, err := q.countFactors(ctx, a.id); err != nil || confirmed > 0 {
 			return errors.Join(err, errPendingOver)
 		}
+		if err := q.settleInvitation(ctx, a.id, s.o.Now().UnixMicro()); err != nil {
+			return err
+		}
 		return c.store(ctx, q, a)
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := s.signIn(ctx, a, entry{previous: previous, way: "password+" + c.factor.kind, proved: func(ctx context.Context, q scoped) error {
+	way := "password+"
+	if a.hash == "" { // an invitation, taken with a passkey
+		way = "invitation+"
+	}
+	v, err := s.signIn(ctx, a, entry{previous: previous, way: way + c.factor.kind, proved: func(ctx context.Context, q scoped) error {
 		if err := q.endPending(ctx, row.id); err != nil {
 			return errPendingOver
 		}

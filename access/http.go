@@ -20,6 +20,8 @@ func (s *Service) Register(a *api.API) {
 	s.registerFactors(a)
 	s.registerKeys(a)
 	s.registerUsers(a)
+	s.registerInvitations(a)
+	s.registerLinks(a)
 	s.roles.Register(a)
 }
 
@@ -97,15 +99,7 @@ func (s *Service) registerSession(a *api.API) {
 		api.Describe("Starts a console session and sets its cookie (200). Somebody who has a second factor, or must have one, gets a token that waits for it (202), which is no session: "+
 			"send it to `POST /api/session/second-factor`, or to `POST /api/session/enrolment` where `enrol` is true. Wrong attempts are slowed down per account and per address; 429 says how long to wait.")),
 		func(ctx context.Context, r *loginRequest) (*loginResponse, error) {
-			v, err := s.Login(ctx, r.Body.Email, r.Body.Password, r.Body.TenantID, r.Cookie)
-			if err != nil {
-				return nil, err
-			}
-			if v.Pending != nil {
-				return &loginResponse{Status: http.StatusAccepted, Body: loginBody{pending: pendingInfoOf(v.Pending)}}, nil
-			}
-			in := infoOf(v.Session, v.Session.Token)
-			return &loginResponse{Status: http.StatusOK, SetCookie: s.cookie(v.Session.Token, v.Session.ExpiresAt), Body: loginBody{session: &in}}, nil
+			return s.loggedIn(s.Login(ctx, r.Body.Email, r.Body.Password, r.Body.TenantID, r.Cookie))
 		})
 	huma.Register(a, api.Op("get-session", "GET /api/session", "Show who is signed in", api.WhileRestricted(), api.Errors(401)),
 		func(ctx context.Context, r *struct {

@@ -30,8 +30,10 @@ func (s *Service) Run(ctx context.Context) {
 				s.o.Logger.Warn("last uses of sessions and keys were not written", slog.Any("error", err))
 			}
 			return
+		case <-s.asked:
+			err = s.AnswerForgotten(ctx)
 		case <-flush.C:
-			err = errors.Join(s.Flush(ctx), s.roles.Sweep(ctx))
+			err = errors.Join(s.Flush(ctx), s.roles.Sweep(ctx), s.AnswerForgotten(ctx))
 		case <-clean.C:
 			err = s.Sweep(ctx)
 		}
@@ -84,12 +86,18 @@ func drop(current, written map[string]int64) {
 	}
 }
 
-// Sweep deletes expired sessions and forgotten attempts.
+// Sweep deletes expired sessions and forgotten attempts, and ends invitations whose time is over.
 func (s *Service) Sweep(ctx context.Context) error {
 	if err := s.Flush(ctx); err != nil {
 		return err
 	}
-	return s.o.DB.Write(ctx, func(tx *sql.Tx) error { return sweep(ctx, tx, s.o.Now(), s.idle()) })
+	err := s.o.DB.Write(ctx, func(tx *sql.Tx) error {
+		if err := forgetResets(ctx, tx, s.o.Now().Add(-24*time.Hour).UnixMicro()); err != nil {
+			return err
+		}
+		return sweep(ctx, tx, s.o.Now(), s.idle())
+	})
+	return errors.Join(err, s.sweepInvitations(ctx))
 }
 
 // idle is after how long without a use a session ends. Of uses on other servers, the database knows some time later.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"net/http"
+	"time"
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
@@ -84,8 +85,8 @@ func (s *Service) SetRole(ctx context.Context, by actor.Principal, userID, role 
 	return err
 }
 
-// SignIn starts a session of an account for whom somebody else vouches, source, and returns its cookies. previous is the session that the browser had, which ends. The error is Unauthorized when the account is locked or gone.
-func (s *Service) SignIn(ctx context.Context, tenantID, userID, previous, source string) ([]http.Cookie, error) {
+// SignIn starts a session of an account for whom somebody else vouches, source, and returns its cookies. also runs in the same transaction. previous is the session that the browser had, which ends. The error is Unauthorized when the account is locked or gone.
+func (s *Service) SignIn(ctx context.Context, tenantID, userID, previous, source string, also func(ctx context.Context, tx *sql.Tx, sessionID string) error) ([]http.Cookie, error) {
 	a, err := in(s.o.DB.Read(ctx), tenantID).account(ctx, userID)
 	if errs.CodeOf(err) == errs.NotFound || err == nil && a.lockedAt.Valid {
 		return nil, errWrongLogin
@@ -94,7 +95,7 @@ func (s *Service) SignIn(ctx context.Context, tenantID, userID, previous, source
 		return nil, err
 	}
 	// Who vouches decides what must be proved; a factor that the person has here besides is not asked for.
-	v, err := s.signIn(ctx, a, entry{previous: previous, way: "provider", through: source, proved: func(context.Context, scoped) error { return nil }})
+	v, err := s.signIn(ctx, a, entry{previous: previous, way: "provider", through: source, proved: func(context.Context, scoped) error { return nil }, also: also})
 	if err != nil {
 		return nil, err
 	}
@@ -158,4 +159,42 @@ func (s scoped) readdress(ctx context.Context, a account) error {
 		return errs.New(errs.Conflict, "There is a user with this e-mail address already.")
 	}
 	return found(s.exec(ctx, `UPDATE account SET email_index = $1, email = $2, name = $3 WHERE id = $4 AND tenant_id = $5`, a.emailIndex, a.email, a.name, a.id))
+}
+
+// SignOut ends the caller's session and returns the cookies that say so.
+func (s *Service) SignOut(ctx context.Context, p actor.Principal) ([]http.Cookie, error) {
+	if err := s.Logout(ctx, p); err != nil {
+		return nil, err
+	}
+	return s.cookie("", time.Time{}), nil
+}
+
+// EndOutside ends sessions of a tenant because a provider says so, source, and returns how many there were.
+func (s *Service) EndOutside(ctx context.Context, by actor.Principal, sessions []string, source string) (n int, err error) {
+	for _, id := range sessions {
+		row, err := in(s.o.DB.Read(ctx), by.TenantID).session(ctx, id)
+		if errs.CodeOf(err) == errs.NotFound {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		e, err := s.revocation(ctx, by, row.account, "one")
+		if err != nil {
+			return n, err
+		}
+		e.Resource = event.Resource{Type: "session", ID: id}
+		e.Data = append(e.Data, selfaudit.Member("source", source))
+		err = s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
+			return in(tx, by.TenantID).revokeSession(ctx, id, row.account)
+		})
+		if errs.CodeOf(err) == errs.NotFound { // it ended by itself at the same time
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }

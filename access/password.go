@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
@@ -34,43 +33,6 @@ const (
 
 // maxHashWait is how long a login may wait for its turn; a longer queue is turned away rather than grown.
 const maxHashWait = 5 * time.Second
-
-// commonPasswords are long enough and still the first ones that anybody tries.
-var commonPasswords = map[string]bool{
-	"password1234": true, "password12345": true, "passwordpassword": true, "123456789012": true, "1234567890123": true, "qwertyuiop12": true, "qwertyuiop123": true,
-	"qwertyuiopas": true, "qwertyqwerty": true, "iloveyou1234": true, "administrator": true, "adminadminadmin": true, "letmeinletmein": true, "changemechangeme": true,
-	"correcthorsebatterystaple": true, "abcdefghijkl": true, "abcdefghijklmnop": true, "1q2w3e4r5t6y": true, "1qaz2wsx3edc": true, "probityprobity": true, "welcome12345": true,
-}
-
-// CheckPassword applies the rules for a new password. The error is Invalid, points at pointer and repeats nothing of the password.
-func CheckPassword(pointer, password, email string) error {
-	n := utf8.RuneCountInString(password)
-	lower := strings.ToLower(password)
-	mail := strings.ToLower(email)
-	local, _, _ := strings.Cut(mail, "@")
-	switch {
-	case !utf8.ValidString(password):
-		return errs.Field(pointer, "wrong_format", "The password must be valid text.")
-	case n < MinPassword:
-		return errs.Field(pointer, "too_short", "The password must have at least %d characters.", MinPassword)
-	case n > MaxPassword:
-		return errs.Field(pointer, "too_long", "The password must have at most %d characters.", MaxPassword)
-	case mail != "" && (lower == mail || lower == local || strings.Trim(strings.Replace(lower, mail, "", 1), "0123456789!.-_") == ""):
-		return errs.Field(pointer, "guessable", "The password must not be the e-mail address.")
-	case commonPasswords[lower] || repetitive(password):
-		return errs.Field(pointer, "guessable", "The password is one of the first that anybody tries; choose another.")
-	}
-	return nil
-}
-
-// repetitive reports whether fewer than four different characters are used.
-func repetitive(s string) bool {
-	seen := map[rune]bool{}
-	for _, r := range s {
-		seen[r] = true
-	}
-	return len(seen) < 4
-}
 
 // hasher runs argon2id, a bounded number at a time: each run takes 19 MiB and a core for tens of milliseconds, so without a bound a crowd at
 // the door would take the machine.

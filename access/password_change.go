@@ -14,7 +14,7 @@ func (s *Service) ChangePassword(ctx context.Context, p actor.Principal, current
 	if p.UserID == "" {
 		return errs.New(errs.Forbidden, "Only a person has a password.")
 	}
-	if err := CheckPassword("/new", next, p.Email); err != nil {
+	if err := s.checkPassword(ctx, "/new", next, s.wordsOf(ctx, p.TenantID, p.Email, p.Name)); err != nil {
 		return err
 	}
 	attempt := s.throttlesOf(p.Email, ClientOf(ctx).IP)
@@ -49,6 +49,9 @@ func (s *Service) ChangePassword(ctx context.Context, p actor.Principal, current
 		if err := forgive(ctx, tx, attempt); err != nil {
 			return err
 		}
+		if err := q.endResets(ctx, a.id, s.o.Now().UnixMicro()); err != nil {
+			return err
+		}
 		return q.deleteSessions(ctx, a.id, p.SessionID)
 	})
 }
@@ -57,9 +60,6 @@ func (s *Service) ChangePassword(ctx context.Context, p actor.Principal, current
 func (s *Service) ResetPassword(ctx context.Context, p actor.Principal, email, next, reason string) error {
 	if !p.IsSystem() {
 		return errs.New(errs.Forbidden, "Only the operator may reset a password.")
-	}
-	if err := CheckPassword("/new", next, email); err != nil {
-		return err
 	}
 	found, err := accountsByEmail(ctx, s.o.DB.Read(ctx), s.emailIndex(email), p.TenantID)
 	if err != nil {
@@ -71,6 +71,9 @@ func (s *Service) ResetPassword(ctx context.Context, p actor.Principal, email, n
 	a := found[0]
 	u, err := s.open(ctx, a)
 	if err != nil {
+		return err
+	}
+	if err := s.checkPassword(ctx, "/new", next, s.wordsOf(ctx, a.tenant, u.Email, u.Name)); err != nil {
 		return err
 	}
 	hash, err := s.hasher.hash(ctx, next)
@@ -85,6 +88,9 @@ func (s *Service) ResetPassword(ctx context.Context, p actor.Principal, email, n
 			return err
 		}
 		if err := q.endAllPending(ctx, a.id); err != nil {
+			return err
+		}
+		if err := q.endResets(ctx, a.id, s.o.Now().UnixMicro()); err != nil {
 			return err
 		}
 		if err := forgive(ctx, tx, s.throttlesOf(email, ClientOf(ctx).IP)); err != nil {

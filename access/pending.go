@@ -51,6 +51,7 @@ func (s *Service) await(ctx context.Context, a account, e entry, factors []facto
 		row.passwordHash = e.rehash
 	}
 	what := aboutUser(newEvent(ctx, actionPassword, "auth", "login", person(u)), u)
+	what.Data = []event.Member{selfaudit.Member("way", e.way)}
 	err = s.o.Recorder.RecordLater(ctx, a.tenant, what, func(ctx context.Context, tx *sql.Tx) error {
 		q := in(tx, a.tenant)
 		if e.rehash != "" {

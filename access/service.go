@@ -43,6 +43,10 @@ type Options struct {
 	SessionIdle, SessionAbsolute time.Duration
 	// StepUpFor is how long a proof of who somebody is counts for what is grave; 5 minutes when zero.
 	StepUpFor time.Duration
+	// InvitationFor is how long the link of an invitation works; 72 hours when zero.
+	InvitationFor time.Duration
+	// Breached knows passwords that nobody may choose; may be nil.
+	Breached Breached
 	// PublicURL is the address under which people reach the server: passkeys and links in e-mails belong to it. Without it there are none.
 	PublicURL string
 	// Instance names the installation where authenticator apps and browsers show it.
@@ -52,6 +56,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Notice returns what everybody of a tenant should know, such as that the log takes no events; "" is nothing. May be nil.
 	Notice func(ctx context.Context, tenantID string) string
+	// Throttled records that somebody who had tried too often was kept out, unless nil. It counts floods rather than recording each attempt.
+	Throttled func(ctx context.Context, tenantID string, e *event.Event)
 	// Now replaces the clock in tests.
 	Now func() time.Time
 }
@@ -66,6 +72,8 @@ type Service struct {
 	roles    *role.Service
 	held     held
 	settleMu sync.Mutex
+	post     *post         // nil when no e-mail can be sent
+	asked    chan struct{} // somebody has said that a password is forgotten
 
 	seenMu   sync.Mutex
 	sessions map[string]int64 // last use not yet written, by id
@@ -83,6 +91,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.StepUpFor == 0 {
 		o.StepUpFor = 5 * time.Minute
 	}
+	if o.InvitationFor == 0 {
+		o.InvitationFor = 72 * time.Hour
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -95,7 +106,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the secret of the access domain: %w", err)
 	}
-	s := &Service{o: o, hasher: newHasher(), indexKey: key, sessions: map[string]int64{}, used: map[string]int64{}}
+	s := &Service{o: o, hasher: newHasher(), indexKey: key, asked: make(chan struct{}, 1), sessions: map[string]int64{}, used: map[string]int64{}}
 	s.keys.now = o.Now
 	s.roles = role.New(role.Options{DB: o.DB, Recorder: o.Recorder, TenantKeys: o.TenantKeys, Names: s.Names, Logger: o.Logger, Now: o.Now})
 	s.passkeys, err = mfa.NewPasskeys(o.PublicURL, "Probity ("+o.Instance+")", s.index("passkeys"), o.Now)

@@ -73,7 +73,7 @@ func (s *Service) CreateUser(ctx context.Context, p actor.Principal, n NewUser) 
 	if err != nil {
 		return User{}, err
 	}
-	if err := CheckPassword("/password", n.Password, email); err != nil {
+	if err := s.checkPassword(ctx, "/password", n.Password, s.wordsOf(ctx, p.TenantID, email, name)); err != nil {
 		return User{}, err
 	}
 	a := account{id: newID(), tenant: p.TenantID, emailIndex: s.emailIndex(email), createdAt: s.o.Now().UnixMicro()}
@@ -259,6 +259,9 @@ func (s *Service) store(ctx context.Context, tx *sql.Tx, old, next account, role
 		}
 		if next.lockedAt.Valid {
 			if err := q.endAllPending(ctx, next.id); err != nil {
+				return err
+			}
+			if err := q.endResets(ctx, next.id, next.lockedAt.Int64); err != nil {
 				return err
 			}
 			return q.deleteSessions(ctx, next.id, "")

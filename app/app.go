@@ -17,7 +17,9 @@ import (
 	"probity.dev/access/denial"
 	"probity.dev/access/disclosure"
 	"probity.dev/access/flag"
+	"probity.dev/access/mapping"
 	"probity.dev/access/oidc"
+	"probity.dev/access/review"
 	"probity.dev/access/scim"
 	"probity.dev/access/subscription"
 	"probity.dev/access/token"
@@ -61,6 +63,8 @@ type App struct {
 	links         *link.Service
 	schedules     *schedule.Service
 	approvals     *approval.Service
+	reviews       *review.Service
+	mappings      *mapping.Service
 	sender        *send.Sender
 	notify        notifyPart
 	lock          io.Closer
@@ -140,8 +144,15 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	a.reads = newReads(a)
 	a.backups = newDailyBackup(a)
 	a.status = newStatus(a)
+	known, err := openBreached(cfg)
+	if err != nil {
+		return a, err
+	}
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
-		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice})
+		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, InvitationFor: cfg.InvitationFor, Breached: known, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice,
+		Throttled: func(ctx context.Context, tenantID string, e *event.Event) {
+			a.denials.Note(ctx, tenantID, e, "too many attempts")
+		}})
 	if err != nil {
 		return a, err
 	}
@@ -151,6 +162,7 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err = a.openNotify(); err != nil {
 		return a, err
 	}
+	a.openPost()
 	a.openApprovals()
 	a.openTokens()
 	a.openLinks()
@@ -158,6 +170,8 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	a.openSchedules()
+	a.openReviews()
+	a.openMappings()
 	a.verifier = newVerifier(a)
 	return a, nil
 }

@@ -28,9 +28,11 @@ const (
 // openApprovals has grants of sensitive roles wait for others.
 func (a *App) openApprovals() {
 	roles := a.Access.Roles()
-	a.approvals = approval.New(approval.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, People: approvers{a}, Told: a.toldApproval, Logger: a.telemetry.Logger})
+	a.approvals = approval.New(approval.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, People: approvers{a}, Told: a.toldApproval, Remind: a.remindOfApproval, Logger: a.telemetry.Logger})
 	a.approvals.Add(approval.Kind{Name: kindOfGrant, Title: "Give a role", Needed: approvalsOfGrant, Window: windowOfGrant, Apply: a.applyGrant})
 	a.approvals.AddElevations(approvalsOfElevation, granter{roles})
+	a.approvals.AddRules()
+	a.openCalls()
 	roles.SetApprovals(grantApprovals{a.approvals, a.Access})
 }
 
@@ -158,6 +160,15 @@ func (w approvers) Deciders(ctx context.Context, tenantID string) (int, error) {
 	return x.Holders(actor.AccessApprove, time.Now()), nil
 }
 
+// Approvers implements approval.People.
+func (w approvers) Approvers(ctx context.Context, tenantID string) ([]string, error) {
+	x, err := w.a.Access.Roles().Of(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	return x.May(actor.AccessApprove, time.Now()), nil
+}
+
 // Tenants implements approval.People.
 func (w approvers) Tenants(ctx context.Context) (ids []string, err error) {
 	all, err := w.a.Ledger.Tenants(ctx)
@@ -182,5 +193,5 @@ func (a *App) toldApproval(ctx context.Context, tx *sql.Tx, r *approval.Request)
 	case r.Kind == approval.KindReview:
 		glass = a.notify.Service.Notify(ctx, tx, r.TenantID, notify.Notification{Kind: notify.KindBreakGlass, Cause: n.Cause, Topic: "break-glass:" + r.ID, Params: map[string]string{"approval": r.ID}})
 	}
-	return errors.Join(glass, a.notify.Service.Notify(ctx, tx, r.TenantID, n))
+	return errors.Join(glass, a.notify.Service.Notify(ctx, tx, r.TenantID, n), a.call(ctx, tx, r, false))
 }

@@ -133,6 +133,33 @@ func (b *surfer) session(s *household) (email, role string) {
 
 var hiddenID = regexp.MustCompile(`name="id" value="([^"]+)"`)
 
+// signInAt drives the login form of zitadel's provider and returns where the browser is sent in the end.
+func (b *surfer) signInAt(s *household, provider string, p oidc.Provider, user, next string) string {
+	b.t.Helper()
+	_, to, _ := b.open(s.url + "/api/session/oidc/" + p.ID + "/start?next=" + url.QueryEscape(next))
+	u, err := url.Parse(to)
+	if err != nil || !strings.HasPrefix(to, provider) || u.Query().Get("code_challenge_method") != "S256" || u.Query().Get("nonce") == "" || u.Query().Get("redirect_uri") != p.RedirectURL {
+		b.t.Fatalf("sent to %s: %v", to, err)
+	}
+	_, to, _ = b.open(to)
+	_, _, page := b.open(provider + to)
+	id := hiddenID.FindStringSubmatch(page)
+	if id == nil {
+		b.t.Fatalf("no login form: %s", page)
+	}
+	res, err := b.PostForm(provider+"/login/username", url.Values{"id": {id[1]}, "username": {user}, "password": {"verysecure"}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	res.Body.Close()
+	_, to, _ = b.open(res.Header.Get("Location"))
+	if !strings.HasPrefix(to, p.RedirectURL) {
+		b.t.Fatalf("sent back to %s", to)
+	}
+	_, to, _ = b.open(to)
+	return to
+}
+
 // TestSignInAtARealProvider drives the login form of zitadel's OpenID provider.
 func TestSignInAtARealProvider(t *testing.T) {
 	s := newHousehold(t)
@@ -144,32 +171,7 @@ func TestSignInAtARealProvider(t *testing.T) {
 	p := s.add(oidc.Definition{Name: "Zitadel", Issuer: op.URL, ClientID: "probity", Domains: []string{"zitadel.ch"}, DefaultRole: actor.RoleAuditor, CreateUsers: true}, "secret")
 	opstorage.RegisterClients(opstorage.WebClient("probity", "secret", p.RedirectURL))
 	b := newSurfer(t)
-	signIn := func(user, next string) string {
-		t.Helper()
-		_, to, _ := b.open(s.url + "/api/session/oidc/" + p.ID + "/start?next=" + url.QueryEscape(next))
-		u, err := url.Parse(to)
-		if err != nil || !strings.HasPrefix(to, op.URL) || u.Query().Get("code_challenge_method") != "S256" || u.Query().Get("nonce") == "" || u.Query().Get("redirect_uri") != p.RedirectURL {
-			t.Fatalf("sent to %s: %v", to, err)
-		}
-		_, to, _ = b.open(to)
-		_, _, page := b.open(op.URL + to)
-		id := hiddenID.FindStringSubmatch(page)
-		if id == nil {
-			t.Fatalf("no login form: %s", page)
-		}
-		res, err := b.PostForm(op.URL+"/login/username", url.Values{"id": {id[1]}, "username": {user}, "password": {"verysecure"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		_, to, _ = b.open(res.Header.Get("Location"))
-		if !strings.HasPrefix(to, p.RedirectURL) {
-			t.Fatalf("sent back to %s", to)
-		}
-		_, to, _ = b.open(to)
-		return to
-	}
-	if to := signIn("test-user@127.0.0.1", "/events?action=x"); to != "/events?action=x" {
+	if to := b.signInAt(s, op.URL, p, "test-user@127.0.0.1", "/events?action=x"); to != "/events?action=x" {
 		t.Fatalf("sent to %s", to)
 	}
 	if email, role := b.session(s); email != "test-user@zitadel.ch" || role != actor.RoleAuditor {
@@ -180,7 +182,7 @@ func TestSignInAtARealProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	b = newSurfer(t)
-	if to := signIn("test-user@127.0.0.1", ""); to != "/" {
+	if to := b.signInAt(s, op.URL, p, "test-user@127.0.0.1", ""); to != "/" {
 		t.Errorf("sent to %s", to)
 	}
 	if again, err := s.a.Access.Users(t.Context(), actor.System(s.tenant)); err != nil || len(again) != len(users) {

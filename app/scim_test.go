@@ -107,7 +107,7 @@ func testDirectory(t *testing.T) {
 	d.send(304, "GET", "/Users/"+d.user, "", "If-None-Match", `W/"2"`)
 
 	// Deactivating ends the session at once.
-	cookies, err := a.Access.SignIn(ctx, tenant, d.user, "", "test")
+	cookies, err := a.Access.SignIn(ctx, tenant, d.user, "", "test", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func (a *App) openTokens() {
 	a.subscriptions = subscription.New(subscription.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Check: a.checkToken, Denials: a.denials, Index: a.Access.Index,
 		Features: a.features, OnlyTenant: a.Access.OnlyTenant})
 	a.oidc = oidc.New(oidc.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Accounts: a.Access, Denials: a.denials, Transport: a.notify.client.Transport(), Guard: a.notify.client,
-		Index: a.Access.Index, OnlyTenant: a.Access.OnlyTenant, PublicURL: a.Config.PublicURL, Secure: a.Config.Secure(), Logger: a.telemetry.Logger})
+		Index: a.Access.Index, OnlyTenant: a.Access.OnlyTenant, SessionFor: a.Config.SessionAbsolute, PublicURL: a.Config.PublicURL, Secure: a.Config.Secure(), Logger: a.telemetry.Logger})
 	a.scim = scim.New(scim.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Accounts: directory{a.Access}, Denials: a.denials, Index: a.Access.Index, PublicURL: a.Config.PublicURL,
 		Logger: a.telemetry.Logger})
 }

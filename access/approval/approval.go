@@ -43,8 +43,9 @@ type Request struct {
 	Summary string          `json:"summary"`
 	Change  json.RawMessage `json:"change"`
 	Reason  string          `json:"reason"`
-	// Needed is how many people must approve.
-	Needed    int        `json:"needed" format:"int32"`
+	// Needed is how many people must approve, Given how many have.
+	Needed    int        `json:"needed" format:"int32" doc:"How many people must approve, as it was when it was asked for"`
+	Given     int        `json:"approvals" format:"int32" doc:"How many have approved so far"`
 	State     State      `json:"state" enum:"pending,approved,denied,expired,cancelled"`
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt time.Time  `json:"expires_at"`

@@ -26,15 +26,16 @@ type world struct {
 	db *sqldb.DB
 	s  *Service
 
-	mu      sync.Mutex
-	now     time.Time
-	people  map[string]Standing
-	makers  map[string]string // of API keys
-	done    []string          // changes that were applied
-	told    []State
-	grants  []Grant
-	fail    error // of the next applications
-	between func()
+	mu       sync.Mutex
+	now      time.Time
+	people   map[string]Standing
+	makers   map[string]string // of API keys
+	done     []string          // changes that were applied
+	told     []State
+	reminded []string
+	grants   []Grant
+	fail     error // of the next applications
+	between  func()
 }
 
 func newWorld(t *testing.T) *world {
@@ -55,9 +56,15 @@ func (w *world) service() *Service {
 		defer w.mu.Unlock()
 		w.told = append(w.told, r.State)
 		return nil
+	}, Remind: func(_ context.Context, _ *sql.Tx, r *Request) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.reminded = append(w.reminded, r.ID)
+		return nil
 	}})
 	s.Add(Kind{Name: "role.assign", Title: "Give a role", Needed: 2, Window: time.Hour, Apply: w.apply})
 	s.AddElevations(1, w)
+	s.AddRules()
 	return s
 }
 
@@ -108,6 +115,18 @@ func (w *world) Behind(_ context.Context, p actor.Principal) (string, error) {
 		return w.makers[p.KeyID], nil
 	}
 	return p.UserID, nil
+}
+
+func (w *world) Approvers(_ context.Context, tenantID string) (ids []string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, st := range w.people {
+		if tenantID == tenant && st.May {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
 }
 
 func (w *world) Deciders(_ context.Context, tenantID string) (n int, err error) {

@@ -66,6 +66,9 @@ func (s *Service) Register(a *api.API) {
 	if s.granter != nil {
 		s.registerElevations(a)
 	}
+	if s.kinds[KindRule] != nil {
+		s.registerRules(a)
+	}
 	s.registerDecision(a, "approve-approval", "POST /api/approvals/{id}/approve", "Approve what somebody else asks for", true)
 	s.registerDecision(a, "deny-approval", "POST /api/approvals/{id}/deny", "Deny what somebody else asks for", false)
 	huma.Register(a, api.Op("cancel-approval", "POST /api/approvals/{id}/cancel", "Take a request back", api.Status(http.StatusOK), api.Errors(401, 403, 404, 409)),
@@ -126,6 +129,43 @@ func (s *Service) registerDecision(a *api.API, id, pattern, summary string, appr
 				return nil, err
 			}
 			r, err := s.Decide(ctx, by, in.ID, approve, in.Body.Comment)
+			return &oneOutput{r}, err
+		})
+}
+
+type ruleListOutput struct {
+	Body struct {
+		Items []Rule `json:"items"`
+	} `nameHint:"ApprovalRuleList"`
+}
+
+type changeRuleInput struct {
+	Kind string `path:"kind" maxLength:"64"`
+	Body struct {
+		Needed int    `json:"needed" minimum:"1" maximum:"5" format:"int32"`
+		Reason string `json:"reason" minLength:"1" maxLength:"2000" doc:"Why; those who decide read it, and it is recorded"`
+	} `nameHint:"ApprovalRuleChange"`
+}
+
+func (s *Service) registerRules(a *api.API) {
+	huma.Register(a, api.Op("list-approval-rules", "GET /api/approval-rules", "How many must approve each kind of request", api.Errors(401, 403)),
+		func(ctx context.Context, _ *struct{}) (*ruleListOutput, error) {
+			by, err := actor.Require(ctx, "")
+			if err != nil {
+				return nil, err
+			}
+			out := &ruleListOutput{}
+			out.Body.Items, err = s.Rules(ctx, by)
+			return out, err
+		})
+	huma.Register(a, api.Op("change-approval-rule", "PUT /api/approval-rules/{kind}", "Ask for another number of approvals", api.Needs(actor.AccessManage), api.StepUp(), api.MaxBody(16<<10), api.Status(http.StatusAccepted), api.Errors(400, 403, 404, 409),
+		api.Describe("Nothing changes yet: the answer is a request that as many others must approve as the kind needs now. What waits already keeps its number. A number that there are not people enough for is refused.")),
+		func(ctx context.Context, in *changeRuleInput) (*oneOutput, error) {
+			by, err := actor.Require(ctx, actor.AccessManage)
+			if err != nil {
+				return nil, err
+			}
+			r, err := s.ChangeRule(ctx, by, in.Kind, in.Body.Needed, in.Body.Reason)
 			return &oneOutput{r}, err
 		})
 }

@@ -61,6 +61,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 		_, err := s.Armed(ctx, id)
 		all = errors.Join(all, err)
 	}
+	all = errors.Join(all, s.remind(ctx))
 	waiting, err := unapplied(ctx, db, sweepAt)
 	all = errors.Join(all, err)
 	for _, stored := range waiting {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -39,6 +40,8 @@ type People interface {
 	Behind(ctx context.Context, p actor.Principal) (string, error)
 	// Deciders counts the people of a tenant with [actor.AccessApprove], locked or not.
 	Deciders(ctx context.Context, tenantID string) (int, error)
+	// Approvers are the users of a tenant who have [actor.AccessApprove] in all of it now and are not locked.
+	Approvers(ctx context.Context, tenantID string) ([]string, error)
 	// Tenants are the ids of all tenants.
 	Tenants(ctx context.Context) ([]string, error)
 	// Names are the names of users, for people to read.
@@ -52,21 +55,23 @@ type Done func(ctx context.Context, tx *sql.Tx) error
 type Kind struct {
 	Name  string // such as role.assign
 	Title string
-	// Needed is how many people must approve, one at least; Window how long they have.
+	// Needed is how many people must approve in a tenant that has no rule of its own, one at least; Window how long they have.
 	Needed int
 	Window time.Duration
 	// Apply does what was approved, for the person who asked. An error that is not Unavailable is final and shown.
 	Apply func(ctx context.Context, r *Request, done Done) error
 }
 
-// Options of [New]. All but Told, Now and Logger are required.
+// Options of [New]. All but Told, Remind, Now and Logger are required.
 type Options struct {
 	DB       *sqldb.DB
 	Recorder Recorder
 	Sealer   Sealer
 	People   People
 	// Told is called in the transaction in which a request is made or ends, to notify people of it. May be nil.
-	Told   func(ctx context.Context, tx *sql.Tx, r *Request) error
+	Told func(ctx context.Context, tx *sql.Tx, r *Request) error
+	// Remind is called in a transaction when a request has waited for three quarters of its time; of r, only what is stored in clear is set. May be nil.
+	Remind func(ctx context.Context, tx *sql.Tx, r *Request) error
 	Now    func() time.Time
 	Logger *slog.Logger
 }
@@ -90,6 +95,9 @@ func New(o Options) *Service {
 	}
 	if o.Told == nil {
 		o.Told = func(context.Context, *sql.Tx, *Request) error { return nil }
+	}
+	if o.Remind == nil {
+		o.Remind = func(context.Context, *sql.Tx, *Request) error { return nil }
 	}
 	return &Service{o: o, kinds: map[string]*Kind{}}
 }
@@ -131,15 +139,19 @@ func (s *Service) ask(ctx context.Context, by actor.Principal, kind, summary str
 	if r, err := s.same(ctx, by.TenantID, behind, kind, text); r != nil || err != nil {
 		return r, err
 	}
+	needed, err := s.needs(ctx, s.o.DB.Read(ctx), by.TenantID, k, text)
+	if err != nil {
+		return nil, err
+	}
 	now := s.o.Now().UTC().Truncate(time.Microsecond)
 	r := &row{Request: Request{ID: uuid.Must(uuid.NewV7()).String(), TenantID: by.TenantID, Kind: kind, Title: k.Title, Requester: by.ID(), Behind: behind, Summary: summary, Change: text, Reason: reason,
-		Needed: k.Needed, State: Pending, CreatedAt: now, ExpiresAt: now.Add(k.Window), Decisions: []Decision{}}}
+		Needed: needed, State: Pending, CreatedAt: now, ExpiresAt: now.Add(k.Window), Decisions: []Decision{}}}
 	if err := s.seal(ctx, r); err != nil {
 		return nil, err
 	}
 	e := newEvent(ctx, action, "create", by, &r.Request)
 	if action == actionBreak {
-		e.Severity = "critical"
+		e.Activity, e.Severity = "grant", "critical"
 	}
 	e.Reason = reason
 	e.Changes = []event.Change{stateChange("", Pending)}
@@ -150,6 +162,9 @@ func (s *Service) ask(ctx context.Context, by actor.Principal, kind, summary str
 		}
 		if n >= maxPending {
 			return errs.New(errs.Conflict, "%d of your requests wait to be decided; take some back first.", n)
+		}
+		if is, err := s.needs(ctx, tx, by.TenantID, k, text); err != nil || is != needed {
+			return errors.Join(err, errs.New(errs.Conflict, "How many must approve this was changed at the same time; ask again."))
 		}
 		if err := insert(ctx, tx, r); err != nil {
 			return err
@@ -213,7 +228,7 @@ func (s *Service) open(ctx context.Context, q scope.Querier, r *row) (*Request, 
 	if err != nil {
 		return nil, err
 	}
-	r.Decisions = []Decision{}
+	r.Decisions, r.Given = []Decision{}, 0
 	for _, v := range all {
 		comment, err := s.o.Sealer.Unseal(ctx, r.TenantID, label(r.ID, v.UserID), v.sealed)
 		if err != nil {
@@ -222,6 +237,7 @@ func (s *Service) open(ctx context.Context, q scope.Querier, r *row) (*Request, 
 		v.Comment = string(comment)
 		r.Decisions = append(r.Decisions, v.Decision)
 	}
+	r.Given = r.Approvals()
 	return &r.Request, nil
 }
 

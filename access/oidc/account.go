@@ -16,7 +16,7 @@ import (
 
 // account returns the account of a person, which may be made or linked now, with the role that the groups give.
 func (s *Service) account(ctx context.Context, p Provider, who person) (string, error) {
-	key := base64.RawURLEncoding.EncodeToString(s.o.Index("oidc|" + p.tenant + "|" + who.issuer + "|" + who.subject))
+	key := s.subjectKey(p, who.issuer, who.subject)
 	var user string
 	err := scope.In(s.o.DB.Read(ctx), p.tenant).Row(ctx, `SELECT account_id FROM oidc_identity WHERE subject = $1 AND tenant_id = $2`, key).Scan(&user)
 	known := err == nil
@@ -44,6 +44,11 @@ func (s *Service) account(ctx context.Context, p Provider, who person) (string, 
 		}
 	}
 	return user, nil
+}
+
+// subjectKey is how a person of an issuer is found.
+func (s *Service) subjectKey(p Provider, issuer, subject string) string {
+	return base64.RawURLEncoding.EncodeToString(s.o.Index("oidc|" + p.tenant + "|" + issuer + "|" + subject))
 }
 
 // through is the actor of what a sign-in at a provider changes: the server, by the tenant's settings.
@@ -98,4 +103,38 @@ func (s *Service) link(ctx context.Context, p Provider, key, user string) error 
 		return nil
 	}
 	return err
+}
+
+// Outside is what sign-in providers of a tenant give: roles by groups, to the people who sign in there.
+type Outside struct {
+	// Providers are the names of those whose groups give a role, by role.
+	Providers map[string][]string
+	// People are the ids of accounts that somebody at a provider has. Which groups they are in is known at sign-in only.
+	People map[string]bool
+}
+
+// Outside returns what sign-in providers of a tenant give.
+func (s *Service) Outside(ctx context.Context, tenant string) (Outside, error) {
+	out := Outside{map[string][]string{}, map[string]bool{}}
+	all, err := s.of(ctx, tenant)
+	if err != nil {
+		return out, err
+	}
+	for _, p := range all {
+		given := map[string]bool{}
+		for role := range values(p.Roles) {
+			given[role] = true
+		}
+		for role := range given {
+			out.Providers[role] = append(out.Providers[role], p.Name)
+		}
+	}
+	rows, err := scope.In(s.o.DB.Read(ctx), tenant).Rows(ctx, `SELECT account_id FROM oidc_identity WHERE tenant_id = $1`)
+	_, err = scope.Collect(rows, err, func(r scope.Scanner) (_ struct{}, err error) {
+		var id string
+		err = r.Scan(&id)
+		out.People[id] = true
+		return struct{}{}, sqldb.Translate(err)
+	})
+	return out, err
 }

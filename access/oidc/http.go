@@ -59,6 +59,7 @@ func (s *Service) Register(a *api.API) {
 	public := api.Rule{Public: true, Anonymous: true, LooseQuery: true, MaxBody: 1 << 10}
 	a.Handle("GET /api/session/oidc/{id}/start", public, http.HandlerFunc(s.start))
 	a.Handle("GET /api/session/oidc/{id}/callback", public, http.HandlerFunc(s.callback))
+	s.registerLogout(a, public)
 }
 
 func (s *Service) choices(ctx context.Context, in *struct {

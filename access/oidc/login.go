@@ -170,6 +170,7 @@ func (s *Service) take(ctx context.Context, a Answer, p Provider) (secrets, stri
 // person is whom a provider vouches for.
 type person struct {
 	issuer, subject string
+	session, token  string // sid, and the ID token as it came
 	email, name     string
 	verified        bool
 	groups          []string
@@ -194,7 +195,9 @@ func (s *Service) Finish(ctx context.Context, a Answer) (cookies []http.Cookie, 
 		user, err = s.account(ctx, p, who)
 	}
 	if err == nil {
-		cookies, err = s.o.Accounts.SignIn(ctx, p.tenant, user, a.Session, p.Name)
+		cookies, err = s.o.Accounts.SignIn(ctx, p.tenant, user, a.Session, p.Name, func(ctx context.Context, tx *sql.Tx, sessionID string) error {
+			return s.remember(ctx, tx, p, who, sessionID)
+		})
 		if errs.CodeOf(err) == errs.Unauthorized {
 			err = refused(reasonLocked)
 		}
@@ -247,7 +250,10 @@ func (s *Service) redeem(ctx context.Context, a Answer, p Provider, k secrets) (
 			return person{}, err
 		}
 	}
-	return personOf(p, id.Subject, claims), nil
+	who := personOf(p, id.Subject, claims)
+	who.token = raw
+	_ = json.Unmarshal(claims["sid"], &who.session) // absent or of another type: there is none
+	return who, nil
 }
 
 // ask adds what the provider tells only at its userinfo endpoint. What the ID token says stands.

@@ -28,6 +28,10 @@ type Provider struct {
 	CreatedAt   time.Time `json:"created_at"`
 	RedirectURL string    `json:"redirect_url" doc:"What to enter at the provider as the address to return to"`
 
+	// LogoutURL and BackchannelURL are for signing out.
+	LogoutURL      string `json:"logout_url" doc:"What to enter at the provider as the address to return to after signing out (post-logout redirect URI)"`
+	BackchannelURL string `json:"backchannel_logout_url" doc:"What to enter at the provider as the address for back-channel logout, with which it ends sessions here"`
+
 	tenant string
 	sealed []byte
 }
@@ -43,6 +47,11 @@ type Definition struct {
 	Roles       map[string]string `json:"roles,omitempty" doc:"Role by group. Somebody who is in none of them gets default_role, or is refused when there is none"`
 	DefaultRole string            `json:"default_role,omitempty" doc:"The role of people who sign in for the first time, and of those whom roles gives none"`
 	CreateUsers bool              `json:"create_users" doc:"Whether people who have no account get one at their first sign-in, which needs domains"`
+}
+
+// address fills in what is to be entered at the provider.
+func (s *Service) address(p *Provider) {
+	p.RedirectURL, p.LogoutURL, p.BackchannelURL = s.redirectURL(p.ID), s.logoutURL(p.ID), s.backchannelURL(p.ID)
 }
 
 const maxProviders = 20 // of a tenant
@@ -138,7 +147,8 @@ func (s *Service) scan(r scope.Scanner) (Provider, error) {
 	if err := json.Unmarshal([]byte(definition), &p.Definition); err != nil {
 		return p, errs.Wrap(errs.Internal, err, "a provider cannot be read")
 	}
-	p.HasSecret, p.Paused, p.CreatedAt, p.RedirectURL = len(p.sealed) > 0, paused != 0, time.UnixMicro(created).UTC(), s.redirectURL(p.ID)
+	p.HasSecret, p.Paused, p.CreatedAt = len(p.sealed) > 0, paused != 0, time.UnixMicro(created).UTC()
+	s.address(&p)
 	return p, nil
 }
 
@@ -176,7 +186,7 @@ func (s *Service) Add(ctx context.Context, by actor.Principal, d Definition, sec
 		return Provider{}, err
 	}
 	p := Provider{ID: uuid.Must(uuid.NewV7()).String(), Definition: d, CreatedAt: s.o.Now().UTC().Truncate(time.Microsecond), HasSecret: secret != "", tenant: by.TenantID}
-	p.RedirectURL = s.redirectURL(p.ID)
+	s.address(&p)
 	var err error
 	if p.sealed, err = s.sealSecret(ctx, p, secret); err != nil {
 		return Provider{}, err

@@ -42,8 +42,12 @@ type Accounts interface {
 	Provision(ctx context.Context, by actor.Principal, email, name, role, source string, also func(ctx context.Context, tx *sql.Tx, userID string) error) (string, error)
 	// SetRole gives an account the role that groups map to.
 	SetRole(ctx context.Context, by actor.Principal, userID, role string) error
-	// SignIn starts a session of an account and returns its cookies; Unauthorized when the account is locked or gone. previous is the session that the browser had.
-	SignIn(ctx context.Context, tenantID, userID, previous, source string) ([]http.Cookie, error)
+	// SignIn starts a session of an account and returns its cookies, with also in the same transaction; Unauthorized when the account is locked or gone. previous is the session that the browser had.
+	SignIn(ctx context.Context, tenantID, userID, previous, source string, also func(ctx context.Context, tx *sql.Tx, sessionID string) error) ([]http.Cookie, error)
+	// SignOut ends the caller's session and returns the cookies that say so.
+	SignOut(ctx context.Context, p actor.Principal) ([]http.Cookie, error)
+	// EndOutside ends sessions of the tenant of by, and returns how many there still were.
+	EndOutside(ctx context.Context, by actor.Principal, sessions []string, source string) (int, error)
 }
 
 // Guard says whether an address may be entered; *outbound.Client is one.
@@ -65,6 +69,8 @@ type Options struct {
 	Index func(label string) []byte
 	// OnlyTenant returns the tenant of an installation that has one, "" otherwise.
 	OnlyTenant func(ctx context.Context) (string, error)
+	// SessionFor is how long a session lasts at the most.
+	SessionFor time.Duration
 	// PublicURL is where people are sent back to, without a trailing slash; "" lets nobody sign in this way.
 	PublicURL string
 	// Secure marks cookies so; set it when people use https.

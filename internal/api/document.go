@@ -38,6 +38,9 @@ func describeHeaders(doc map[string]any) {
 		"description": "Asks for what an auditor would see, personal values masked, even with the permission to see more. It can only take away."},
 		PurposeHeader: map[string]any{"name": PurposeHeader, "in": "header", "schema": map[string]any{"type": "string", "maxLength": 40},
 			"description": "What the data is read for: a purpose of the masking policy (`GET /api/settings/masking/purposes`), which may show less, gives pseudonyms of its own, and is recorded where values are shown as they are."}}
+	if schemas, ok := components["schemas"].(map[string]any); ok {
+		schemas[stepUpSchema] = stepUpProblem()
+	}
 	paths, _ := doc["paths"].(map[string]any)
 	for _, item := range paths {
 		operations, _ := item.(map[string]any)
@@ -61,6 +64,9 @@ func describeOperation(op map[string]any) {
 		op["parameters"] = append(parameters, map[string]any{"$ref": "#/components/parameters/" + MaskedHeader}, map[string]any{"$ref": "#/components/parameters/" + PurposeHeader})
 	}
 	responses, _ := op["responses"].(map[string]any)
+	if op["x-step-up"] == true {
+		describeStepUp(responses)
+	}
 	for status, r := range responses {
 		response, ok := r.(map[string]any)
 		if !ok {

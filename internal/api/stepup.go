@@ -56,3 +56,27 @@ func minutes(d time.Duration) string {
 	}
 	return d.Truncate(time.Second).String()
 }
+
+// stepUpSchema is the name of the problem in the API's description.
+const stepUpSchema = "StepUpProblem"
+
+// stepUpProblem describes the problem that asks for a proof: a Problem whose ways are there and known.
+func stepUpProblem() map[string]any {
+	return map[string]any{"description": "The answer 401 when the person has to prove anew who they are: do so in one of the `ways` (`POST /api/session/step-up`), then send the request again as it was.",
+		"allOf": []any{map[string]any{"$ref": "#/components/schemas/Problem"}, map[string]any{"type": "object", "required": []any{"type", "code", "ways"}, "properties": map[string]any{
+			"type": map[string]any{"type": "string", "const": problemType(errs.StepUpRequired)},
+			"ways": map[string]any{"type": "array", "description": "How this person can, best first; `password` only where there is no second factor. The members to send are `passkey`, `code` (for totp and recovery_code) and `password`",
+				"items": map[string]any{"type": "string", "enum": []any{"passkey", "totp", "recovery_code", "password"}}},
+		}}}}
+}
+
+// describeStepUp says of an operation's answer 401 that it may be that problem.
+func describeStepUp(responses map[string]any) {
+	if responses == nil {
+		return
+	}
+	ref := func(name string) map[string]any { return map[string]any{"$ref": "#/components/schemas/" + name} }
+	responses["401"] = map[string]any{"description": "Nobody is signed in, or a person has to prove anew who they are (`ways` says how)",
+		"content": map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"anyOf": []any{ref(stepUpSchema), ref("Problem")}},
+			"example": map[string]any{"type": problemType(errs.StepUpRequired), "title": kinds[errs.StepUpRequired].title, "status": 401, "code": "unauthorized", "detail": "This needs a proof of who you are that is at most 5 minutes old.", "ways": []any{"passkey", "recovery_code"}}}}}
+}

@@ -45,6 +45,8 @@ type Config struct {
 	SessionIdle        time.Duration
 	SessionAbsolute    time.Duration
 	StepUpFor          time.Duration
+	InvitationFor      time.Duration
+	BreachedPasswords  string // a path; "" for none
 	MetricsListen      string
 	Drain              time.Duration
 	StatusPage         string   // signed-in or public

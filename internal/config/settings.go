@@ -174,6 +174,10 @@ func limitSettings() []Setting {
 			func(c *Config) *time.Duration { return &c.SessionAbsolute }, time.Minute, 90*24*time.Hour),
 		duration("step-up-for", "5m", "How long a person who has just proved who they are may do what is grave (make API keys, change users and roles, export unmasked data, rotate keys, release holds) before they are asked again.",
 			func(c *Config) *time.Duration { return &c.StepUpFor }, time.Minute, 12*time.Hour),
+		duration("invitation-for", "72h", "How long the link works with which somebody who is invited sets a password.",
+			func(c *Config) *time.Duration { return &c.InvitationFor }, time.Hour, 30*24*time.Hour),
+		text("breached-passwords", "path", "", "List of passwords that have been in a breach, which nobody may choose: the file of Have I Been Pwned that is ordered by hash (SHA1:COUNT). It is searched where it lies, never loaded. None when empty. See docs/operators.md.",
+			func(c *Config) *string { return &c.BreachedPasswords }, nil),
 	}
 }
 

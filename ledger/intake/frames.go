@@ -28,8 +28,12 @@ const (
 	inMember // in an array that is a member of an object
 )
 
-// maxRepeated bounds the bytes that are looked at again after errors.
-const maxRepeated = 256 << 20
+// The bytes that are looked at again after errors are bounded: some for any stream, and some for each byte that it has given. A stream whose every line opens what no line closes would otherwise keep a processor busy for seconds per
+// kilobyte; one that is broken in a hundred places is read to its end.
+const (
+	repeatedFree    = 32 << 20
+	repeatedPerByte = 16
+)
 
 func (f *frames) next() (frame, error) {
 	f.w.skipMark()
@@ -200,7 +204,7 @@ func (f *frames) takeBroken(indent string) []byte {
 // mayRepeat counts bytes that are looked at again after an error, so that broken input costs bounded time.
 func (f *frames) mayRepeat(n int) bool {
 	f.repeated += int64(n)
-	return f.repeated < maxRepeated
+	return f.repeated < repeatedFree+repeatedPerByte*f.w.offset
 }
 
 // nextRecord returns the start of the first line, from an index on, that opens an object with the given indentation.

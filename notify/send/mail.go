@@ -104,7 +104,7 @@ var mailHTML = template.Must(template.New("mail").Parse(`<!doctype html>
 {{end}}{{if .Facts}}<table style="border-collapse:collapse;margin:0 0 16px">{{range .Facts}}
 <tr><th scope="row" style="padding:2px 16px 2px 0;text-align:left;font-weight:600">{{.Name}}</th><td style="padding:2px 0">{{.Value}}</td></tr>{{end}}
 </table>
-{{end}}{{if .Link}}<p style="margin:0 0 12px"><a href="{{.Link}}" style="color:#0d5c46">Open in Probity</a></p>
+{{end}}{{if .Link}}<p style="margin:0 0 12px"><a href="{{.Link}}" style="color:#0d5c46">{{or .LinkLabel "Open in Probity"}}</a></p>
 {{end}}<p style="margin:16px 0 0;color:#5c665f;font-size:13px">{{.Sender}} · {{.ID}}</p>
 </div></body></html>
 `))
@@ -120,7 +120,11 @@ func mailText(m *Message) string {
 		b.WriteString(f.Name + ": " + f.Value + "\n")
 	}
 	if m.Link != "" {
-		b.WriteString("\n" + m.Link + "\n")
+		b.WriteString("\n")
+		if m.LinkLabel != "" {
+			b.WriteString(m.LinkLabel + ":\n")
+		}
+		b.WriteString(m.Link + "\n")
 	}
 	b.WriteString("\n-- \n" + m.Sender + " · " + m.ID + "\n")
 	return b.String()

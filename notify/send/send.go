@@ -60,6 +60,8 @@ type Message struct {
 	Facts []Fact
 	// Link leads to the console; "" when the server does not know its own address.
 	Link string
+	// LinkLabel is what an e-mail calls the link; "Open in Probity" when empty.
+	LinkLabel string
 	// Sender names the installation and the organisation.
 	Sender string
 	At     time.Time

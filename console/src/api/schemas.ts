@@ -34,6 +34,7 @@ export type Session = z.infer<typeof sessionSchema>;
 
 /** What came of a password: a session, or a sign-in that waits for its second step. */
 export const loginSchema = z.object({ ...sessionSchema.shape, user: z.optional(sessionSchema.shape.user), tenant: z.optional(sessionSchema.shape.tenant), token: text, ways: list(z.string()), enrol: flag });
+export const signOutSchema = z.object({ url: text });
 export const passkeyOptionsSchema = z.object({ public_key: z.record(z.string(), z.unknown()) });
 export const enrolmentSchema = z.object({
   id: id, kind: text, totp: z.optional(z.object({ secret: text, url: text, qr: list(z.string()) })), public_key: z.optional(z.record(z.string(), z.unknown())),
@@ -63,6 +64,13 @@ export const userSchema = z.object({
 export type User = z.infer<typeof userSchema>;
 export const usersSchema = z.object({ items: list(userSchema) });
 
+export const invitationSchema = z.object({
+  id: id, email: text, name: text, roles: list(z.string()), state: text, problem: text, invited_by: text, user_id: text, created_at: text, expires_at: text, sent_at: text, ended_at: text, link: text,
+});
+export type Invitation = z.infer<typeof invitationSchema>;
+export const invitationsSchema = z.object({ items: list(invitationSchema), mails: flag });
+export const welcomeSchema = z.object({ email: text, name: text, organisation: text, expires_at: text, passkeys: flag });
+
 export const permissionSchema = z.object({ key: id, description: text, sensitivity: text, builtIn: flag });
 export type PermissionInfo = z.infer<typeof permissionSchema>;
 export const permissionsSchema = z.object({ items: list(permissionSchema) });
@@ -89,12 +97,41 @@ export const whatSchema = z.object({
 
 const decisionSchema = z.object({ user_id: id, name: text, approve: flag, comment: text, decided_at: text });
 export const approvalSchema = z.object({
-  id, kind: text, title: text, requested_by: text, requested_by_name: text, summary: text, change: z.unknown(), reason: text, needed: count,
+  id, kind: text, title: text, requested_by: text, requested_by_name: text, summary: text, change: z.unknown(), reason: text, needed: count, approvals: count,
   state: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled']), created_at: text, expires_at: text, ended_at: text, applied_at: text, problem: text,
   decisions: list(decisionSchema), may_decide: flag, why_not: text,
 });
 export type ApprovalInfo = z.infer<typeof approvalSchema>;
+export const approvalRulesSchema = z.object({ items: list(z.object({ kind: id, title: text, needed: count, default: count })) });
 export const approvalsSchema = z.object({ items: list(approvalSchema), more: flag });
+
+export const reviewSchema = z.object({
+  id, name: text, state: z.enum(['open', 'closed']), created_by: text, created_by_name: text, created_at: text, due_at: text, next_at: text, overdue_at: text, closed_at: text, sha256: text, auto_revoke: flag, mine: count,
+  counts: z.object({ total: count, waiting: count, confirmed: count, revoked: count, gone: count, undecided: count }),
+});
+export type ReviewInfo = z.infer<typeof reviewSchema>;
+export const reviewsSchema = z.object({ items: list(reviewSchema), more: flag });
+export const reviewItemSchema = z.object({
+  id, kind: text, user_id: text, user_name: text, what: text, role_id: text, scope: text, permissions: list(z.string()), sensitivity: text, granted_by: text, granted_at: text, expires_at: text, last_used_at: text, elsewhere: text,
+  reviewer_names: list(z.string()), state: text, decided_by: text, decided_by_name: text, decided_at: text, reason: text, may_decide: flag, why_not: text,
+});
+export type ReviewItem = z.infer<typeof reviewItemSchema>;
+export const reviewItemsSchema = z.object({ items: list(reviewItemSchema), more: flag });
+export const reviewResultsSchema = z.object({ items: list(z.object({ id, state: text, problem: text, elsewhere: text })) });
+export const ownersSchema = z.object({ owners: dict(z.string()) });
+
+export const differenceSchema = z.object({ kind: text, user_id: text, user_name: text, email: text, outside_id: text, outside_role: text, outside_role_name: text, done: flag, problem: text });
+export type Difference = z.infer<typeof differenceSchema>;
+export const systemRunSchema = z.object({
+  id, apply: flag, state: text, created_at: text, ended_at: text, problem: text, report: z.nullish(z.object({ compared_at: text, people: count, items: list(differenceSchema) })),
+});
+export const systemSchema = z.object({
+  id, name: text, kind: text, base: text, spec: z.unknown(), rules: list(z.object({ role_id: text, outside_role: text })), apply: flag, every_hours: count, per_second: count, max_changes: count, created_at: text, next_at: text,
+  last: z.nullish(systemRunSchema),
+});
+export type SystemInfo = z.infer<typeof systemSchema>;
+export const systemsSchema = z.object({ items: list(systemSchema) });
+export const outsideRolesSchema = z.object({ items: list(z.object({ id, name: text })) });
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {
@@ -423,7 +460,7 @@ export const tokenIssuersSchema = z.object({ items: list(tokenIssuerSchema) });
 
 export const oidcProviderSchema = z.object({
   id: text, name: text, issuer: text, client_id: text, domains: list(z.string()), groups_claim: text, roles: dict(z.string()), default_role: text, create_users: flag, has_secret: flag, paused: flag,
-  redirect_url: text, created_at: text,
+  redirect_url: text, logout_url: text, backchannel_logout_url: text, created_at: text,
 });
 export type OidcProvider = z.infer<typeof oidcProviderSchema>;
 export const oidcProvidersSchema = z.object({ items: list(oidcProviderSchema) });

@@ -6,6 +6,7 @@ import { sessionQuery } from '../features/auth/session';
 import { parseEventSearch } from '../features/events/filter';
 import { jobStates } from '../features/jobs/api';
 import type { JobState } from '../features/jobs/api';
+import { parseSecuritySearch } from '../features/security/kinds';
 import { Shell } from '../features/shell/Shell';
 import { Failure, Loading } from '../ui/states';
 import { NotFound } from './NotFound';
@@ -36,6 +37,25 @@ const download = createRoute({
   getParentRoute: () => root,
   path: '/download',
   component: lazyRouteComponent(() => import('../features/downloads/DownloadPage'), 'DownloadPage'),
+});
+
+/** Where the links of letters lead; their tokens are in the fragment too. */
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: '/invitation',
+  component: lazyRouteComponent(() => import('../features/auth/InvitationPage'), 'InvitationPage'),
+});
+
+const forgot = createRoute({
+  getParentRoute: () => root,
+  path: '/forgot',
+  component: lazyRouteComponent(() => import('../features/auth/ForgotPage'), 'ForgotPage'),
+});
+
+const reset = createRoute({
+  getParentRoute: () => root,
+  path: '/reset',
+  component: lazyRouteComponent(() => import('../features/auth/ResetPage'), 'ResetPage'),
 });
 
 const app = createRoute({
@@ -142,7 +162,7 @@ const jobs = createRoute({
   component: lazyRouteComponent(() => import('../features/jobs/JobsPage'), 'JobsPage'),
 });
 
-export const accessTabs = ['roles', 'assignments', 'questions'] as const;
+export const accessTabs = ['roles', 'assignments', 'questions', 'systems'] as const;
 export type AccessTab = (typeof accessTabs)[number];
 
 const access = createRoute({
@@ -181,6 +201,23 @@ const approvals = createRoute({
   component: lazyRouteComponent(() => import('../features/approvals/ApprovalsPage'), 'ApprovalsPage'),
 });
 
+const reviews = createRoute({
+  getParentRoute: () => app,
+  path: '/reviews',
+  validateSearch: (raw: Record<string, unknown>): { id?: string } => {
+    const id = one(raw['id']);
+    return id ? { id } : {};
+  },
+  component: lazyRouteComponent(() => import('../features/reviews/ReviewsPage'), 'ReviewsPage'),
+});
+
+const security = createRoute({
+  getParentRoute: () => app,
+  path: '/security',
+  validateSearch: parseSecuritySearch,
+  component: lazyRouteComponent(() => import('../features/security/SecurityLogPage'), 'SecurityLogPage'),
+});
+
 const status = createRoute({
   getParentRoute: () => root,
   path: '/status',
@@ -189,7 +226,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, settings, account])]);
+const tree = root.addChildren([signin, status, download, invitation, forgot, reset, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, reviews, security, settings, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -11,7 +11,7 @@ import { useAct } from '../../ui/useAct';
 import { useMay, useSession } from '../auth/session';
 import { approvalQuery, approvalsKey, approvalsQuery, approvalStates, takeBack } from './api';
 import type { ApprovalState } from './api';
-import { BreakGlassDialog, DecideDialog, ElevationDialog } from './dialogs';
+import { BreakGlassDialog, DecideDialog, ElevationDialog, RulesDialog } from './dialogs';
 
 const route = getRouteApi('/_app/approvals');
 
@@ -22,9 +22,9 @@ export function ApprovalsPage() {
   const { state, id } = route.useSearch();
   const navigate = route.useNavigate();
   const [before, setBefore] = useState('');
-  const [asking, setAsking] = useState<'' | 'elevation' | 'glass'>('');
+  const [asking, setAsking] = useState<'' | 'elevation' | 'glass' | 'rules'>('');
   const [deciding, setDeciding] = useState<{ r: ApprovalInfo; approve: boolean } | null>(null);
-  const [unmasked, glass] = [useMay('ledger.view_unmasked'), useMay('access.break_glass')];
+  const [unmasked, glass, manage] = [useMay('ledger.view_unmasked'), useMay('access.break_glass'), useMay('access.manage')];
   const query = useQuery(approvalsQuery(state ?? '', before));
   const named = useQuery({ ...approvalQuery(id ?? ''), enabled: !!id });
   useEffect(() => {
@@ -46,6 +46,11 @@ export function ApprovalsPage() {
       )}
       <ListHead lead="Those who may decide see all requests, everybody else their own.">
         <Group gap="xs">
+          {manage && (
+            <Button size="xs" variant="default" onClick={() => setAsking('rules')}>
+              How many must approve
+            </Button>
+          )}
           {!unmasked && <NewButton label="Ask to see values" onClick={() => setAsking('elevation')} />}
           {!unmasked && glass && (
             <Button size="xs" color="ember" variant="default" onClick={() => setAsking('glass')}>
@@ -78,6 +83,7 @@ export function ApprovalsPage() {
       </Group>
       {deciding && <DecideDialog r={deciding.r} approve={deciding.approve} onClose={() => setDeciding(null)} />}
       {asking === 'elevation' && <ElevationDialog onClose={() => setAsking('')} />}
+      {asking === 'rules' && <RulesDialog onClose={() => setAsking('')} />}
       {asking === 'glass' && <BreakGlassDialog onClose={() => setAsking('')} />}
     </div>
   );
@@ -94,7 +100,7 @@ function Row({ r, onDecide }: { r: ApprovalInfo; onDecide: (approve: boolean) =>
         <Group gap="xs">
           <span className={classes.name}>{r.summary}</span>
           <Badge color={tones[r.state]}>{stateWords[r.state]}</Badge>
-          {r.needed > 1 && <Badge color="gray">{`${r.decisions.filter((d) => d.approve).length} of ${r.needed}`}</Badge>}
+          {(r.needed > 1 || r.state === 'pending') && <Badge color="gray">{`${r.approvals} of ${r.needed} approved`}</Badge>}
         </Group>
         <div className={classes.note}>
           {r.requested_by_name || r.requested_by}, {formatAgo(r.created_at)}

@@ -1,6 +1,6 @@
 import { queryOptions } from '@tanstack/react-query';
 import { request } from '../../api/client';
-import { approvalSchema, approvalsSchema } from '../../api/schemas';
+import { approvalRulesSchema, approvalSchema, approvalsSchema } from '../../api/schemas';
 
 /** Requests that others decide. */
 export const approvalsKey = ['approvals'] as const;
@@ -28,3 +28,8 @@ export interface Elevation {
 }
 export const askElevation = (body: Elevation) => request('POST', '/api/access/elevations', { body, schema: approvalSchema });
 export const breakGlass = (body: { justification: string; minutes: number }) => request('POST', '/api/access/break-glass', { body, schema: approvalSchema });
+
+/** How many must approve each kind of request. */
+export const rulesQuery = queryOptions({ queryKey: [...approvalsKey, 'rules'], queryFn: ({ signal }) => request('GET', '/api/approval-rules', { schema: approvalRulesSchema, signal }) });
+/** Nothing changes before as many as it takes now have approved it. */
+export const changeRule = ({ kind, needed, reason }: { kind: string; needed: number; reason: string }) => request('PUT', `/api/approval-rules/${encodeURIComponent(kind)}`, { body: { needed, reason }, schema: approvalSchema });

@@ -1,10 +1,12 @@
-import { Code, NumberInput, Text, TextInput, Textarea } from '@mantine/core';
+import { Alert, Code, NumberInput, Select, Text, TextInput, Textarea } from '@mantine/core';
 import { useForm } from '@mantine/form';
+import { useQuery } from '@tanstack/react-query';
+import { Failure, Loading } from '../../ui/states';
 import type { ApprovalInfo } from '../../api/schemas';
 import { FormDialog } from '../../ui/dialogs';
 import { useAct } from '../../ui/useAct';
 import { sessionQuery } from '../auth/session';
-import { approvalsKey, askElevation, breakGlass, decide } from './api';
+import { approvalsKey, askElevation, breakGlass, changeRule, decide, rulesQuery } from './api';
 
 /** Shows exactly what would be done, and asks for the decision. */
 export function DecideDialog({ r, approve, onClose }: { r: ApprovalInfo; approve: boolean; onClose: () => void }) {
@@ -48,9 +50,30 @@ export function BreakGlassDialog({ onClose }: { onClose: () => void }) {
   return (
     <FormDialog title="Break the glass?" submit="See values now" grave pending={act.isPending} error={act.error}
       onSubmit={form.onSubmit((v) => act.mutate({ justification: v.justification.trim(), minutes: v.minutes }))} onClose={onClose}>
-      <Text size="sm">You see personal values as they are at once. It raises an alarm, and somebody else reviews whether it was justified.</Text>
+      <Alert color="ember">You see personal values as they are at once. It raises an alarm, and somebody else reviews whether it was justified.</Alert>
       <Textarea label="Emergency" maxLength={2000} autosize minRows={3} data-autofocus {...form.getInputProps('justification')} />
       <NumberInput label="Minutes" min={5} max={240} clampBehavior="strict" {...form.getInputProps('minutes')} />
+    </FormDialog>
+  );
+}
+
+/** Asks for another number of approvals. */
+export function RulesDialog({ onClose }: { onClose: () => void }) {
+  const rules = useQuery(rulesQuery);
+  const form = useForm({
+    initialValues: { kind: 'role.assign', needed: '', reason: '' },
+    validate: { needed: (v) => (v ? null : 'Choose a number'), reason: (v) => (v.trim() ? null : 'Say why') },
+  });
+  const ask = useAct(changeRule, approvalsKey, onClose);
+  const now = rules.data?.items.find((r) => r.kind === form.values.kind)?.needed;
+  return (
+    <FormDialog title="How many must approve" submit="Ask for the change" pending={ask.isPending} error={ask.error} disabled={!now}
+      onSubmit={form.onSubmit((v) => ask.mutate({ kind: v.kind, needed: Number(v.needed), reason: v.reason.trim() }))} onClose={onClose}>
+      <Text size="sm">A change waits for the approval of as many others as it takes now. What waits already keeps its number.</Text>
+      {rules.error ? <Failure error={rules.error} /> : !rules.data ? <Loading /> : null}
+      <Select label="Requests" allowDeselect={false} data={rules.data?.items.map((r) => ({ value: r.kind, label: r.title })) ?? []} description={now ? `${now} must approve now` : ''} {...form.getInputProps('kind')} />
+      <Select label="Approvals needed" allowDeselect={false} data={['1', '2', '3', '4', '5'].map((n) => ({ value: n, label: n, disabled: Number(n) === now }))} {...form.getInputProps('needed')} />
+      <Textarea label="Reason" maxLength={2000} autosize minRows={2} description="Those who decide read it; recorded in the log" {...form.getInputProps('reason')} />
     </FormDialog>
   );
 }

@@ -10,6 +10,8 @@ import type { FactorKind, Proof } from './api';
 
 interface Props<Done> {
   passkeys: boolean;
+  /** The one kind that does, where there is no choice. */
+  only?: FactorKind | undefined;
   start: (kind: FactorKind, name: string) => Promise<Enrolment>;
   confirm: (id: string, proof: Proof) => Promise<Done>;
   onDone: (done: Done) => void;
@@ -17,9 +19,9 @@ interface Props<Done> {
 }
 
 /** Sets up an authenticator app or a passkey: what and which, then the proof that it works. */
-export function FactorSetup<Done>({ passkeys, start, confirm, onDone, onCancel }: Props<Done>) {
+export function FactorSetup<Done>({ passkeys, only, start, confirm, onDone, onCancel }: Props<Done>) {
   const possible = passkeys && canPasskey();
-  const [kind, setKind] = useState<FactorKind>(possible ? 'passkey' : 'totp');
+  const [kind, setKind] = useState<FactorKind>(only ?? (possible ? 'passkey' : 'totp'));
   const [name, setName] = useState('');
   const [enrolment, setEnrolment] = useState<Enrolment | null>(null);
   const [code, setCode] = useState('');
@@ -81,12 +83,14 @@ export function FactorSetup<Done>({ passkeys, start, confirm, onDone, onCancel }
   return (
     <form onSubmit={begin} noValidate>
       <Stack>
-        <Radio.Group label="Kind" value={kind} onChange={(v) => setKind(v as FactorKind)}>
-          <Stack gap="xs" mt={6}>
-            <Radio value="passkey" label="Passkey" description={possible ? 'On this device, a phone or a security key. Cannot be phished, and signs in without a password.' : 'Not possible: this needs an https address with a name, and a browser that can.'} disabled={!possible} />
-            <Radio value="totp" label="Authenticator app" description="A code of six digits that changes every 30 seconds." />
-          </Stack>
-        </Radio.Group>
+        {!only && (
+          <Radio.Group label="Kind" value={kind} onChange={(v) => setKind(v as FactorKind)}>
+            <Stack gap="xs" mt={6}>
+              <Radio value="passkey" label="Passkey" description={possible ? 'On this device, a phone or a security key. Cannot be phished, and signs in without a password.' : 'Not possible: this needs an https address with a name, and a browser that can.'} disabled={!possible} />
+              <Radio value="totp" label="Authenticator app" description="A code of six digits that changes every 30 seconds." />
+            </Stack>
+          </Radio.Group>
+        )}
         <TextInput label="Name" description="To tell it from others" placeholder={kind === 'totp' ? 'Authenticator app' : 'Laptop'} maxLength={60} value={name} onChange={(e) => setName(e.currentTarget.value)} />
         {error !== null && <ProofProblem error={error} />}
         {buttons('Set up', true)}

@@ -26,6 +26,11 @@ export function Providers({ next }: { next: string | undefined }) {
   const problem = problems[new URLSearchParams(window.location.search).get('problem') ?? ''];
   return (
     <>
+      {new URLSearchParams(window.location.search).has('signed-out') && (
+        <Alert color="pine" role="status">
+          You are signed out here and at your provider.
+        </Alert>
+      )}
       {problem && (
         <Alert color="ember" title="That did not work" role="alert">
           {problem}

@@ -1,4 +1,4 @@
-import { Alert, Button, Divider, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core';
+import { Alert, Anchor, Button, Divider, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useRouter } from '@tanstack/react-router';
@@ -146,6 +146,9 @@ function Password({ enter, onPending }: { enter: (s: Session) => Promise<void>; 
           <Button type="submit" loading={busy === 'password'} disabled={wait > 0} fullWidth mt={4}>
             Sign in
           </Button>
+          <Anchor href="/forgot" size="sm" ta="center">
+            Forgot your password?
+          </Anchor>
         </Stack>
       </form>
       {canPasskey() && (

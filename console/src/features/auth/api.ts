@@ -1,6 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 import { request } from '../../api/client';
-import { enrolledSchema, enrolmentSchema, factorsSchema, openSessionsSchema, passkeyOptionsSchema, recoveryCodesSchema, sessionSchema, signInPolicySchema } from '../../api/schemas';
+import { enrolledSchema, enrolmentSchema, factorsSchema, openSessionsSchema, passkeyOptionsSchema, recoveryCodesSchema, sessionSchema, signInPolicySchema, welcomeSchema } from '../../api/schemas';
+import { login } from './session';
 
 export const factorsQuery = queryOptions({ queryKey: ['factors'], queryFn: ({ signal }) => request('GET', '/api/session/factors', { schema: factorsSchema, signal }) });
 
@@ -41,3 +42,9 @@ export const confirmEnrolment = (token: string, id: string, proof: Proof) =>
 export const policyQuery = queryOptions({ queryKey: ['sign-in-policy'], queryFn: ({ signal }) => request('GET', '/api/access/sign-in-policy', { schema: signInPolicySchema, signal }) });
 export const savePolicy = (second_factor_of: string[]) => request('PUT', '/api/access/sign-in-policy', { body: { second_factor_of }, schema: signInPolicySchema });
 export const resetFactors = (userId: string, reason: string) => request('POST', `/api/users/${encodeURIComponent(userId)}/factors/reset`, { body: { reason } });
+
+export const lookAtInvitation = (token: string) => request('POST', '/api/session/invitation', { body: { token }, schema: welcomeSchema, quiet401 });
+/** Without a password the person sets up a passkey in its place. */
+export const acceptInvitation = (token: string, password: string) => login('/api/session/invitation/accept', { token, ...(password ? { password } : {}) });
+export const forgotPassword = (email: string) => request('POST', '/api/session/forgotten', { body: { email }, quiet401 });
+export const resetPassword = (token: string, password: string) => request('POST', '/api/session/reset', { body: { token, password }, quiet401 });

@@ -1,6 +1,6 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { ApiError, request, setCsrfToken } from '../../api/client';
-import { loginSchema, sessionSchema } from '../../api/schemas';
+import { loginSchema, sessionSchema, signOutSchema } from '../../api/schemas';
 import type { Session } from '../../api/schemas';
 
 /** Who is signed in; null when nobody is. */
@@ -30,15 +30,20 @@ export interface Pending {
   enrol: boolean;
 }
 
-export async function signIn(email: string, password: string): Promise<Session | Pending> {
-  const login = await request('POST', '/api/session', { body: { email, password }, schema: loginSchema, quiet401: true });
-  if (login.user && login.tenant) return accept({ ...login, user: login.user, tenant: login.tenant });
-  return { token: login.token, ways: login.ways, enrol: login.enrol };
+/** Asks for a session; what comes is one, or a sign-in that waits. */
+export async function login(path: string, body: Record<string, string>): Promise<Session | Pending> {
+  const came = await request('POST', path, { body, schema: loginSchema, quiet401: true });
+  if (came.user && came.tenant) return accept({ ...came, user: came.user, tenant: came.tenant });
+  return { token: came.token, ways: came.ways, enrol: came.enrol };
 }
 
-export async function signOut(): Promise<void> {
-  await request('DELETE', '/api/session', { quiet401: true });
+export const signIn = (email: string, password: string) => login('/api/session', { email, password });
+
+/** Ends the session. Where it began at a provider that can end its own too, it returns where to go for that. */
+export async function signOut(): Promise<string> {
+  const { url } = await request('POST', '/api/session/sign-out', { schema: signOutSchema, quiet401: true });
   setCsrfToken('');
+  return url;
 }
 
 /** The session of a page behind sign-in. */

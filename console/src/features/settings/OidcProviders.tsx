@@ -25,7 +25,7 @@ const add = (p: Entry) => request('POST', '/api/oidc-providers', { body: body(p)
 const change = (p: Entry) => request('PUT', `/api/oidc-providers/${encodeURIComponent(p.id)}`, { body: { ...body(p), paused: p.paused }, schema: oidcProviderSchema });
 const remove = (id: string) => request('DELETE', `/api/oidc-providers/${encodeURIComponent(id)}`);
 
-const blank: OidcProvider = { id: '', name: '', issuer: '', client_id: '', domains: [], groups_claim: '', roles: {}, default_role: '', create_users: false, has_secret: false, paused: false, redirect_url: '', created_at: '' };
+const blank: OidcProvider = { id: '', name: '', issuer: '', client_id: '', domains: [], groups_claim: '', roles: {}, default_role: '', create_users: false, has_secret: false, paused: false, redirect_url: '', logout_url: '', backchannel_logout_url: '', created_at: '' };
 
 export function OidcProviders() {
   const providers = useQuery(providersQuery);
@@ -62,12 +62,9 @@ function ProviderRow({ provider, onChange, onRemove }: { provider: OidcProvider;
         <div className={classes.note}>
           {[provider.issuer, provider.domains.length > 0 && `trusted for ${provider.domains.join(', ')}`].filter(Boolean).join(' · ')}
         </div>
-        <Group gap="xs" className={classes.note}>
-          <span>
-            Address to return to: <span className="mono">{provider.redirect_url}</span>
-          </span>
-          <Copy value={provider.redirect_url} label={`Copy the address to return to of ${provider.name}`} />
-        </Group>
+        <Address label="Address to return to" value={provider.redirect_url} of={provider.name} />
+        <Address label="After signing out" value={provider.logout_url} of={provider.name} />
+        <Address label="Back-channel logout" value={provider.backchannel_logout_url} of={provider.name} />
         <RowProblem error={pause.error} />
       </div>
       <Group gap="xs">
@@ -126,5 +123,17 @@ function ProviderDialog({ provider, onClose }: { provider: OidcProvider; onClose
         </Text>
       )}
     </FormDialog>
+  );
+}
+
+/** An address that has to be entered at the provider. */
+function Address({ label, value, of }: { label: string; value: string; of: string }) {
+  return (
+    <Group gap="xs" className={classes.note} wrap="nowrap">
+      <span>
+        {label}: <span className="mono">{value}</span>
+      </span>
+      <Copy value={value} label={`Copy the address of ${of}: ${label.toLowerCase()}`} />
+    </Group>
   );
 }

@@ -15,6 +15,7 @@ import { rolesQuery } from '../access/api';
 import { Sessions } from '../account/Sessions';
 import { resetFactors } from '../auth/api';
 import { useSession } from '../auth/session';
+import { Invitations, InviteDialog } from './Invitations';
 import { LockDialog, ResetFactorsDialog } from './LockDialog';
 import { SignInPolicy } from './SignInPolicy';
 import { changeUser, createUser, roleAbout, roles, usersQuery } from './api';
@@ -23,6 +24,7 @@ export function Users() {
   const users = useQuery(usersQuery);
   const [creating, setCreating] = useState(false);
   const [policy, setPolicy] = useState(false);
+  const [inviting, setInviting] = useState(false);
   return (
     <>
       <ListHead lead="People who sign in to this console.">
@@ -30,12 +32,17 @@ export function Users() {
           <Button size="xs" variant="default" onClick={() => setPolicy(true)}>
             Second factor
           </Button>
-          <NewButton label="New user" onClick={() => setCreating(true)} />
+          <Button size="xs" variant="default" onClick={() => setCreating(true)}>
+            New user
+          </Button>
+          <NewButton label="Invite" onClick={() => setInviting(true)} />
         </Group>
       </ListHead>
       <RowList query={users} label="Users">
         {(u) => <UserRow key={u.id} user={u} />}
       </RowList>
+      <Invitations />
+      {inviting && <InviteDialog onClose={() => setInviting(false)} />}
       {creating && <NewUserDialog onClose={() => setCreating(false)} />}
       {policy && <SignInPolicy onClose={() => setPolicy(false)} />}
     </>

@@ -1,6 +1,6 @@
 import { queryOptions } from '@tanstack/react-query';
 import { request } from '../../api/client';
-import { cryptoKeysSchema, customFieldSchema, customFieldsSchema, keySchema, keysSchema, settingsSchema, userSchema, usersSchema } from '../../api/schemas';
+import { cryptoKeysSchema, customFieldSchema, customFieldsSchema, invitationSchema, invitationsSchema, keySchema, keysSchema, settingsSchema, userSchema, usersSchema } from '../../api/schemas';
 import type { CustomField, Settings } from '../../api/schemas';
 
 export const keysQuery = queryOptions({ queryKey: ['keys'], queryFn: ({ signal }) => request('GET', '/api/keys', { schema: keysSchema, signal }) });
@@ -38,6 +38,11 @@ export interface NewUser {
 export const createUser = (user: NewUser) => request('POST', '/api/users', { body: user, schema: userSchema });
 export const changeUser = (id: string, change: { role?: string; locked?: boolean; name?: string; reason?: string; entry?: number }) =>
   request('PATCH', `/api/users/${encodeURIComponent(id)}`, { body: change });
+
+export const invitationsQuery = queryOptions({ queryKey: ['invitations'], refetchInterval: 15e3, queryFn: ({ signal }) => request('GET', '/api/invitations', { schema: invitationsSchema, signal }) });
+export const invite = (body: { email: string; name: string; roles: string[] }) => request('POST', '/api/invitations', { body, schema: invitationSchema });
+export const reinvite = (id: string) => request('POST', `/api/invitations/${encodeURIComponent(id)}/resend`, { schema: invitationSchema });
+export const withdrawInvitation = (id: string) => request('DELETE', `/api/invitations/${encodeURIComponent(id)}`);
 
 export const saveSettings = (settings: Settings) => request('PUT', '/api/settings', { body: settings, schema: settingsSchema });
 

@@ -20,7 +20,11 @@ export function UserMenu() {
   if (!session) return null;
   const { user } = session;
   const leave = async () => {
-    await signOut().catch(() => {});
+    const elsewhere = await signOut().catch(() => '');
+    if (elsewhere) {
+      window.location.assign(elsewhere); // the provider sends back to the sign-in page
+      return;
+    }
     queries.clear();
     queries.setQueryData(sessionQuery.queryKey, null);
     await router.invalidate();
