@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"probity.dev/access/role"
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
@@ -108,6 +109,11 @@ func (s *Service) openKey(ctx context.Context, k *keyRow) error {
 
 // RevokeKey ends an API key of the caller's tenant for good. The error is NotFound when there is no such key there or it is revoked already.
 func (s *Service) RevokeKey(ctx context.Context, p actor.Principal, id string) error {
+	return s.RevokeKeyFor(ctx, p, id, "", role.Cause{})
+}
+
+// RevokeKeyFor is [Service.RevokeKey] for a reason and a cause.
+func (s *Service) RevokeKeyFor(ctx context.Context, p actor.Principal, id, reason string, c role.Cause) error {
 	if err := mayManage(p); err != nil {
 		return err
 	}
@@ -122,8 +128,13 @@ func (s *Service) RevokeKey(ctx context.Context, p actor.Principal, id string) e
 		return err
 	}
 	e := aboutKey(newEvent(ctx, actionKeyRevoke, "access", "revoke", p), k.Key)
+	e.Reason = reason
+	c.Mark(e)
 	err = s.o.Recorder.Record(ctx, p.TenantID, e, func(ctx context.Context, tx *sql.Tx) error {
-		return in(tx, p.TenantID).revokeKey(ctx, id, s.o.Now().UnixMicro())
+		if err := in(tx, p.TenantID).revokeKey(ctx, id, s.o.Now().UnixMicro()); err != nil {
+			return err
+		}
+		return c.Do(ctx, tx)
 	})
 	s.keys.forget(p.TenantID)
 	return err

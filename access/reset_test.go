@@ -154,7 +154,9 @@ func TestForgottenDoesTheSameWork(t *testing.T) {
 }
 
 // TestNobodyIsKeptFromHisPassword: who asks in somebody's name slows down himself, neither the sign-in nor the links of the other.
-func TestNobodyIsKeptFromHisPassword(t *testing.T) { sqldbtest.Each(t, testNobodyIsKeptFromHisPassword) }
+func TestNobodyIsKeptFromHisPassword(t *testing.T) {
+	sqldbtest.Each(t, testNobodyIsKeptFromHisPassword)
+}
 
 func testNobodyIsKeptFromHisPassword(t *testing.T) {
 	w := newWorld(t)

@@ -47,6 +47,7 @@ type Login struct {
 func (s *Service) Login(ctx context.Context, email, password, tenant, previous string) (*Login, error) {
 	attempt := s.throttlesOf(email, ClientOf(ctx).IP)
 	if err := s.charge(ctx, attempt); err != nil {
+		s.keptOut(ctx, err, email, tenant)
 		return nil, err
 	}
 	candidates, err := accountsByEmail(ctx, s.o.DB.Read(ctx), s.emailIndex(email), tenant)
@@ -131,6 +132,33 @@ func (s *Service) chargeIn(ctx context.Context, in throttleStore, list []throttl
 		}
 	}
 	return nil
+}
+
+// keptOut records that a sign-in was not even looked at, beside the answer: how long that takes must not tell whether anybody has the address.
+func (s *Service) keptOut(ctx context.Context, why error, email, tenant string) {
+	if s.o.Throttled == nil || errs.CodeOf(why) != errs.Throttled {
+		return
+	}
+	e := newEvent(ctx, actionLogin, "auth", "login", actor.Principal{})
+	e.Actor = event.Actor{Type: "anonymous"}
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		found, err := accountsByEmail(ctx, s.o.DB.Read(ctx), s.emailIndex(email), tenant)
+		switch {
+		case err != nil:
+		case len(found) > 0:
+			var u User
+			if u, err = s.open(ctx, found[0]); err == nil {
+				aboutUser(e, u)
+				tenant = found[0].tenant
+			}
+		default:
+			tenant, err = onlyTenant(ctx, s.o.DB.Read(ctx))
+		}
+		if err == nil && tenant != "" {
+			s.o.Throttled(ctx, tenant, e)
+		}
+	}()
 }
 
 // refuse records a failed login and returns the error that the person sees. What was typed is not recorded: people type passwords into the wrong field. An attempt on an

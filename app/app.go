@@ -16,7 +16,9 @@ import (
 	"probity.dev/access/decision"
 	"probity.dev/access/denial"
 	"probity.dev/access/flag"
+	"probity.dev/access/mapping"
 	"probity.dev/access/oidc"
+	"probity.dev/access/review"
 	"probity.dev/access/scim"
 	"probity.dev/access/subscription"
 	"probity.dev/access/tenant"
@@ -60,6 +62,8 @@ type App struct {
 	links         *link.Service
 	schedules     *schedule.Service
 	approvals     *approval.Service
+	reviews       *review.Service
+	mappings      *mapping.Service
 	sender        *send.Sender
 	notify        notifyPart
 	lock          io.Closer
@@ -143,7 +147,10 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
-		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, InvitationFor: cfg.InvitationFor, Breached: known, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice, AtWork: a.atWork})
+		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, InvitationFor: cfg.InvitationFor, Breached: known, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice, AtWork: a.atWork,
+		Throttled: func(ctx context.Context, tenantID string, e *event.Event) {
+			a.denials.Note(ctx, tenantID, e, "too many attempts")
+		}})
 	if err != nil {
 		return a, err
 	}
@@ -162,6 +169,8 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	a.openSchedules()
+	a.openReviews()
+	a.openMappings()
 	a.verifier = newVerifier(a)
 	return a, nil
 }

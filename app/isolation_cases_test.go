@@ -7,7 +7,7 @@ import (
 
 // places says of which thing an id in a path is: the part of the path before it, and what of the foreign tenant is asked for there.
 var places = map[string]string{
-	"/api/access/decisions/": "decision", "/api/access/permissions/": "=" + canary + ".read", "/api/access/roles/": "role", "/api/access/users/": "user",
+	"/api/access/decisions/": "decision", "/api/access/permissions/": "=" + canary + ".read", "/api/access/roles/": "role", "/api/access/role-owners/": "role", "/api/access/reviews/": "review", "/api/access/systems/": "system", "/api/access/users/": "user",
 	"/api/alert-rules/": "rule", "/api/alerts/": "alert", "/api/approvals/": "approval", "/api/custom-fields/": "=field_" + canary,
 	"/api/events/": "seq", "/api/evidence/holds/": "=hold-" + canary, "/api/exports/": "export", "/api/exports/{id}/links/": "link",
 	"/api/flags/": "=flag-" + canary, "/api/invitations/": "invitation", "/api/approval-rules/": "=role.assign", "/api/jobs/": "job", "/api/keys/": "key", "/api/log/": "log", "/api/log/{log_id}/epoch/": "=0", "/api/log/{log_id}/tile/": "=0/000.p/1", "/api/log/{log_id}/epoch/{epoch}/tile/": "=0/000.p/1",
@@ -19,7 +19,14 @@ var places = map[string]string{
 
 // ownNames are operations whose path holds no id but a name that the caller gives, or a number of the caller's own: they may succeed, on what is the caller's.
 var ownNames = map[string]bool{
-	"PUT /api/access/permissions/{key}": true, "DELETE /api/access/permissions/{key}": true, "PUT /api/flags/{name}": true, "DELETE /api/flags/{name}": true, "GET /api/resources/{type}/{id}/history": true,
+	"POST /api/access/reviews":                {`{"name":"x","scope":{"kind":"user","value":"{user}"},"by":"named","reviewers":["{user}"],"days":14,"repeat_months":0,"remind_days":7,"auto_revoke":false}`},
+	"POST /api/access/reviews/{id}/decisions": {`{"items":["x"],"decision":"revoke","reason":"x"}`},
+	"POST /api/access/reviews/{id}/close":     {`{}`},
+	"PUT /api/access/role-owners/{role}":      {`{"user_id":"{user}"}`},
+	"POST /api/access/systems":                {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[{"role_id":"{role}","outside_role":"x"}],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
+	"POST /api/access/systems/{id}/runs":      {`{}`},
+	"PUT /api/access/systems/{id}":            {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
+	"PUT /api/access/permissions/{key}":       true, "DELETE /api/access/permissions/{key}": true, "PUT /api/flags/{name}": true, "DELETE /api/flags/{name}": true, "GET /api/resources/{type}/{id}/history": true,
 	// Events are numbered from 0 in every log.
 	"GET /api/events/{id}": true, "GET /api/events/{id}/proof": true,
 	"GET /scim/v2/ResourceTypes/{id}": true, "GET /scim/v2/Schemas/{id}": true,
@@ -34,13 +41,13 @@ var queries = map[string]string{
 	"user_id": "user", "role_id": "role", "rule_id": "rule", "channel_id": "channel", "tenant_id": "tenant", "id": "=ev-" + canary + "-1", "source": "=src-" + canary, "actor": "=actor-" + canary, "subject": "=actor-" + canary,
 	"person": "=actor-" + canary, "action": "=act." + canary, "resource": "=thing/res-" + canary, "ip": "=203.0.113.77", "correlation_id": "=corr-" + canary, "text": "=" + canary, "q": "=" + canary, "permission": "=" + canary + ".read",
 	"dataset": "=src-" + canary, "resource_type": "=thing", "from": "-", "to": "-", "time": "-", "outcome": "-", "category": "-", "activity": "-", "severity": "-", "cursor": "-", "limit": "-", "order": "-", "after": "-", "before": "-", "ended": "=true",
-	"state": "-", "kind": "-", "status": "-", "bucket": "-", "tz": "-", "atomic": "-", "wait": "-", "dedupe": "-", "results": "-",
+	"state": "-", "kind": "-", "status": "-", "bucket": "-", "tz": "-", "atomic": "-", "wait": "-", "dedupe": "-", "results": "-", "mine": "=true", "format": "-",
 }
 
 // required are parameters without which the request means nothing; of the others each goes alone.
 var required = map[string]string{
 	"GET /api/log/{log_id}/consistency": "from=1&to=2", "GET /api/log/{log_id}/epoch/{epoch}/consistency": "from=1&to=2", "GET /api/event-lookup": "source=src-" + canary + "&id=ev-" + canary + "-1", "GET /api/access/who-can": "permission=ledger.search",
-	"GET /api/stats": "bucket=day", "GET /api/persons": "q=" + canary, "GET /api/session/oidc/{id}/callback": "code=x&state=" + canary,
+	"GET /api/stats": "bucket=day", "GET /api/access/reviews/{id}/evidence": "format=csv", "GET /api/persons": "q=" + canary, "GET /api/session/oidc/{id}/callback": "code=x&state=" + canary,
 }
 
 // bodies are what is sent, with the foreign tenant's ids in braces, to operations that take a body.

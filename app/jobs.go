@@ -23,7 +23,7 @@ const queueOfExports = "exports"
 // newJobs makes the service of background jobs. Exports and verifications read with all cores, so few run at a time, and one of each tenant.
 func (a *App) newJobs() *jobs.Service {
 	return jobs.New(jobs.Options{DB: a.db, Owner: processName(), Alone: !sharable(a.Config),
-		Queues: map[string]jobs.Queue{queueOfExports: {Workers: 2, PerTenant: 1}, queueOfVerifications: {Workers: 2, PerTenant: 1}, queueOfMail: {Workers: 4, PerTenant: 2}, queueOfSchedules: {Workers: 2}},
+		Queues: map[string]jobs.Queue{queueOfExports: {Workers: 2, PerTenant: 1}, queueOfVerifications: {Workers: 2, PerTenant: 1}, queueOfMail: {Workers: 4, PerTenant: 2}, queueOfSchedules: {Workers: 2}, queueOfAccess: {Workers: 2, PerTenant: 1}},
 		Logger: a.telemetry.Logger, Registry: a.telemetry.Registry, Recorder: jobRecorder{a.Ledger}})
 }
 

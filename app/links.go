@@ -53,11 +53,15 @@ type userMailer struct {
 
 // MailUser implements link.Mailer.
 func (m userMailer) MailUser(ctx context.Context, tenantID, userID string, l link.Letter) error {
+	return m.mail(ctx, tenantID, userID, &send.Message{ID: l.ID, At: l.At, Title: l.Subject, Text: l.Text, Facts: []send.Fact{{Name: "File", Value: l.File.Name}, {Name: "SHA-256", Value: l.File.SHA256}}, Link: l.URL})
+}
+
+// mail sends a message to the address of a user's account.
+func (m userMailer) mail(ctx context.Context, tenantID, userID string, what *send.Message) error {
 	u, err := m.access.Working(ctx, tenantID, userID)
 	if err != nil {
 		return err
 	}
-	facts := []send.Fact{{Name: "File", Value: l.File.Name}, {Name: "SHA-256", Value: l.File.SHA256}}
-	return mailed(m.sender.Send(ctx, send.Email, &send.Settings{Recipients: []string{u.Email}}, &send.Message{ID: l.ID, At: l.At, Title: l.Subject, Text: l.Text, Facts: facts, Link: l.URL,
-		Severity: send.Info, Sender: m.instance}))
+	what.Severity, what.Sender = send.Info, m.instance
+	return mailed(m.sender.Send(ctx, send.Email, &send.Settings{Recipients: []string{u.Email}}, what))
 }

@@ -50,6 +50,9 @@ const (
 	KindApprovalPending    = "approval.pending"
 	KindApprovalEnded      = "approval.ended"
 	KindBreakGlass         = "access.break_glass"
+	KindReviewStarted      = "access_review.started"
+	KindReviewOverdue      = "access_review.overdue"
+	KindReviewClosed       = "access_review.closed"
 )
 
 var kindList = []Kind{
@@ -77,6 +80,12 @@ var kindList = []Kind{
 		Title: "{{.what}}: {{.state}}", Text: "A request that waited for approval has come to its end: {{.state}}."},
 	{Name: KindBreakGlass, Label: "Break-glass", About: "Somebody took a right at once, in an emergency.", Severity: send.Critical, Params: []string{"approval"}, Path: "/approvals?id={{.approval}}",
 		Title: "Somebody broke the glass", Text: "Somebody of your organisation sees personal values as they are, at once and without approval, for an emergency. Somebody else has to review whether it was justified; a denied review ends it."},
+	{Name: KindReviewStarted, Label: "Review of access begun", About: "What people may do is to be confirmed or revoked.", Severity: send.Info, Params: []string{"review", "items"}, Path: "/reviews?id={{.review}}",
+		Title: "A review of access has begun", Text: "{{.items}} of what people may do are to be confirmed or revoked, each with a reason. The console shows who reviews what, and until when."},
+	{Name: KindReviewOverdue, Label: "Review of access overdue", About: "Nobody has decided everything in time.", Severity: send.Error, Params: []string{"review", "waiting"}, Path: "/reviews?id={{.review}}",
+		Title: "A review of access is overdue", Text: "The time is over, and {{.waiting}} of what people may do still wait for a decision."},
+	{Name: KindReviewClosed, Label: "Review of access closed", About: "A review is closed and its evidence can be had.", Severity: send.Info, Params: []string{"review"}, Path: "/reviews?id={{.review}}", Resolves: true,
+		Title: "A review of access is closed", Text: "What it has decided is recorded, and its evidence can be downloaded."},
 	{Name: KindStreamPaused, Label: "Stream paused", About: "A stream's receiver failed for so long that the stream was paused.", Severity: send.Warning, Path: "/streams",
 		Title: "A stream of events was paused", Text: "The receiver of a stream has taken nothing for four days, or wants no more. The log keeps what it has not had; a resumed stream catches up."},
 	{Name: KindChannelPaused, Label: "Channel paused", About: "Another channel failed for so long that it was paused.", Severity: send.Warning, Path: "/notifications",

@@ -151,7 +151,7 @@ func (s *Service) ask(ctx context.Context, by actor.Principal, kind, summary str
 	}
 	e := newEvent(ctx, action, "create", by, &r.Request)
 	if action == actionBreak {
-		e.Severity = "critical"
+		e.Activity, e.Severity = "grant", "critical"
 	}
 	e.Reason = reason
 	e.Changes = []event.Change{stateChange("", Pending)}

@@ -104,3 +104,37 @@ func (s *Service) link(ctx context.Context, p Provider, key, user string) error 
 	}
 	return err
 }
+
+// Outside is what sign-in providers of a tenant give: roles by groups, to the people who sign in there.
+type Outside struct {
+	// Providers are the names of those whose groups give a role, by role.
+	Providers map[string][]string
+	// People are the ids of accounts that somebody at a provider has. Which groups they are in is known at sign-in only.
+	People map[string]bool
+}
+
+// Outside returns what sign-in providers of a tenant give.
+func (s *Service) Outside(ctx context.Context, tenant string) (Outside, error) {
+	out := Outside{map[string][]string{}, map[string]bool{}}
+	all, err := s.of(ctx, tenant)
+	if err != nil {
+		return out, err
+	}
+	for _, p := range all {
+		given := map[string]bool{}
+		for role := range values(p.Roles) {
+			given[role] = true
+		}
+		for role := range given {
+			out.Providers[role] = append(out.Providers[role], p.Name)
+		}
+	}
+	rows, err := scope.In(s.o.DB.Read(ctx), tenant).Rows(ctx, `SELECT account_id FROM oidc_identity WHERE tenant_id = $1`)
+	_, err = scope.Collect(rows, err, func(r scope.Scanner) (_ struct{}, err error) {
+		var id string
+		err = r.Scan(&id)
+		out.People[id] = true
+		return struct{}{}, sqldb.Translate(err)
+	})
+	return out, err
+}

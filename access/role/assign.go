@@ -210,11 +210,39 @@ type Revocation struct {
 	UserID, RoleID string
 	Scope          *Scope // nil for all
 	Reason         string
+	Cause          Cause
 }
 
-// Revoke takes a role from a person, at once on this server and within a second on others, and returns what it has ended: nothing when the person did not have it.
+// Cause ties a change of access to what brought it about elsewhere, such as a review. The zero Cause adds nothing.
+type Cause struct {
+	// EventID and CorrelationID are those of the event of the change, Data is added to it.
+	EventID, CorrelationID string
+	Data                   []event.Member
+	// Done runs in the transaction of the change, if not nil.
+	Done func(ctx context.Context, tx *sql.Tx) error
+}
+
+// Mark writes into an event what the cause says about it.
+func (c *Cause) Mark(e *event.Event) {
+	if c.EventID != "" {
+		e.ID = c.EventID
+	}
+	e.CorrelationID = c.CorrelationID
+	e.Data = append(e.Data, c.Data...)
+}
+
+// Do runs what belongs into the transaction of the change.
+func (c *Cause) Do(ctx context.Context, tx *sql.Tx) error {
+	if c.Done == nil {
+		return nil
+	}
+	return c.Done(ctx, tx)
+}
+
+// Revoke takes a role from a person, at once on this server and within a second on others, and returns what it has ended: nothing, without running what belongs to the cause, when the person did not have it.
 func (s *Service) Revoke(ctx context.Context, p actor.Principal, r Revocation) ([]*Assignment, error) {
 	e := newEvent(ctx, actionRevoke, p, r.RoleID, r.UserID)
+	r.Cause.Mark(e)
 	if err := mayManage(p); err != nil {
 		return nil, s.refused(ctx, e, p, err)
 	}
@@ -270,7 +298,10 @@ func (s *Service) Revoke(ctx context.Context, p actor.Principal, r Revocation) (
 					return err
 				}
 			}
-			return settle(ctx, q, x, u.id, had)
+			if err := settle(ctx, q, x, u.id, had); err != nil {
+				return err
+			}
+			return r.Cause.Do(ctx, q.q.(*sql.Tx))
 		}, nil
 	})
 	if err != nil {

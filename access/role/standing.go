@@ -1,9 +1,9 @@
 package role
 
 import (
+	"context"
 	"maps"
 	"slices"
-	"context"
 	"time"
 
 	"probity.dev/internal/actor"
@@ -61,4 +61,39 @@ func (x *Index) May(permission string, at time.Time) []string {
 // Behind is the person who acts: he himself, or whoever made the API key that is used; "" for the system, and for keys that it made.
 func (s *Service) Behind(ctx context.Context, p actor.Principal) (string, error) {
 	return s.self(ctx, p)
+}
+
+// Assigned reports whether somebody has a role for just this part of the tenant now.
+func (x *Index) Assigned(user, role string, part Scope, at time.Time) bool {
+	a := x.same(Grant{UserID: user, RoleID: role, Scope: part})
+	return a != nil && a.InForce(at)
+}
+
+// Sensitivity is that of the permissions with some keys, the highest of them.
+func (x *Index) Sensitivity(keys []string) Sensitivity {
+	out := Normal
+	for _, k := range keys {
+		if s := x.sensitivity(k); s.above(out) {
+			out = s
+		}
+	}
+	return out
+}
+
+// Reaches reports whether a sensitivity is at least as high as another one.
+func (s Sensitivity) Reaches(least Sensitivity) bool { return !least.above(s) }
+
+// Role returns a role of the tenant, nil without one. It is shared and must not be changed.
+func (x *Index) Role(id string) *Role { return x.roles[id] }
+
+// Grants returns the assignments in force of all people. They are shared and must not be changed.
+func (x *Index) Grants(at time.Time) (out []*Assignment) {
+	for _, id := range x.sorted {
+		for _, g := range x.holding[id] {
+			if g.a.InForce(at) {
+				out = append(out, g.a)
+			}
+		}
+	}
+	return out
 }

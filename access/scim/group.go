@@ -148,3 +148,33 @@ func (s *Service) removeGroup(ctx context.Context, by actor.Principal, id, match
 	}
 	return s.assign(ctx, by, members)
 }
+
+// Membership is somebody's place in a group that gives a role.
+type Membership struct{ GroupID, Group, UserID, RoleID string }
+
+// Memberships returns who is in a group that gives a role by the tenant's settings.
+func (s *Service) Memberships(ctx context.Context, tenant string) ([]Membership, error) {
+	rules, err := s.settings(ctx, tenant)
+	if err != nil || len(rules.Roles) == 0 {
+		return nil, err
+	}
+	groups, err := s.groups(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for _, g := range groups {
+		names[g.id] = str(g.resource["displayName"])
+	}
+	all, err := s.memberships(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	var out []Membership
+	for _, m := range all {
+		if role := rules.Roles[names[m.group]]; role != "" {
+			out = append(out, Membership{m.group, names[m.group], m.account, role})
+		}
+	}
+	return out, nil
+}

@@ -113,6 +113,33 @@ export const tenantSchema = z.object({
 export type Tenant = z.infer<typeof tenantSchema>;
 export const tenantsSchema = z.object({ items: list(tenantSchema) });
 export const foundedSchema = z.object({ tenant: tenantSchema, admin_password: text });
+export const reviewSchema = z.object({
+  id, name: text, state: z.enum(['open', 'closed']), created_by: text, created_by_name: text, created_at: text, due_at: text, next_at: text, overdue_at: text, closed_at: text, sha256: text, auto_revoke: flag, mine: count,
+  counts: z.object({ total: count, waiting: count, confirmed: count, revoked: count, gone: count, undecided: count }),
+});
+export type ReviewInfo = z.infer<typeof reviewSchema>;
+export const reviewsSchema = z.object({ items: list(reviewSchema), more: flag });
+export const reviewItemSchema = z.object({
+  id, kind: text, user_id: text, user_name: text, what: text, role_id: text, scope: text, permissions: list(z.string()), sensitivity: text, granted_by: text, granted_at: text, expires_at: text, last_used_at: text, elsewhere: text,
+  reviewer_names: list(z.string()), state: text, decided_by: text, decided_by_name: text, decided_at: text, reason: text, may_decide: flag, why_not: text,
+});
+export type ReviewItem = z.infer<typeof reviewItemSchema>;
+export const reviewItemsSchema = z.object({ items: list(reviewItemSchema), more: flag });
+export const reviewResultsSchema = z.object({ items: list(z.object({ id, state: text, problem: text, elsewhere: text })) });
+export const ownersSchema = z.object({ owners: dict(z.string()) });
+
+export const differenceSchema = z.object({ kind: text, user_id: text, user_name: text, email: text, outside_id: text, outside_role: text, outside_role_name: text, done: flag, problem: text });
+export type Difference = z.infer<typeof differenceSchema>;
+export const systemRunSchema = z.object({
+  id, apply: flag, state: text, created_at: text, ended_at: text, problem: text, report: z.nullish(z.object({ compared_at: text, people: count, items: list(differenceSchema) })),
+});
+export const systemSchema = z.object({
+  id, name: text, kind: text, base: text, spec: z.unknown(), rules: list(z.object({ role_id: text, outside_role: text })), apply: flag, every_hours: count, per_second: count, max_changes: count, created_at: text, next_at: text,
+  last: z.nullish(systemRunSchema),
+});
+export type SystemInfo = z.infer<typeof systemSchema>;
+export const systemsSchema = z.object({ items: list(systemSchema) });
+export const outsideRolesSchema = z.object({ items: list(z.object({ id, name: text })) });
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {

@@ -6,6 +6,7 @@ import { sessionQuery } from '../features/auth/session';
 import { parseEventSearch } from '../features/events/filter';
 import { jobStates } from '../features/jobs/api';
 import type { JobState } from '../features/jobs/api';
+import { parseSecuritySearch } from '../features/security/kinds';
 import { Shell } from '../features/shell/Shell';
 import { Failure, Loading } from '../ui/states';
 import { NotFound } from './NotFound';
@@ -161,7 +162,7 @@ const jobs = createRoute({
   component: lazyRouteComponent(() => import('../features/jobs/JobsPage'), 'JobsPage'),
 });
 
-export const accessTabs = ['roles', 'assignments', 'questions'] as const;
+export const accessTabs = ['roles', 'assignments', 'questions', 'systems'] as const;
 export type AccessTab = (typeof accessTabs)[number];
 
 const access = createRoute({
@@ -206,6 +207,23 @@ const tenants = createRoute({
   component: lazyRouteComponent(() => import('../features/tenants/TenantsPage'), 'TenantsPage'),
 });
 
+const reviews = createRoute({
+  getParentRoute: () => app,
+  path: '/reviews',
+  validateSearch: (raw: Record<string, unknown>): { id?: string } => {
+    const id = one(raw['id']);
+    return id ? { id } : {};
+  },
+  component: lazyRouteComponent(() => import('../features/reviews/ReviewsPage'), 'ReviewsPage'),
+});
+
+const security = createRoute({
+  getParentRoute: () => app,
+  path: '/security',
+  validateSearch: parseSecuritySearch,
+  component: lazyRouteComponent(() => import('../features/security/SecurityLogPage'), 'SecurityLogPage'),
+});
+
 const status = createRoute({
   getParentRoute: () => root,
   path: '/status',
@@ -214,7 +232,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, invitation, forgot, reset, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, tenants, settings, account])]);
+const tree = root.addChildren([signin, status, download, invitation, forgot, reset, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, reviews, security, tenants, settings, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

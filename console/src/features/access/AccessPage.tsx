@@ -3,6 +3,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { Empty, PageTitle } from '../../ui/states';
 import { useMay } from '../auth/session';
+import { Systems } from '../mappings/Systems';
 import { Assignments } from './Assignments';
 import { Questions } from './Questions';
 import { Roles } from './Roles';
@@ -13,6 +14,7 @@ const tabs = [
   { key: 'roles', label: 'Roles' },
   { key: 'assignments', label: 'Assignments' },
   { key: 'questions', label: 'Who can do what' },
+  { key: 'systems', label: 'Other systems' },
 ] as const;
 
 export function AccessPage() {
@@ -42,6 +44,9 @@ export function AccessPage() {
         </Tabs.Panel>
         <Tabs.Panel value="questions" pt="md">
           <Questions />
+        </Tabs.Panel>
+        <Tabs.Panel value="systems" pt="md">
+          <Systems />
         </Tabs.Panel>
       </Tabs>
     </div>

@@ -1,16 +1,14 @@
-import { getRouteApi } from '@tanstack/react-router';
+import { useNavigate } from '@tanstack/react-router';
 import { useCallback, useMemo, useState } from 'react';
 import type { EventView } from '../../api/schemas';
 
-const route = getRouteApi('/_app/events');
-
 /** Where the reader is in the list, and which event is open beside it. The open one is in the address, so that it can be linked to. */
 export function useOpenEvent(opened: number | null, rows: readonly EventView[], onClosed: () => void) {
-  const navigate = route.useNavigate();
+  const navigate = useNavigate();
   const [activeSeq, setActiveSeq] = useState<number | null>(opened);
   const active = useMemo(() => (activeSeq === null ? -1 : rows.findIndex((r) => r.seq === activeSeq)), [rows, activeSeq]);
   const open = useCallback(
-    (seq: number | null) => void navigate({ search: (old) => ({ ...old, event: seq === null ? undefined : String(seq) }), replace: true, resetScroll: false }),
+    (seq: number | null) => void navigate({ to: '.', search: (old) => ({ ...old, event: seq === null ? undefined : String(seq) }), replace: true, resetScroll: false }),
     [navigate],
   );
   const activate = useCallback((index: number) => setActiveSeq(rows[index]?.seq ?? null), [rows]);

@@ -2,7 +2,7 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconBell, IconCheck, IconExport, IconJobs, IconLive, IconLog, IconMenu, IconSettings, IconShield, IconTenants, IconUser, IconWarn, Mark } from '../../ui/icons';
+import { IconBell, IconCheck, IconExport, IconJobs, IconKey, IconLive, IconLog, IconMenu, IconSearch, IconSettings, IconShield, IconTenants, IconUser, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { StepUp } from '../auth/StepUp';
 import { TenantSwitcher } from './TenantSwitcher';
@@ -93,6 +93,7 @@ function Links() {
   const access = useMay('access.manage');
   const view = useMay('access.view');
   const jobs = useMay('jobs.view');
+  const search = useMay('ledger.search');
   const notify = useMay('notify.view');
   const tenants = useMay('tenants.manage');
   const operates = useSession()?.tenant.operates ?? false;
@@ -103,6 +104,13 @@ function Links() {
             <IconLog /> Audit log
           </Link>
         </li>
+        {search && (
+          <li>
+            <Link to="/security" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+              <IconKey /> Security log
+            </Link>
+          </li>
+        )}
         <li>
           <Link to="/exports" className={classes.link ?? ''}>
             <IconExport /> Exports
@@ -151,6 +159,11 @@ function Links() {
         <li>
           <Link to="/approvals" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
             <IconCheck /> Approvals
+          </Link>
+        </li>
+        <li>
+          <Link to="/reviews" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
+            <IconSearch /> Access reviews
           </Link>
         </li>
         {tenants && operates && (
