@@ -7,7 +7,7 @@ import (
 
 // places says of which thing an id in a path is: the part of the path before it, and what of the foreign tenant is asked for there.
 var places = map[string]string{
-	"/api/access/decisions/": "decision", "/api/access/permissions/": "=" + foreign + ".read", "/api/access/roles/": "role", "/api/access/users/": "user",
+	"/api/access/decisions/": "decision", "/api/access/permissions/": "=" + foreign + ".read", "/api/access/roles/": "role", "/api/access/role-owners/": "role", "/api/access/reviews/": "review", "/api/access/systems/": "system", "/api/access/users/": "user",
 	"/api/alert-rules/": "rule", "/api/alerts/": "alert", "/api/approvals/": "approval", "/api/custom-fields/": "=field_" + foreign,
 	"/api/events/": "seq", "/api/evidence/holds/": "=hold-" + foreign, "/api/exports/": "export", "/api/exports/{id}/links/": "link",
 	"/api/flags/": "=flag-" + foreign, "/api/invitations/": "invitation", "/api/approval-rules/": "=role.assign", "/api/jobs/": "job", "/api/keys/": "key", "/api/log/": "log", "/api/log/{log_id}/epoch/": "=0", "/api/log/{log_id}/tile/": "=0/000.p/1", "/api/log/{log_id}/epoch/{epoch}/tile/": "=0/000.p/1",
@@ -34,17 +34,24 @@ var queries = map[string]string{
 	"user_id": "user", "role_id": "role", "rule_id": "rule", "channel_id": "channel", "tenant_id": "tenant", "id": "=ev-" + foreign + "-1", "source": "=src-" + foreign, "actor": "=actor-" + foreign, "subject": "=actor-" + foreign,
 	"person": "=actor-" + foreign, "action": "=act." + foreign, "resource": "=thing/res-" + foreign, "ip": "=203.0.113.77", "correlation_id": "=corr-" + foreign, "text": "=" + foreign, "q": "=" + foreign, "permission": "=" + foreign + ".read",
 	"dataset": "=src-" + foreign, "resource_type": "=thing", "from": "-", "to": "-", "time": "-", "outcome": "-", "category": "-", "activity": "-", "severity": "-", "cursor": "-", "limit": "-", "order": "-", "after": "-", "before": "-", "ended": "=true",
-	"state": "-", "kind": "-", "status": "-", "bucket": "-", "tz": "-", "atomic": "-", "wait": "-", "dedupe": "-", "results": "-",
+	"state": "-", "kind": "-", "status": "-", "bucket": "-", "tz": "-", "atomic": "-", "wait": "-", "dedupe": "-", "results": "-", "mine": "=true", "format": "-",
 }
 
 // required are parameters without which the request means nothing; of the others each goes alone.
 var required = map[string]string{
 	"GET /api/log/{log_id}/consistency": "from=1&to=2", "GET /api/log/{log_id}/epoch/{epoch}/consistency": "from=1&to=2", "GET /api/event-lookup": "source=src-" + foreign + "&id=ev-" + foreign + "-1", "GET /api/access/who-can": "permission=ledger.search",
-	"GET /api/stats": "bucket=day", "GET /api/persons": "q=" + foreign, "GET /api/session/oidc/{id}/callback": "code=x&state=" + foreign,
+	"GET /api/stats": "bucket=day", "GET /api/access/reviews/{id}/evidence": "format=csv", "GET /api/persons": "q=" + foreign, "GET /api/session/oidc/{id}/callback": "code=x&state=" + foreign,
 }
 
 // bodies are what is sent, with the foreign tenant's ids in braces, to operations that take a body.
 var bodies = map[string][]string{
+	"POST /api/access/reviews":                       {`{"name":"x","scope":{"kind":"user","value":"{user}"},"by":"named","reviewers":["{user}"],"days":14,"repeat_months":0,"remind_days":7,"auto_revoke":false}`},
+	"POST /api/access/reviews/{id}/decisions":        {`{"items":["x"],"decision":"revoke","reason":"x"}`},
+	"POST /api/access/reviews/{id}/close":            {`{}`},
+	"PUT /api/access/role-owners/{role}":             {`{"user_id":"{user}"}`},
+	"POST /api/access/systems":                       {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[{"role_id":"{role}","outside_role":"x"}],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
+	"POST /api/access/systems/{id}/runs":             {`{}`},
+	"PUT /api/access/systems/{id}":                   {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
 	"POST /api/access/break-glass":                   {`{"justification":"a patient is unconscious and unknown","minutes":5}`},
 	"POST /api/access/elevations":                    {`{"purpose":"who opened the file","case":"{user}","minutes":5}`},
 	"PUT /api/access/permissions/{key}":              {`{"description":"mine"}`},

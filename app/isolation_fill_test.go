@@ -207,6 +207,8 @@ func (o *occupant) fill(a *App) {
 	o.make("PUT", "/api/scim/settings", `{"default_role":"writer","roles":{"group `+k+`":"auditor"}}`, "", "")
 	o.make("POST", "/scim/v2/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"scim-`+k+`@a.example","displayName":"Scim `+k+`","externalId":"ext-`+k+`","emails":[{"value":"scim-`+k+`@a.example","primary":true}]}`, "id", "scim-user")
 	o.make("POST", "/scim/v2/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"other `+k+`","members":[{"value":"`+o.ids["scim-user"]+`"}]}`, "id", "scim-group")
+	o.make("POST", "/api/access/reviews", `{"name":"review `+k+`","scope":{"kind":"all"},"by":"named","reviewers":["`+o.ids["user"]+`"],"days":14,"repeat_months":3,"remind_days":7,"auto_revoke":false}`, "id", "review")
+	o.make("POST", "/api/access/systems", `{"name":"shop `+k+`","kind":"medusa","base":"`+login.url+`","rules":[{"role_id":"support","outside_role":"`+k+`"}],"apply":false,"every_hours":0,"per_second":50,"secret":"secret `+k+`"}`, "id", "system")
 	o.make("POST", "/api/invitations", `{"email":"invited-`+k+`@a.example","name":"Ivo `+k+`","roles":["auditor"]}`, "id", "invitation")
 	o.make("POST", "/api/session/factors", `{"kind":"totp","name":"phone `+k+`"}`, "id", "factor")
 	o.make("PUT", "/api/access/policy", `{"rules":[],"version":0}`, "", "")
