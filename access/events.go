@@ -22,6 +22,7 @@ const (
 	actionKeyRotate      = "api_key.rotate"
 
 	actionPassword        = "session.password" // was right, and a second step is awaited
+	actionSessionSwitch   = "session.switch"   // to another tenant
 	actionSessionRevoke   = "session.revoke"
 	actionStepUp          = "session.step_up"
 	actionSessionRestrict = "session.restrict"

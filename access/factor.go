@@ -260,7 +260,7 @@ func (s *Service) ConfirmEnrolment(ctx context.Context, token, id string, proof 
 	if a.hash == "" { // an invitation, taken with a passkey
 		way = "invitation+"
 	}
-	v, err := s.signIn(ctx, a, entry{previous: previous, way: way + c.factor.kind, proved: func(ctx context.Context, q scoped) error {
+	v, err := s.signIn(ctx, a, entry{previous: previous, way: way + c.factor.kind, waited: row.id, proved: func(ctx context.Context, q scoped) error {
 		if err := q.endPending(ctx, row.id); err != nil {
 			return errPendingOver
 		}

@@ -34,13 +34,15 @@ func orNone(list []string) []string {
 }
 
 type sessionInfo struct {
-	User        sessionUser   `json:"user"`
-	Tenant      sessionTenant `json:"tenant"`
-	CSRFToken   string        `json:"csrf_token" doc:"Send it as X-CSRF-Token with every POST, PUT, PATCH and DELETE"`
-	ExpiresAt   time.Time     `json:"expires_at" doc:"When the session ends at the latest"`
-	SteppedUpAt *time.Time    `json:"stepped_up_at,omitempty" doc:"When the person last proved who they are; some operations ask for a late proof"`
-	Restricted  bool          `json:"restricted,omitempty" doc:"The session can only be looked at, proved anew and ended"`
-	Notices     []string      `json:"notices,omitempty" doc:"What every page should show: that the log is frozen, that this sign-in is not recorded yet"`
+	User   sessionUser   `json:"user"`
+	Tenant sessionTenant `json:"tenant"`
+	// Tenants is left out for most people.
+	Tenants     []TenantChoice `json:"tenants,omitempty" doc:"Where the password of the sign-in opened an account too, this tenant included: POST /api/session/switch goes there"`
+	CSRFToken   string         `json:"csrf_token" doc:"Send it as X-CSRF-Token with every POST, PUT, PATCH and DELETE"`
+	ExpiresAt   time.Time      `json:"expires_at" doc:"When the session ends at the latest"`
+	SteppedUpAt *time.Time     `json:"stepped_up_at,omitempty" doc:"When the person last proved who they are; some operations ask for a late proof"`
+	Restricted  bool           `json:"restricted,omitempty" doc:"The session can only be looked at, proved anew and ended"`
+	Notices     []string       `json:"notices,omitempty" doc:"What every page should show: that the log is frozen, that this sign-in is not recorded yet"`
 }
 
 type sessionUser struct {
@@ -53,15 +55,16 @@ type sessionUser struct {
 }
 
 type sessionTenant struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Operates bool   `json:"operates,omitempty" doc:"Its people with tenants.manage manage the tenants of the installation"`
 }
 
 func infoOf(v *Session, token string) sessionInfo {
 	u := v.User
 	return sessionInfo{
 		User:   sessionUser{ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role, Roles: orNone(u.Roles), Permissions: orNone(u.rights.Permissions)},
-		Tenant: sessionTenant{ID: u.TenantID, Name: v.TenantName}, CSRFToken: api.CSRFToken(token), ExpiresAt: v.ExpiresAt, Notices: v.Notices, SteppedUpAt: optional(v.SteppedUpAt), Restricted: v.Restricted,
+		Tenant: sessionTenant{ID: u.TenantID, Name: v.TenantName, Operates: v.Operates}, Tenants: v.Tenants, CSRFToken: api.CSRFToken(token), ExpiresAt: v.ExpiresAt, Notices: v.Notices, SteppedUpAt: optional(v.SteppedUpAt), Restricted: v.Restricted,
 	}
 }
 
@@ -100,6 +103,21 @@ func (s *Service) registerSession(a *api.API) {
 			"send it to `POST /api/session/second-factor`, or to `POST /api/session/enrolment` where `enrol` is true. Wrong attempts are slowed down per account and per address; 429 says how long to wait.")),
 		func(ctx context.Context, r *loginRequest) (*loginResponse, error) {
 			return s.loggedIn(s.Login(ctx, r.Body.Email, r.Body.Password, r.Body.TenantID, r.Cookie))
+		})
+	huma.Register(a, api.Op("switch-tenant", "POST /api/session/switch", "Go on in another tenant", api.MaxBody(4<<10), api.Errors(401, 403, 404),
+		api.Describe("Ends this session and starts one in another tenant in which the password of the sign-in opened an account of the same address (`tenants` of the session). Where that account has a second factor, or must have one, the answer is 202, "+
+			"as of `POST /api/session`, and this session goes on until the second step.")),
+		func(ctx context.Context, r *struct {
+			Cookie string `cookie:"probity_session" hidden:"true"`
+			Body   struct {
+				TenantID string `json:"tenant_id" maxLength:"64"`
+			} `nameHint:"TenantSwitch"`
+		}) (*loginResponse, error) {
+			p, err := actor.Require(ctx, "")
+			if err != nil {
+				return nil, err
+			}
+			return s.loggedIn(s.Switch(ctx, p, r.Body.TenantID, r.Cookie))
 		})
 	huma.Register(a, api.Op("get-session", "GET /api/session", "Show who is signed in", api.WhileRestricted(), api.Errors(401)),
 		func(ctx context.Context, r *struct {

@@ -110,10 +110,15 @@ func onlyTenant(ctx context.Context, q querier) (string, error) {
 	return ids[0], nil
 }
 
-func tenantName(ctx context.Context, q querier, id string) (string, error) {
-	var name string
-	err := q.QueryRowContext(ctx, `SELECT name FROM tenant WHERE id = $1`, id).Scan(&name)
+func tenantName(ctx context.Context, q querier, id string) (name string, err error) {
+	err = q.QueryRowContext(ctx, `SELECT name FROM tenant WHERE id = $1`, id).Scan(&name)
 	return name, sqldb.Translate(err)
+}
+
+// operates reports whether a tenant is the first, which operates the installation.
+func operates(ctx context.Context, q querier, id string) (is bool, err error) {
+	err = q.QueryRowContext(ctx, `SELECT no = (SELECT MIN(no) FROM tenant) FROM tenant WHERE id = $1`, id).Scan(&is)
+	return is, sqldb.Translate(err)
 }
 
 // throttleRow is one counter of attempts.
@@ -159,7 +164,7 @@ func sweep(ctx context.Context, q querier, now time.Time, idle time.Duration) er
 	if _, err := q.ExecContext(ctx, `DELETE FROM session WHERE expires_at < $1 OR last_seen_at < $2`, now.UnixMicro(), now.Add(-idle).UnixMicro()); err != nil {
 		return sqldb.Translate(err)
 	}
-	for _, query := range []string{`DELETE FROM pending_login WHERE expires_at < $1`, `DELETE FROM answered_challenge WHERE expires_at < $1`} {
+	for _, query := range []string{`DELETE FROM pending_login WHERE expires_at < $1`, `DELETE FROM session_reach WHERE expires_at < $1`, `DELETE FROM answered_challenge WHERE expires_at < $1`} {
 		if _, err := q.ExecContext(ctx, query, now.UnixMicro()); err != nil {
 			return sqldb.Translate(err)
 		}

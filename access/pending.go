@@ -62,6 +62,9 @@ func (s *Service) await(ctx context.Context, a account, e entry, factors []facto
 		if err := forgive(ctx, tx, e.attempt); err != nil {
 			return err
 		}
+		if err := insertReach(ctx, tx, row.id, e.reach); err != nil {
+			return err
+		}
 		return q.insertPending(ctx, row)
 	})
 	if err != nil {
@@ -123,7 +126,7 @@ func (s *Service) SecondStep(ctx context.Context, token string, proof Proof, pre
 	if err != nil {
 		return nil, s.refuseFactor(ctx, a, actionLogin, actor.Principal{}, err)
 	}
-	v, err := s.signIn(ctx, a, entry{attempt: attempt, previous: previous, way: "password+" + proved.way, proved: func(ctx context.Context, q scoped) error {
+	v, err := s.signIn(ctx, a, entry{attempt: attempt, previous: previous, way: "password+" + proved.way, waited: row.id, proved: func(ctx context.Context, q scoped) error {
 		if err := q.endPending(ctx, row.id); err != nil {
 			return errPendingOver
 		}

@@ -153,8 +153,31 @@ func TestForgottenDoesTheSameWork(t *testing.T) {
 	}
 }
 
+// TestRequestsDoNotPile: what cannot be answered is given up when the person has long asked again.
+func TestRequestsDoNotPile(t *testing.T) {
+	w := newWorld(t)
+	box := w.mailed()
+	w.user("acme", "ana@acme.example", actor.RoleAuditor)
+	b := &browser{w: w}
+	w.rec.fail = errUnavailable
+	b.want(202, "POST", "/api/session/forgotten", map[string]string{"email": "ana@acme.example"})
+	if err := w.s.AnswerForgotten(t.Context()); err == nil {
+		t.Fatal("answered without a record")
+	}
+	w.pass(31 * time.Minute)
+	if err := w.s.AnswerForgotten(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.rec.fail = nil
+	if err := w.s.AnswerForgotten(t.Context()); err != nil || box.count() != 0 {
+		t.Errorf("%v, %d letters", err, box.count())
+	}
+}
+
 // TestNobodyIsKeptFromHisPassword: who asks in somebody's name slows down himself, neither the sign-in nor the links of the other.
-func TestNobodyIsKeptFromHisPassword(t *testing.T) { sqldbtest.Each(t, testNobodyIsKeptFromHisPassword) }
+func TestNobodyIsKeptFromHisPassword(t *testing.T) {
+	sqldbtest.Each(t, testNobodyIsKeptFromHisPassword)
+}
 
 func testNobodyIsKeptFromHisPassword(t *testing.T) {
 	w := newWorld(t)

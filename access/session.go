@@ -21,7 +21,11 @@ type Session struct {
 	ID         string
 	User       User
 	TenantName string
-	ExpiresAt  time.Time // at the latest
+	// Operates says that people of the tenant may manage the others of the installation.
+	Operates bool
+	// Tenants are those between which the person may switch, this one included; none when there is but one.
+	Tenants   []TenantChoice
+	ExpiresAt time.Time // at the latest
 	// Token is the cookie's value; only signing in returns it.
 	Token string
 	// SteppedUpAt is when the person last proved who they are, and Restricted says that the session may hardly do anything.
@@ -50,12 +54,16 @@ func (s *Service) Login(ctx context.Context, email, password, tenant, previous s
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.match(ctx, candidates, password)
+	right, err := s.match(ctx, candidates, password)
 	if err != nil {
 		return nil, err
 	}
-	if a == nil || a.lockedAt.Valid {
-		return nil, s.refuse(ctx, candidates, a)
+	a, err := s.choose(ctx, right)
+	if err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return nil, s.refuse(ctx, candidates, right)
 	}
 	e := entry{attempt: attempt, previous: previous, way: "password"}
 	if outdated(a.hash) {
@@ -63,39 +71,26 @@ func (s *Service) Login(ctx context.Context, email, password, tenant, previous s
 			return nil, err
 		}
 	}
-	q := in(s.o.DB.Read(ctx), a.tenant)
-	factors, err := q.factors(ctx, a.id)
-	if err != nil {
-		return nil, err
-	}
-	must, err := s.mustHaveFactor(ctx, q, *a)
-	if err != nil {
-		return nil, err
-	}
-	if len(factors) > 0 || must {
-		pending, err := s.await(ctx, *a, e, factors)
-		return &Login{Pending: pending}, err
-	}
-	v, err := s.signIn(ctx, *a, e)
-	return &Login{Session: v}, err
+	e.reach = s.reachOfLogin(right, a, e.rehash)
+	return s.proceed(ctx, *a, e)
 }
 
 var errWrongLogin = errs.New(errs.Unauthorized, "The e-mail address or the password is wrong.")
 
-// match returns the account whose password it is. As many hashes are computed for an address that nobody has as for one that somebody has.
-func (s *Service) match(ctx context.Context, candidates []account, password string) (*account, error) {
+// match returns the accounts whose password it is. As many hashes are computed for an address that nobody has as for one that somebody has.
+func (s *Service) match(ctx context.Context, candidates []account, password string) ([]account, error) {
 	if len(candidates) == 0 {
 		_, err := s.hasher.verify(ctx, "", password)
 		return nil, err
 	}
-	var found *account
+	var found []account
 	for i := range candidates {
 		ok, err := s.hasher.verify(ctx, candidates[i].hash, password)
 		if err != nil {
 			return nil, err
 		}
-		if ok && found == nil {
-			found = &candidates[i]
+		if ok {
+			found = append(found, candidates[i])
 		}
 	}
 	return found, nil
@@ -168,20 +163,20 @@ func (s *Service) keptOut(ctx context.Context, why error, email, tenant string) 
 
 // refuse records a failed login and returns the error that the person sees. What was typed is not recorded: people type passwords into the wrong field. An attempt on an
 // address that nobody has belongs to no tenant; it is recorded where the installation has only one.
-func (s *Service) refuse(ctx context.Context, candidates []account, matched *account) error {
+func (s *Service) refuse(ctx context.Context, candidates, right []account) error {
 	e := newEvent(ctx, actionLogin, "auth", "login", actor.Principal{})
 	e.Actor = event.Actor{Type: "anonymous"}
 	e.Severity, e.Outcome = "low", event.Outcome{Status: "failure", Reason: "unknown account"}
 	var tenant string
 	switch {
-	case matched != nil || len(candidates) > 0:
-		a := matched
-		e.Outcome.Reason = "account locked"
-		if a == nil {
-			a = &candidates[0]
-			e.Outcome.Reason = "wrong password"
+	case len(candidates) > 0:
+		a := candidates[0]
+		e.Outcome.Reason = "wrong password"
+		if len(right) > 0 {
+			a = right[0]
+			e.Outcome.Reason = "account locked"
 		}
-		u, err := s.open(ctx, *a)
+		u, err := s.open(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -213,6 +208,11 @@ type entry struct {
 	rehash   string // of the same password, as it is hashed now; "" when that is as stored
 	way      string // what was proved, for the event
 	through  string // who vouches for the person, "" for nobody
+	// reach is what else the password opened, and waited the sign-in that kept it while it waited for the second step.
+	reach  []reached
+	waited string
+	// until is when the session ends at the latest, in microseconds; 0 for the usual time.
+	until int64
 	// proved uses up what was proved beside the password; nil when nothing was.
 	proved func(ctx context.Context, q scoped) error
 	// also runs in the transaction that stores the session; may be nil.
@@ -246,6 +246,11 @@ func newToken() string {
 }
 
 func (s *Service) signIn(ctx context.Context, a account, e entry) (*Session, error) {
+	if s.o.AtWork != nil {
+		if err := s.o.AtWork(ctx, a.tenant); err != nil {
+			return nil, err
+		}
+	}
 	u, err := s.open(ctx, a)
 	if err != nil {
 		return nil, err
@@ -253,6 +258,10 @@ func (s *Service) signIn(ctx context.Context, a account, e entry) (*Session, err
 	row, token, err := s.begin(ctx, a)
 	if err != nil {
 		return nil, err
+	}
+	row.expiresAt = ends(row, e.until).UnixMicro()
+	if e.way == wayOfSwitch { // nothing was proved to this tenant now
+		row.steppedUp = sql.NullInt64{}
 	}
 	p := person(u)
 	p.SessionID = row.id
@@ -309,6 +318,14 @@ func (s *Service) enter(ctx context.Context, tx *sql.Tx, a account, row sessionR
 	if err := forgive(ctx, tx, e.attempt); err != nil {
 		return err
 	}
+	if err := insertReach(ctx, tx, row.id, e.reach); err != nil {
+		return err
+	}
+	if e.waited != "" {
+		if err := carry(ctx, tx, e.waited, &row); err != nil {
+			return err
+		}
+	}
 	if err := q.insertSession(ctx, row); err != nil || e.also == nil {
 		return err
 	}
@@ -327,7 +344,13 @@ func (s *Service) view(ctx context.Context, row sessionRow, u User) (*Session, e
 		v.Notices = append(v.Notices, "The database takes nothing at the moment, perhaps because the disk is full. You are signed in for reading; that you signed in will be recorded as soon as that works.")
 	}
 	var err error
-	v.TenantName, err = tenantName(ctx, s.o.DB.Read(ctx), u.TenantID)
+	if v.TenantName, err = tenantName(ctx, s.o.DB.Read(ctx), u.TenantID); err != nil {
+		return nil, err
+	}
+	if v.Operates, err = operates(ctx, s.o.DB.Read(ctx), u.TenantID); err != nil {
+		return nil, err
+	}
+	v.Tenants, err = s.choices(ctx, row.id)
 	return v, err
 }
 

@@ -22,6 +22,7 @@ import (
 	"probity.dev/access/review"
 	"probity.dev/access/scim"
 	"probity.dev/access/subscription"
+	"probity.dev/access/tenant"
 	"probity.dev/access/token"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/config"
@@ -75,6 +76,7 @@ type App struct {
 	oidc          *oidc.Service
 	scim          *scim.Service
 	subscriptions *subscription.Service
+	tenants       *tenant.Service
 
 	certificates certificates
 	metrics      *metrics
@@ -149,13 +151,14 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 		return a, err
 	}
 	a.Access, err = access.New(ctx, access.Options{DB: a.db, Recorder: recorder{a.Ledger}, KMS: a.kms, TenantKeys: a.Ledger.TenantKeys, SessionIdle: cfg.SessionIdle,
-		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, InvitationFor: cfg.InvitationFor, Breached: known, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice,
+		SessionAbsolute: cfg.SessionAbsolute, StepUpFor: cfg.StepUpFor, InvitationFor: cfg.InvitationFor, Breached: known, PublicURL: cfg.PublicURL, Instance: cfg.InstanceName, Secure: cfg.Secure(), Logger: a.telemetry.Logger, Notice: a.notice, AtWork: a.atWork,
 		Throttled: func(ctx context.Context, tenantID string, e *event.Event) {
 			a.denials.Note(ctx, tenantID, e, "too many attempts")
 		}})
 	if err != nil {
 		return a, err
 	}
+	a.openTenants()
 	a.decisions = decision.New(decision.Options{DB: a.db, Roles: a.Access.Roles(), Recorder: recorder{a.Ledger}, Source: decisionSource{a.Ledger}, TenantKeys: a.Ledger.TenantKeys,
 		AddressIndex: a.Access.AddressIndex, PublicURL: cfg.PublicURL, Logger: a.telemetry.Logger})
 	a.jobs = a.newJobs()

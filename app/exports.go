@@ -28,7 +28,7 @@ func (a *App) openExports(context.Context) error {
 	a.exports.Service, err = export.NewService(export.ServiceOptions{DB: a.db, Source: a.exports.source, Recorder: recorder{a.Ledger}, Sealer: exportSealer{a.Ledger},
 		Tenants: exportTenants{a.Ledger}, Notifier: exportNotifier{a}, Files: a.storage.working, Shared: sharable(a.Config), Jobs: a.jobs, Queue: queueOfExports, Viewer: a.present, Logger: a.telemetry.Logger})
 	if err == nil {
-		a.links.Add("export", sharedExports{a.exports.Service})
+		a.links.Add("export", sharedExports{a.exports.Service, a.atWork})
 	}
 	return err
 }

@@ -101,6 +101,11 @@ func checkStorage(ctx context.Context, cfg *config.Config) error {
 
 // AddTenant makes a tenant with its log, its first admin and its first API key.
 func (a *App) AddTenant(ctx context.Context, o InitOptions) (*InitResult, error) {
+	return a.addTenant(ctx, o, true)
+}
+
+// addTenant makes a tenant, and a key for it when that is asked for.
+func (a *App) addTenant(ctx context.Context, o InitOptions, withKey bool) (*InitResult, error) {
 	if o.Password == "" {
 		o.Password = NewPassword()
 	}
@@ -112,7 +117,10 @@ func (a *App) AddTenant(ctx context.Context, o InitOptions) (*InitResult, error)
 	if _, err := a.Access.CreateUser(ctx, system, access.NewUser{Email: o.Email, Name: o.Name, Role: actor.RoleAdmin, Password: o.Password}); err != nil {
 		return nil, err
 	}
-	_, key, err := a.Access.CreateKey(ctx, system, access.NewKey{Name: o.KeyName, Scopes: actor.Permissions()})
+	key := ""
+	if withKey {
+		_, key, err = a.Access.CreateKey(ctx, system, access.NewKey{Name: o.KeyName, Scopes: actor.Permissions()})
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,11 @@ func (a *App) openLinks() {
 }
 
 // sharedExports lets links lead to exports.
-type sharedExports struct{ s *export.Service }
+type sharedExports struct {
+	s *export.Service
+	// atWork refuses tenants that are shut out: a link lets nobody in either.
+	atWork func(ctx context.Context, tenantID string) error
+}
 
 // Shared implements link.Target.
 func (e sharedExports) Shared(ctx context.Context, by actor.Principal, id string) (link.File, error) {
@@ -33,6 +37,9 @@ func (e sharedExports) Shared(ctx context.Context, by actor.Principal, id string
 
 // OpenShared implements link.Target.
 func (e sharedExports) OpenShared(ctx context.Context, tenantID, id string, read bool) (link.File, io.ReadCloser, error) {
+	if err := e.atWork(ctx, tenantID); err != nil {
+		return link.File{}, nil, err
+	}
 	f, body, err := e.s.OpenShared(ctx, tenantID, id, read)
 	return link.File(f), body, err
 }

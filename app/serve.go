@@ -20,7 +20,7 @@ import (
 
 // Handler builds the HTTP surface: API, health, metrics and console.
 func (a *App) Handler() (http.Handler, error) {
-	return a.handler(maskable{a.tokens.Authenticator(a.Access), a.masks})
+	return a.handler(atWork{maskable{a.tokens.Authenticator(a.Access), a.masks}, a.tenants})
 }
 
 // handler builds the HTTP surface for callers that auth knows.
@@ -55,6 +55,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.approvals.Register(h)
 	a.reviews.Register(h)
 	a.mappings.Register(h)
+	a.tenants.Register(h)
 	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
@@ -64,7 +65,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.status.register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {
-		h.Handle("GET /metrics", api.Rule{Permission: actor.SettingsManage}, a.telemetry.Metrics())
+		h.Handle("GET /metrics", api.Rule{Permission: actor.SettingsManage}, a.operators(a.telemetry.Metrics()))
 	}
 	h.Handle("/api/", api.Rule{Public: true}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.WriteError(w, r, errs.New(errs.NotFound, "there is no such operation; GET /api/docs lists them"))
@@ -127,6 +128,7 @@ func (a *App) Serve(ctx context.Context, started func(url string)) error {
 	decided := a.runDecisions(ctx)
 	defer decided()
 	go a.denials.Run(background)
+	go a.tenants.Run(background)
 	go a.reads.run(background)
 	go a.housekeeping(background)
 	go a.backups.run(background)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"probity.dev/access"
-	"probity.dev/access/denial"
 	"probity.dev/access/flag"
 	"probity.dev/access/oidc"
 	"probity.dev/access/scim"
@@ -18,7 +17,6 @@ import (
 )
 
 func (a *App) openTokens() {
-	a.denials = denial.New(recorder{a.Ledger}, a.telemetry.Logger, nil)
 	a.tokens = token.New(token.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sessions: a.Access, Denials: a.denials, HTTP: a.notify.client, Guard: a.notify.client,
 		PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger})
 	a.flags = flag.New(a.db, recorder{a.Ledger}, sealer{a.Ledger}, nil)
@@ -62,6 +60,9 @@ func (a *App) checkToken(ctx context.Context, h http.Header) (*subscription.Toke
 	if err != nil {
 		return nil, err
 	}
+	if err := a.tenants.Check(ctx, v.TenantID); err != nil {
+		return nil, err
+	}
 	return &subscription.Token{TenantID: v.TenantID, Caller: v.Caller, Subject: v.Subject, Roles: v.Roles, ExpiresAt: v.ExpiresAt}, nil
 }
 
@@ -90,6 +91,9 @@ func (a *App) present(ctx context.Context, asked actor.Principal) (actor.Princip
 
 // stillThere says whether the caller of a stream may go on: of a session or key, and of a service as long as its issuer is trusted.
 func (a *App) stillThere(ctx context.Context, p actor.Principal) error {
+	if err := a.tenants.Check(ctx, p.TenantID); err != nil {
+		return err
+	}
 	if p.IsService() {
 		_, err := a.tokens.Present(ctx, p)
 		return err

@@ -102,6 +102,9 @@ type workingSource struct {
 }
 
 func withWorking(ctx context.Context, s *ledger.StoredLog, l *ledger.Ledger) (verify.Source, error) {
+	if forgotten, err := l.IsForgotten(ctx, s.TenantID); err != nil || forgotten {
+		return logSource{s}, err // there are no working copies any more
+	}
 	audit, err := l.Audit(ctx, s.TenantID)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"probity.dev/internal/confine"
 	"probity.dev/internal/errs"
 	"probity.dev/internal/evidence"
 	"probity.dev/internal/sqldb"
@@ -249,7 +250,8 @@ func (c *committer) one(ctx context.Context, tx *sql.Tx, a *logAppend, s *submis
 	err := sqldb.Savepoint(ctx, tx, "submission", func() error {
 		failed = s.t.people.Persist(ctx, tx, &s.people)
 		if failed == nil && s.effect != nil {
-			failed = s.effect(ctx, tx)
+			// What somebody's request changes beside the log stays within what the request may touch.
+			failed = c.l.db.Confined(ctx, tx, confine.Of(s.ctx), func() error { return s.effect(ctx, tx) })
 		}
 		return failed
 	})

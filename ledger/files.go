@@ -87,7 +87,7 @@ func (l *Ledger) CheckFiles(ctx context.Context) error {
 		}
 		s := &segments[len(segments)-1]
 		_, err := l.opt.Evidence.Stat(ctx, s.EvidencePath)
-		if err == nil {
+		if err == nil && !t.forgotten {
 			_, err = l.opt.Working.Stat(ctx, s.WorkingPath)
 		}
 		if errors.Is(err, fs.ErrNotExist) {

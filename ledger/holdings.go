@@ -88,8 +88,15 @@ func (h *Holding) files(ctx context.Context, q Asker) error {
 	if err != nil {
 		return err
 	}
+	forgotten, err := forgottenIn(ctx, q, h.TenantID)
+	if err != nil {
+		return err
+	}
 	for i := range segments {
-		h.Evidence, h.Working = append(h.Evidence, segments[i].evidence()), append(h.Working, segments[i].working())
+		h.Evidence = append(h.Evidence, segments[i].evidence())
+		if !forgotten {
+			h.Working = append(h.Working, segments[i].working())
+		}
 	}
 	byName := func(a, b blob.Ref) int { return strings.Compare(a.Name, b.Name) }
 	same := func(a, b blob.Ref) bool { return a.Name == b.Name }

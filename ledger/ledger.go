@@ -270,6 +270,9 @@ func (l *Ledger) tenant(ctx context.Context, id string) (*tenant, error) {
 	if t.keys, err = crypt.OpenTenant(ctx, l.opt.KMS, id, keyset); err != nil {
 		return nil, err
 	}
+	if t.forgotten, err = forgottenIn(ctx, l.db.Read(ctx), id); err != nil {
+		return nil, err
+	}
 	t.keys.OnMissing(func() (*crypt.Tenant, error) { return l.openKeyset(context.Background(), id) })
 	directory, err := t.loadSecret(ctx, l.db, "directory", periodID{})
 	if err != nil {

@@ -212,6 +212,9 @@ func sourceAllowed(globs []string, source string) bool {
 const maxAttempts = 5
 
 func (l *Ledger) record(ctx context.Context, t *tenant, r *Receipt, at []int, events []*event.Event, opt AppendOptions, effect Effect) error {
+	if t.forgotten {
+		return errForgotten
+	}
 	for attempt := 0; ; attempt++ {
 		// The month is that of recorded_at, which stands still while the clock lies behind the newest event.
 		stamp := max(sqldb.Now(), t.committed.Load().recordedAt)

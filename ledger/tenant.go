@@ -44,6 +44,8 @@ type tenant struct {
 	sound  bool        // at the start, the stored events gave the stored head
 	held   atomic.Bool // nothing is signed for the moment
 	later  atomic.Bool // events wait to be recorded
+	// forgotten says that only the evidence is left, see [Ledger.Forget].
+	forgotten bool
 
 	hot    hotWindow
 	holdMu sync.Mutex // one at a time brings the object store to the legal holds

@@ -46,12 +46,12 @@ func insertDelivery(ctx context.Context, tx *sql.Tx, d *delivery) error {
 }
 
 // nextChannel is the channel whose deliveries have been due for longest, of whatever tenant; "" without one. It costs a few looks into an index for each channel, however much waits, so that it can be asked often. A
-// channel that has just failed is left alone, and no channel gets two workers at once: deliveries that are being sent count as due when the lease of all of them has run out.
+// channel that has just failed is left alone, as are those of tenants that are not at work, and no channel gets two workers at once: deliveries that are being sent count as due when the lease of all of them has run out.
 func nextChannel(ctx context.Context, q querier, now int64) (id string, err error) {
 	err = q.QueryRowContext(ctx, `SELECT w.id FROM (SELECT c.id AS id, COALESCE(
 			(SELECT MAX(d.due_at) FROM notify_delivery d WHERE d.channel_id = c.id AND d.status = 'sending'),
 			(SELECT MIN(d.due_at) FROM notify_delivery d WHERE d.channel_id = c.id AND d.status = 'queued')) AS due
-		FROM notify_channel c WHERE c.hold_until <= $1) w WHERE w.due <= $1 ORDER BY w.due, w.id LIMIT 1`, now).Scan(&id)
+		FROM notify_channel c WHERE c.hold_until <= $1 AND NOT EXISTS (SELECT 1 FROM tenant_standing x WHERE x.tenant_id = c.tenant_id AND x.state <> 'active')) w WHERE w.due <= $1 ORDER BY w.due, w.id LIMIT 1`, now).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

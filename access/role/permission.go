@@ -61,6 +61,7 @@ var catalogue = map[string]about{
 	actor.DecisionsEvaluate:         {"Ask whether somebody may do something", Normal},
 	actor.DecisionsView:             {"See and replay decisions that were given", Normal},
 	actor.DecisionsManage:           {"Change the rules of decisions", Admin},
+	actor.TenantsManage:             {"Make, suspend and give up the tenants of the installation; only in the tenant that operates it", Admin},
 	actor.OperationsViewDashboard:   {"See the operations dashboard", Normal},
 	actor.OperationsManageIncidents: {"Open, assign and close incidents", High},
 	actor.OperationsApproveLaunch:   {"Approve items of the launch checklist", High},

@@ -1,9 +1,9 @@
 package role
 
 import (
+	"context"
 	"maps"
 	"slices"
-	"context"
 	"time"
 
 	"probity.dev/internal/actor"

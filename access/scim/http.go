@@ -11,6 +11,7 @@ import (
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
+	"probity.dev/internal/confine"
 	"probity.dev/internal/errs"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/selfaudit"
@@ -138,6 +139,7 @@ func (s *Service) admit(r *http.Request) (call, error) {
 		s.o.Denials.Note(r.Context(), by.TenantID, e, "permission")
 		return call{}, &fault{http.StatusForbidden, "", "The API key needs the permission " + actor.AccessProvision + "."}
 	}
+	r = r.WithContext(confine.To(r.Context(), by.TenantID)) // the route is open to everybody, what follows is not
 	c := call{r: r, by: by, id: r.PathValue("id")}
 	if r.Method == http.MethodGet || r.Method == http.MethodDelete {
 		return c, nil

@@ -15,12 +15,12 @@ import (
 
 func newTenant() *cobra.Command {
 	c := &cobra.Command{
-		Use: "tenant", Short: "Add and list the tenants of a data directory", Args: cobra.NoArgs,
-		Long: `A tenant is an organisation with a log, keys, users and settings of its own; tenants see nothing of each other. These commands work on the data directory,
-so no server may be running on it.`,
+		Use: "tenant", Short: "Add, list, suspend and give up tenants", Args: cobra.NoArgs,
+		Long: `A tenant is an organisation with a log, keys, users and settings of its own; tenants see nothing of each other. The first tenant of an installation
+operates it: its people manage the others in the console and over the API. add and list work on the data directory, so no server may be running on it; the other commands on a server too.`,
 		Example: "  probity tenant add 'North Clinic' --email admin@example.com --data ./data\n  probity tenant list --data ./data",
 	}
-	c.AddCommand(newTenantAdd(), newTenantList())
+	c.AddCommand(append(newTenantChanges(), newTenantAdd(), newTenantList())...)
 	return c
 }
 

@@ -20,6 +20,7 @@ const (
 	DecisionsEvaluate  = "decisions.evaluate"   // ask whether somebody may do something
 	DecisionsView      = "decisions.view"       // see and replay decisions that were given
 	DecisionsManage    = "decisions.manage"     // change the rules of decisions
+	TenantsManage      = "tenants.manage"       // make, suspend and give up tenants; it counts in the tenant that operates the installation
 )
 
 // The permissions that other systems ask about, and that roles carry for them. No operation of this product checks them.
@@ -52,7 +53,7 @@ const (
 // Permissions returns every built-in permission, in the order of the documentation: those of the product first.
 func Permissions() []string {
 	return []string{LedgerAppend, LedgerSearch, LedgerViewUnmasked, LedgerVerify, ExportsCreate, JobsView, JobsManage, SettingsManage, AccessManage, AccessView, AccessApprove, AccessBreakGlass, AccessProvision, NotifyView, NotifyManage,
-		DecisionsEvaluate, DecisionsView, DecisionsManage,
+		DecisionsEvaluate, DecisionsView, DecisionsManage, TenantsManage,
 		OperationsViewDashboard, OperationsManageIncidents, OperationsApproveLaunch, SupportManageTickets, SupportViewCustomers, RiskViewQueue, RiskReviewOrders, RiskApproveOrders, RiskManageRules,
 		PrivacyManageRequests, PrivacyApproveErasure, ConsentView, FinanceViewReports, FinanceExportTax, UsageView, BookingsView, BookingsManage, CoachingManageClients, ProgrammesManage,
 		ClinicalUseScribe, ClinicalViewTranscripts, CareCoordinate, PortalViewOwn}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 	"unicode"
@@ -95,6 +96,7 @@ type Options struct {
 type API struct {
 	huma.API
 	mux       *http.ServeMux
+	routes    []string
 	options   Options
 	log       *slog.Logger
 	callers   *limiter
@@ -167,8 +169,12 @@ func (a *API) Handle(pattern string, rule Rule, h http.Handler) {
 			break
 		}
 	}
+	a.routes = append(a.routes, pattern)
 	a.mux.Handle(pattern, a.chain(route, rule, h))
 }
+
+// Routes returns the patterns of everything that is served, such as "GET /api/log/{log_id}/checkpoint", in the order of registration.
+func (a *API) Routes() []string { return slices.Clone(a.routes) }
 
 // ServeHTTP serves the API.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.outer(w, r) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"probity.dev/internal/actor"
+	"probity.dev/internal/confine"
 	"probity.dev/internal/errs"
 )
 
@@ -200,7 +201,7 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, req *request, rule R
 	if authErr != nil || caller.TenantID == "" {
 		caller = actor.Principal{}
 	}
-	if authErr != nil && errs.CodeOf(authErr) != errs.Unauthorized {
+	if code := errs.CodeOf(authErr); authErr != nil && code != errs.Unauthorized && code != errs.Forbidden {
 		return r, authErr // the credential could not be checked at all
 	}
 	if err := a.throttle(w, req, caller, rule); err != nil {
@@ -228,9 +229,10 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, req *request, rule R
 	caller.UserAgent = req.agent
 	req.caller, req.stepUp = caller, a.options.StepUp
 	r = r.WithContext(actor.With(r.Context(), caller))
-	if rule.Public {
+	if rule.Public { // it may be about another tenant than the caller's, such as signing in
 		return r, nil
 	}
+	r = r.WithContext(confine.To(r.Context(), caller.TenantID))
 	if caller.Restricted && !rule.Restricted {
 		return r, &errs.Error{Code: errs.Forbidden, Kind: errs.SessionRestricted, Message: "This session is restricted: it can only be looked at, proved anew and ended. Sign out and in again, or ask an administrator."}
 	}

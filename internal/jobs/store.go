@@ -45,6 +45,7 @@ func dueJobs(ctx context.Context, tx *sql.Tx, queue string, now any, perTenant, 
 				COALESCE(busy.n, 0) + ROW_NUMBER() OVER (PARTITION BY job.tenant_id ORDER BY river_job.priority, river_job.scheduled_at, river_job.id) AS turn
 			FROM river_job JOIN job ON job.job_id = river_job.id LEFT JOIN busy ON busy.tenant_id = job.tenant_id
 			WHERE river_job.state = 'available' AND river_job.queue = $1 AND river_job.scheduled_at <= $2
+				AND NOT EXISTS (SELECT 1 FROM tenant_standing x WHERE x.tenant_id = job.tenant_id AND x.state <> 'active')
 		)
 		SELECT waiting.id, waiting.tenant_id FROM waiting LEFT JOIN job_turn ON job_turn.queue = $1 AND job_turn.tenant_id = waiting.tenant_id
 		WHERE waiting.turn <= $3 ORDER BY waiting.turn, COALESCE(job_turn.served_at, 0), waiting.priority, waiting.scheduled_at, waiting.id LIMIT $4`, queue, now, perTenant, limit)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // Statement is a statement that returns no rows, with its arguments.
@@ -57,7 +56,7 @@ func (db *DB) Exec(ctx context.Context, tx *sql.Tx, statements ...Statement) ([]
 // execBatch sends all statements before it reads the first answer.
 func execBatch(ctx context.Context, conn *sql.Conn, statements []Statement, changed []int64) error {
 	return conn.Raw(func(c any) error {
-		own, ok := c.(*stdlib.Conn)
+		own, ok := c.(raw)
 		if !ok {
 			return fmt.Errorf("a connection to PostgreSQL is a %T", c)
 		}

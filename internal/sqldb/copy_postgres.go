@@ -53,7 +53,7 @@ func openWhole(address string) (*sql.DB, error) {
 	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		config.RuntimeParams[name] = "0"
 	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(unconfined))
 	db.SetMaxOpenConns(1)
 	return db, nil
 }
@@ -99,7 +99,7 @@ func dump(ctx context.Context, conn *sql.Conn, tx *sql.Tx, to io.Writer) error {
 		}
 		p := &pieces{w: w}
 		err := conn.Raw(func(driver any) error {
-			_, err := driver.(*stdlib.Conn).Conn().PgConn().CopyTo(ctx, p, "COPY "+t.target()+" TO STDOUT (FORMAT binary)")
+			_, err := driver.(raw).Conn().PgConn().CopyTo(ctx, p, "COPY "+t.target()+" TO STDOUT (FORMAT binary)")
 			return err
 		})
 		if err != nil {
@@ -397,7 +397,7 @@ func emptyAll(ctx context.Context, tx *sql.Tx) error {
 
 func loadTable(ctx context.Context, conn *sql.Conn, l *containerLine, r io.Reader) error {
 	return conn.Raw(func(driver any) error {
-		_, err := driver.(*stdlib.Conn).Conn().PgConn().CopyFrom(ctx, &unpieced{r: r}, "COPY "+l.target()+" FROM STDIN (FORMAT binary)")
+		_, err := driver.(raw).Conn().PgConn().CopyFrom(ctx, &unpieced{r: r}, "COPY "+l.target()+" FROM STDIN (FORMAT binary)")
 		var refused *pgconn.PgError
 		if errors.As(err, &refused) {
 			// Its detail may quote a row.

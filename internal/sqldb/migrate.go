@@ -163,6 +163,9 @@ func (p *postgres) migrate(ctx context.Context) (from, to int64, err error) {
 		}
 		from, to, err = migrate(ctx, work, goose.DialectPostgres, dirPostgres)
 		if err == nil {
+			err = confineTables(ctx, work)
+		}
+		if err == nil {
 			err = regrant(ctx, work)
 		}
 		if _, uerr := conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, writeLock); uerr != nil {
@@ -185,7 +188,7 @@ func (p *postgres) unhurried(ctx context.Context, lockTimeout string) (*sql.DB, 
 	config.RuntimeParams["statement_timeout"], config.RuntimeParams["lock_timeout"], config.RuntimeParams["idle_in_transaction_session_timeout"] = "0", lockTimeout, "0"
 	// What is migrated changes the answers of statements that are kept.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(unconfined))
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(Translate(err), db.Close())
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // OpenPgx opens a pool of at most conns connections to the same PostgreSQL database, with the same settings, for a library that works with pgx itself and begins transactions of its own,
@@ -24,7 +23,7 @@ func (db *DB) OpenPgx(ctx context.Context, conns int32) (*pgxpool.Pool, error) {
 		return nil, errors.New("sqldb: the address of the database cannot be read") // the cause may repeat it
 	}
 	setDefault(own, "statement_timeout", writeTimeout)
-	config.ConnConfig, config.AfterConnect = own, durably
+	config.ConnConfig, config.AfterConnect = own, unconfined
 	config.MaxConns, config.MinConns, config.MinIdleConns, config.MaxConnIdleTime = conns, 0, 0, maxIdle
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	return pool, Translate(err)
@@ -37,7 +36,7 @@ func (db *DB) Pgx(tx *sql.Tx) (pgx.Tx, error) {
 		if conn, ok := db.pg.txs.Load(tx); ok {
 			own := &pgxTx{}
 			err := conn.(*sql.Conn).Raw(func(c any) error {
-				std, ok := c.(*stdlib.Conn)
+				std, ok := c.(raw)
 				if !ok {
 					return fmt.Errorf("a connection to PostgreSQL is a %T", c)
 				}

@@ -155,6 +155,9 @@ type patientConnector struct {
 func (p *patientConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		c, err := p.Connector.Connect(ctx)
+		if own, ok := c.(*stdlib.Conn); ok && err == nil {
+			c = &confinedConn{stdConn: own}
+		}
 		if !p.again(err) {
 			return c, err
 		}
@@ -233,7 +236,7 @@ func (p *postgres) lock(ctx context.Context, conn *sql.Conn) error {
 	var compatible, version int64
 	var server string
 	err := conn.Raw(func(c any) error {
-		own, ok := c.(*stdlib.Conn)
+		own, ok := c.(raw)
 		if !ok {
 			return fmt.Errorf("a connection to PostgreSQL is a %T", c)
 		}

@@ -82,9 +82,9 @@ func rulesOf(ctx context.Context, q querier, tenant string) ([]*rule, error) {
 	return rules(q.QueryContext(ctx, `SELECT `+ruleColumns+` FROM alert_rule WHERE tenant_id = $1 ORDER BY created_at, id`, tenant))
 }
 
-// followed returns the rules of all tenants that a server may follow: its own, and those that no other one follows.
+// followed returns the rules, of all tenants that are at work, that a server may follow: its own, and those that no other one follows.
 func followed(ctx context.Context, q querier, owner string, now int64) ([]*rule, error) {
-	return rules(q.QueryContext(ctx, `SELECT `+ruleColumns+` FROM alert_rule WHERE enabled = 1 AND stopped = '' AND (owner = $1 OR lease_until <= $2) ORDER BY seen_at, id`, owner, now))
+	return rules(q.QueryContext(ctx, `SELECT `+ruleColumns+` FROM alert_rule WHERE enabled = 1 AND stopped = '' AND NOT EXISTS (SELECT 1 FROM tenant_standing x WHERE x.tenant_id = alert_rule.tenant_id AND x.state <> 'active') AND (owner = $1 OR lease_until <= $2) ORDER BY seen_at, id`, owner, now))
 }
 
 func getRule(ctx context.Context, q querier, tenant, id string) (*rule, error) {

@@ -55,9 +55,9 @@ func list(rows *sql.Rows, err error) ([]*row, error) {
 	return out, sqldb.Translate(rows.Err())
 }
 
-// due returns streams of all tenants that may go on.
+// due returns streams that may go on of all tenants that are at work.
 func due(ctx context.Context, db *sql.DB, now int64) ([]*row, error) {
-	return list(db.QueryContext(ctx, `SELECT `+columns+` FROM notify_stream WHERE paused = '' AND hold_until <= $1 AND lease_until <= $1 ORDER BY last_ok_at, id`, now))
+	return list(db.QueryContext(ctx, `SELECT `+columns+` FROM notify_stream WHERE paused = '' AND hold_until <= $1 AND lease_until <= $1 AND NOT EXISTS (SELECT 1 FROM tenant_standing x WHERE x.tenant_id = notify_stream.tenant_id AND x.state <> 'active') ORDER BY last_ok_at, id`, now))
 }
 
 func ofTenant(ctx context.Context, db *sql.DB, tenant string) ([]*row, error) {

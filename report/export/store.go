@@ -194,3 +194,9 @@ func scanJobs(rows *sql.Rows, err error) ([]*job, error) {
 	}
 	return list, sqldb.Translate(rows.Err())
 }
+
+// jobsOf returns the exports of a tenant that have files.
+func jobsOf(ctx context.Context, db *sql.DB, tenant string) ([]*job, error) {
+	rows, err := db.QueryContext(ctx, `SELECT `+jobColumns+` FROM export WHERE tenant_id = $1 AND parts > 0`, tenant)
+	return scanJobs(rows, err)
+}

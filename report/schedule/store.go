@@ -71,9 +71,9 @@ func count(ctx context.Context, tx *sql.Tx, tenant string) (n int, err error) {
 	return n, sqldb.Translate(err)
 }
 
-// due returns the schedules of all tenants whose time has come.
+// due returns the schedules whose time has come, of all tenants that are at work.
 func due(ctx context.Context, db *sql.DB, now int64, limit int) ([]*Schedule, error) {
-	rows, err := db.QueryContext(ctx, `SELECT `+columns+` FROM schedule WHERE next_at > 0 AND next_at <= $1 ORDER BY next_at LIMIT $2`, now, limit)
+	rows, err := db.QueryContext(ctx, `SELECT `+columns+` FROM schedule WHERE next_at > 0 AND next_at <= $1 AND NOT EXISTS (SELECT 1 FROM tenant_standing x WHERE x.tenant_id = schedule.tenant_id AND x.state <> 'active') ORDER BY next_at LIMIT $2`, now, limit)
 	return collect(rows, err, scan)
 }
 

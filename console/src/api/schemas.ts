@@ -23,7 +23,9 @@ const handle = z.pipe(
 
 export const sessionSchema = z.object({
   user: z.object({ id: text, email: text, name: text, role: text, permissions: list(z.string()) }),
-  tenant: z.object({ id: text, name: text }),
+  tenant: z.object({ id: text, name: text, operates: flag }),
+  /** Between which tenants the person may switch, when there are several. */
+  tenants: list(z.object({ id: text, name: text })),
   csrf_token: text,
   expires_at: text,
   /** What every page should show, such as that the log is frozen. */
@@ -126,12 +128,18 @@ export const systemRunSchema = z.object({
   id, apply: flag, state: text, created_at: text, ended_at: text, problem: text, report: z.nullish(z.object({ compared_at: text, people: count, items: list(differenceSchema) })),
 });
 export const systemSchema = z.object({
-  id, name: text, kind: text, base: text, spec: z.unknown(), rules: list(z.object({ role_id: text, outside_role: text })), apply: flag, every_hours: count, per_second: count, max_changes: count, created_at: text, next_at: text,
+  id, name: text, kind: text, base: text, spec: z.optional(z.unknown()), rules: list(z.object({ role_id: text, outside_role: text })), apply: flag, every_hours: count, per_second: count, max_changes: count, created_at: text, next_at: text,
   last: z.nullish(systemRunSchema),
 });
 export type SystemInfo = z.infer<typeof systemSchema>;
 export const systemsSchema = z.object({ items: list(systemSchema) });
 export const outsideRolesSchema = z.object({ items: list(z.object({ id, name: text })) });
+export const tenantSchema = z.object({
+  id, name: text, created_at: text, operates: flag, state: z.enum(['active', 'suspended', 'leaving', 'deleted']), changed_at: text, reason: text, delete_at: text, problem: text, log_id: text, events: count, users: count,
+});
+export type Tenant = z.infer<typeof tenantSchema>;
+export const tenantsSchema = z.object({ items: list(tenantSchema) });
+export const foundedSchema = z.object({ tenant: tenantSchema, admin_password: text });
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {

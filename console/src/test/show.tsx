@@ -34,6 +34,6 @@ export function show(path: string, answers: Record<string, Answer>) {
 }
 
 export const session = (permissions: string[]) => ({
-  user: { id: 'u1', email: 'ana@example.com', name: 'Ana Lima', role: 'admin', permissions }, tenant: { id: 't', name: 'Halden' }, csrf_token: 'c', expires_at: '',
+  user: { id: 'u1', email: 'ana@example.com', name: 'Ana Lima', role: 'admin', permissions }, tenant: { id: 't', name: 'Halden', operates: false }, tenants: [], csrf_token: 'c', expires_at: '',
 });
 export const problem = (status: number, title: string, detail: string) => ({ type: 'about:blank', title, status, detail, instance: 'req-77' });

@@ -19,6 +19,7 @@ export const IconSettings = icon(<><circle cx="7" cy="6" r="2" /><circle cx="13"
 export const IconSearch = icon(<><circle cx="9" cy="9" r="5" /><path d="m13 13 3.500 3.500" /></>);
 export const IconClock = icon(<><circle cx="10" cy="10" r="6.800" /><path d="M10 6v4.200l2.700 1.600" /></>);
 export const IconUser = icon(<><circle cx="10" cy="7" r="3" /><path d="M4.500 16.500c.8-3 3-4.500 5.500-4.500s4.700 1.500 5.500 4.500" /></>);
+export const IconTenants = icon(<><path d="M3.500 16.500v-10l6-3v13M9.500 8l7 2.500v6M2.500 16.500h15" /><path d="M6 8.500h1M6 12h1M12.500 12.500h1" /></>);
 export const IconClose = icon(<path d="m5.500 5.500 9 9M14.500 5.500l-9 9" />);
 export const IconChevron = icon(<path d="m7.500 5 5 5-5 5" />);
 export const IconDown = icon(<path d="m5 7.500 5 5 5-5" />);

@@ -109,12 +109,11 @@ func dumpPostgres(t testing.TB, dir string) (name string) {
 		t.Fatal(err)
 	}
 	s := server(t)
-	address := s.database(t, dir, templateName)
-	name = databaseName(address)
-	if err := s.run(context.Background(), `CREATE DATABASE `+name+`_copy TEMPLATE template0`); err != nil {
+	name = databaseName(s.database(t, dir, templateName))
+	if err := s.run(context.Background(), `CREATE DATABASE `+name+`_copy TEMPLATE template0 OWNER `+ownerName); err != nil {
 		t.Fatal(err)
 	}
-	dump := exec.CommandContext(t.Context(), filepath.Join(bin, "pg_dump"), "--dbname", address)
+	dump := exec.CommandContext(t.Context(), filepath.Join(bin, "pg_dump"), "--dbname", s.URL(name))
 	text, err := dump.Output()
 	if err != nil {
 		t.Fatal(err)

@@ -132,7 +132,21 @@ var shared struct {
 
 type testServer struct{ *pgserver.Server }
 
-const templateName = "probity_template"
+const (
+	templateName = "probity_template"
+	// ownerName is the role that owns the databases of tests. It is no superuser, because no policy of a table holds for those.
+	ownerName = "probity_owner"
+)
+
+// address is that of a database for its owner.
+func (s *testServer) address(database string) string {
+	u, err := url.Parse(s.URL(database))
+	if err != nil {
+		panic(err)
+	}
+	u.User = url.User(ownerName)
+	return u.String()
+}
 
 // careless makes a server fast whose data nobody needs after a crash of the machine.
 var careless = [][2]string{{"fsync", "off"}, {"full_page_writes", "off"}, {"autovacuum", "off"}}
@@ -222,10 +236,12 @@ func (s *testServer) prepare(ctx context.Context) error {
 	if err := s.Guard(); err != nil {
 		return err
 	}
-	if err := s.run(ctx, `CREATE DATABASE `+templateName); err != nil {
-		return err
+	for _, statement := range []string{`CREATE ROLE ` + ownerName + ` LOGIN`, `CREATE DATABASE ` + templateName + ` OWNER ` + ownerName} {
+		if err := s.run(ctx, statement); err != nil {
+			return err
+		}
 	}
-	db, err := sqldb.OpenPostgres(ctx, s.URL(templateName))
+	db, err := sqldb.OpenPostgres(ctx, s.address(templateName))
 	if err != nil {
 		return err
 	}
@@ -261,15 +277,15 @@ func (s *testServer) database(t testing.TB, dir, template string) string {
 	}
 	shared.made++
 	name := fmt.Sprintf("test_%d", shared.made)
-	err := s.run(context.Background(), `CREATE DATABASE `+name+` TEMPLATE `+template)
+	err := s.run(context.Background(), `CREATE DATABASE `+name+` TEMPLATE `+template+` OWNER `+ownerName)
 	for deadline := time.Now().Add(10 * time.Second); isInUse(err) && time.Now().Before(deadline); { // by what a killed process has left
 		time.Sleep(20 * time.Millisecond)
-		err = s.run(context.Background(), `CREATE DATABASE `+name+` TEMPLATE `+template)
+		err = s.run(context.Background(), `CREATE DATABASE `+name+` TEMPLATE `+template+` OWNER `+ownerName)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared.databases[dir] = s.URL(url.PathEscape(name))
+	shared.databases[dir] = s.address(name)
 	t.Cleanup(func() {
 		shared.mu.Lock()
 		defer shared.mu.Unlock()

@@ -37,6 +37,9 @@ export async function login(path: string, body: Record<string, string>): Promise
   return { token: came.token, ways: came.ways, enrol: came.enrol };
 }
 
+/** Goes on in another tenant. Nothing that a page has loaded may outlast it: whoever calls this loads the console anew. */
+export const switchTenant = (id: string) => login('/api/session/switch', { tenant_id: id });
+
 export const signIn = (email: string, password: string) => login('/api/session', { email, password });
 
 /** Ends the session. Where it began at a provider that can end its own too, it returns where to go for that. */
@@ -53,7 +56,7 @@ export function useSession(): Session | null {
 
 export type Permission =
   | 'ledger.append' | 'ledger.search' | 'ledger.view_unmasked' | 'ledger.verify' | 'exports.create' | 'jobs.view' | 'jobs.manage' | 'settings.manage' | 'access.manage'
-  | 'notify.view' | 'notify.manage' | 'access.view' | 'access.approve' | 'access.break_glass';
+  | 'notify.view' | 'notify.manage' | 'access.view' | 'access.approve' | 'access.break_glass' | 'tenants.manage';
 
 /** Whether the reader may do something. Pages hide what would be refused; the server is what refuses. */
 export function useMay(permission: Permission): boolean {

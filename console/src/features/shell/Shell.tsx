@@ -2,9 +2,10 @@ import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { IconBell, IconCheck, IconExport, IconJobs, IconKey, IconLive, IconLog, IconMenu, IconSearch, IconSettings, IconShield, IconUser, IconWarn, Mark } from '../../ui/icons';
+import { IconBell, IconCheck, IconExport, IconJobs, IconKey, IconLive, IconLog, IconMenu, IconSearch, IconSettings, IconShield, IconTenants, IconUser, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { StepUp } from '../auth/StepUp';
+import { TenantSwitcher } from './TenantSwitcher';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
 
@@ -80,7 +81,8 @@ function Brand() {
       <Mark />
       <span>
         Probity
-        <span className={classes.tenant}>{session?.tenant.name}</span>
+        {(session?.tenants.length ?? 0) < 2 && <span className={classes.tenant}>{session?.tenant.name}</span>}
+        {session && session.tenants.length > 1 && <TenantSwitcher session={session} />}
       </span>
     </div>
   );
@@ -93,6 +95,8 @@ function Links() {
   const jobs = useMay('jobs.view');
   const search = useMay('ledger.search');
   const notify = useMay('notify.view');
+  const tenants = useMay('tenants.manage');
+  const operates = useSession()?.tenant.operates ?? false;
   return (
     <ul className={classes.links}>
         <li>
@@ -162,6 +166,13 @@ function Links() {
             <IconSearch /> Access reviews
           </Link>
         </li>
+        {tenants && operates && (
+          <li>
+            <Link to="/tenants" className={classes.link ?? ''}>
+              <IconTenants /> Tenants
+            </Link>
+          </li>
+        )}
         {(settings || access) && (
           <li>
             <Link to="/settings" className={classes.link ?? ''} activeOptions={{ includeSearch: false }}>
