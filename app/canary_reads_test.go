@@ -139,7 +139,7 @@ func testNoCanaryLeaks(t *testing.T) {
 		}
 	}
 	ok := map[string]bool{}
-	seen := map[*canary]bool{}
+	seen := map[*planted]bool{}
 	n := 0
 	check := func(v *viewer, what string, b []byte) {
 		for _, x := range w.can.found(b) {
