@@ -93,6 +93,9 @@ func (w *canaryWorld) furnish() {
 	w.make(owner, "PUT", "/api/flags/canary", fmt.Sprintf(`{"description":%q,"owner":%q,"default":true,"percentage":0}`, c.phone("flag", "user.contact.phone_number"), c.name("flag owner")), "")
 	w.make(owner, "PUT", "/api/subscriptions", fmt.Sprintf(`{"subject":%q,"status":"active"}`, c.email("subscription", "user.contact.email")), "")
 	w.make(owner, "POST", "/api/operations/rbac/assign", fmt.Sprintf(`{"userId":%q,"roleId":"support","reason":%q}`, w.ids["user"], c.text("assignment reason")), "")
+	w.ids["review"] = w.make(owner, "POST", "/api/access/reviews", fmt.Sprintf(`{"name":"Review %s","scope":{"kind":"all"},"by":"named","reviewers":[%q],"days":30,"repeat_months":0,"remind_days":0,"auto_revoke":false}`,
+		c.phone("review name", "user.contact.phone_number"), w.as(actor.RoleAdmin).p.UserID), "id")
+	w.make(owner, "POST", "/api/invitations", fmt.Sprintf(`{"email":%q,"name":%q,"roles":["support"]}`, c.email("invitation", "user.contact.email"), c.name("invitation")), "id")
 	w.ids["approval"] = w.make(owner, "POST", "/api/operations/rbac/assign", fmt.Sprintf(`{"userId":%q,"roleId":"compliance_officer","reason":%q}`, w.ids["user"], c.text("approval reason")), "approvalId")
 	w.ids["decision"] = w.make(owner, "POST", "/access/v1/evaluation", fmt.Sprintf(`{"subject":{"type":"user","id":%q,"properties":{"phone":%q}},"action":{"name":"ledger.search"},"resource":{"type":"client","id":%q},"context":{"note":%q}}`,
 		c.email("decision subject", "user.contact.email"), c.phone("decision property", "user.contact.phone_number"), c.email("decision resource", "user.contact.email"), c.text("decision context")), "")

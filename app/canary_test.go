@@ -18,8 +18,8 @@ import (
 	"probity.dev/ledger/event"
 )
 
-// canary is a personal value that is nowhere but in one place, so that whoever reads it must have been shown that place.
-type canary struct {
+// planted is a personal value that is nowhere but in one place, so that whoever reads it must have been shown that place.
+type planted struct {
 	where string // for messages
 	value string
 	// category is the data category that the value must be kept under, or one below it; "unknown" for text that nobody has classified.
@@ -31,7 +31,7 @@ type canary struct {
 
 // canaries are all the values of a test.
 type canaries struct {
-	list []*canary
+	list []*planted
 	n    int
 
 	indexed int // how many are in at
@@ -41,7 +41,7 @@ type canaries struct {
 
 // add registers a value and returns it.
 func (c *canaries) add(where, category, value string, also ...string) string {
-	x := &canary{where: where, value: value, category: category}
+	x := &planted{where: where, value: value, category: category}
 	for _, s := range append([]string{value}, also...) {
 		x.forms = append(x.forms, formsOf(s)...)
 	}
@@ -189,7 +189,7 @@ func decoded(b []byte) []byte {
 }
 
 // leaks returns the canaries in a text that a viewer must not be shown.
-func (c *canaries) leaks(v *viewer, policy masking.Policy, b []byte) (out []*canary) {
+func (c *canaries) leaks(v *viewer, policy masking.Policy, b []byte) (out []*planted) {
 	for _, x := range c.found(b) {
 		if !v.sees(policy, x) {
 			out = append(out, x)
@@ -202,7 +202,7 @@ func (c *canaries) leaks(v *viewer, policy masking.Policy, b []byte) (out []*can
 const window = 6
 
 // found returns the canaries in a text, each once.
-func (c *canaries) found(b []byte) (out []*canary) {
+func (c *canaries) found(b []byte) (out []*planted) {
 	if c.indexed != len(c.list) {
 		c.at, c.may, c.indexed = map[string][]place{}, make([]bool, 1<<16), len(c.list)
 		for _, x := range c.list {
@@ -227,7 +227,7 @@ func (c *canaries) found(b []byte) (out []*canary) {
 }
 
 type place struct {
-	of   *canary
+	of   *planted
 	form []byte
 }
 
@@ -235,7 +235,7 @@ func hashed(b []byte) uint16 {
 	return uint16((uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24) * 0x9e3779b1 >> 16)
 }
 
-func (x *canary) in(folded string) bool {
+func (x *planted) in(folded string) bool {
 	for _, f := range x.forms {
 		if strings.Contains(folded, string(f)) {
 			return true
@@ -245,7 +245,7 @@ func (x *canary) in(folded string) bool {
 }
 
 // kept looks up the category under which the ledger keeps each canary that is part of an event, and fails when one is kept as no personal value at all.
-func (c *canaries) kept(t *testing.T, records []*event.Record, mustBe []*canary) {
+func (c *canaries) kept(t *testing.T, records []*event.Record, mustBe []*planted) {
 	t.Helper()
 	for _, x := range mustBe {
 		found := false

@@ -28,7 +28,7 @@ type viewer struct {
 	role string
 	key  bool
 	p    actor.Principal
-	own  []*canary // the viewer's own name and address
+	own  []*planted // the viewer's own name and address
 }
 
 func (v *viewer) String() string {
@@ -39,7 +39,7 @@ func (v *viewer) String() string {
 }
 
 // sees says what the policy shows a viewer, independently of what applies it.
-func (v *viewer) sees(policy masking.Policy, x *canary) bool {
+func (v *viewer) sees(policy masking.Policy, x *planted) bool {
 	if slices.Contains(v.own, x) {
 		return true
 	}
@@ -106,7 +106,7 @@ type canaryWorld struct {
 	tenant  string
 	admin   actor.Principal
 	can     canaries
-	events  []*canary // those that are part of an event that was sent
+	events  []*planted // those that are part of an event that was sent
 	viewers []*viewer
 	logs    locked
 	spans   locked

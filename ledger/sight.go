@@ -46,7 +46,9 @@ func errMasked(pointer, what string) error {
 }
 
 // Permit refuses the conditions of a query on values that a mask does not show as they are, as [Ledger.Search] does. Errors are Forbidden and of the kind [errs.MaskedFilter].
-func (l *Ledger) Permit(q Query, mask event.Masker) error { return l.permit(q, sightOf(mask, q.Checked)) }
+func (l *Ledger) Permit(q Query, mask event.Masker) error {
+	return l.permit(q, sightOf(mask, q.Checked))
+}
 
 // permit refuses the conditions of a query on values that the reader sees masked, before anything is looked up.
 func (l *Ledger) permit(q Query, sees sight) error {

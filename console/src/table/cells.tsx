@@ -14,10 +14,10 @@ const explanation: Record<string, string> = {
 };
 
 /** Says that a value is masked, withheld or erased. */
-export function StateBadge({ state }: { state: string }) {
+export function StateBadge({ state, of = '' }: { state: string; of?: string }) {
   return (
     <Tooltip label={explanation[state] ?? state} multiline w={260}>
-      <Badge size="xs" color={colours[state] ?? 'gray'} className={classes.state ?? ''} tabIndex={0} component="span">
+      <Badge size="xs" color={colours[state] ?? 'gray'} className={classes.state ?? ''} tabIndex={0} component="span" role="img" aria-label={`${of ? `${of}: ` : ''}${state}. ${explanation[state] ?? ''}`}>
         {state}
       </Badge>
     </Tooltip>

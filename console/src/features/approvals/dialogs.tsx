@@ -29,9 +29,13 @@ export function DecideDialog({ r, approve, onClose }: { r: ApprovalInfo; approve
   );
 }
 
-export function ElevationDialog({ onClose }: { onClose: () => void }) {
-  const form = useForm({ initialValues: { purpose: '', investigation: '', minutes: 60 }, validate: { purpose: (v) => (v.trim() ? null : 'Say what for') } });
-  const ask = useAct(askElevation, approvalsKey, onClose);
+/** Asks to see values for a time; purpose and investigation may be begun by whoever opens it. */
+export function ElevationDialog({ purpose = '', investigation = '', onClose, onAsked }: { purpose?: string; investigation?: string; onClose: () => void; onAsked?: () => void }) {
+  const form = useForm({ initialValues: { purpose, investigation, minutes: 60 }, validate: { purpose: (v) => (v.trim() && v.trim() !== purpose.trim() ? null : 'Say what for') } });
+  const ask = useAct(askElevation, approvalsKey, () => {
+    onAsked?.();
+    onClose();
+  });
   return (
     <FormDialog title="Ask to see values as they are" submit="Ask" pending={ask.isPending} error={ask.error}
       onSubmit={form.onSubmit((v) => ask.mutate({ purpose: v.purpose.trim(), minutes: v.minutes, ...(v.investigation.trim() ? { case: v.investigation.trim() } : {}) }))} onClose={onClose}>

@@ -7,6 +7,7 @@ import { Copy } from '../../ui/Copy';
 import { Loading } from '../../ui/states';
 import { useTimes, words } from '../../ui/format';
 import { useMay } from '../auth/session';
+import { AskToSee } from './AskToSee';
 import { Changes } from './Changes';
 import { Facts } from './Facts';
 import { LockActor } from './LockActor';
@@ -37,6 +38,7 @@ export function EventDetail({ view, standalone }: { view: EventView; standalone?
           <StateBadge key={s} state={s} />
         ))}
       </div>
+      <AskToSee view={view} />
       <Tabs defaultValue="details" keepMounted={false} mt="sm">
         <Tabs.List aria-label="About this event">
           <Tabs.Tab value="details">Details</Tabs.Tab>

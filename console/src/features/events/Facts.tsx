@@ -92,7 +92,7 @@ function Row({ label, text, view, path, mono, copy }: RowProps) {
       <dd>
         <span className={classes.inline}>
           {text && <span className={mono ? 'mono' : undefined}>{text}</span>}
-          {state && <StateBadge state={state} />}
+          {state && <StateBadge state={state} of={label} />}
           {copy && text && !state && <Copy value={text} label={`Copy ${label.toLowerCase()}`} />}
         </span>
       </dd>
@@ -110,7 +110,7 @@ function PersonRow({ label, view, who, at, filter }: { label: string; view: Even
       <dd>
         <span className={classes.inline}>
           {state !== 'withheld' && state !== 'erased' && <span>{name}</span>}
-          {state && <StateBadge state={state} />}
+          {state && <StateBadge state={state} of={label} />}
           {(who.handle || who.id) && (
             <TextLink to="/events" search={{ [filter]: [personFilter(who)], range: '90d' }} size="xs">
               all {filter === 'actor' ? 'by' : 'about'} them
