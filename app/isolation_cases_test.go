@@ -117,6 +117,8 @@ var bodies = map[string][]string{
 	"POST /api/tenants/{id}/take-back":               {`{"reason":"x"}`},
 	"DELETE /api/tenants/{id}":                       {`{"confirm":"a","reason":"x","grace_days":1}`},
 	"POST /api/session/token":                        {`{}`},
+	"PUT /api/settings/masking":                      {`{"version":0,"require_purpose":false,"roles":{"auditor":{"categories":{},"default":"redact","unknown":"redact","nothing":false,"unmasked":false}}}`},
+	"POST /api/settings/masking/preview":             {`{"role":"auditor"}`},
 	"PUT /api/settings":                              {`{"anonymise_exports":"none","event_classes":{},"export_formats":["csv","json","ndjson","pdf","parquet","ocsf","bundle"],"export_frequency":"none","retention_months":24,"timezone":"UTC"}`},
 	"PUT /api/subscriptions":                         {`{"subject":"mine","status":"cancelled"}`},
 	"POST /api/subscriptions/remove":                 {`{"subject":"sub-zkanary"}`},
