@@ -19,14 +19,7 @@ var places = map[string]string{
 
 // ownNames are operations whose path holds no id but a name that the caller gives, or a number of the caller's own: they may succeed, on what is the caller's.
 var ownNames = map[string]bool{
-	"POST /api/access/reviews":                {`{"name":"x","scope":{"kind":"user","value":"{user}"},"by":"named","reviewers":["{user}"],"days":14,"repeat_months":0,"remind_days":7,"auto_revoke":false}`},
-	"POST /api/access/reviews/{id}/decisions": {`{"items":["x"],"decision":"revoke","reason":"x"}`},
-	"POST /api/access/reviews/{id}/close":     {`{}`},
-	"PUT /api/access/role-owners/{role}":      {`{"user_id":"{user}"}`},
-	"POST /api/access/systems":                {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[{"role_id":"{role}","outside_role":"x"}],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
-	"POST /api/access/systems/{id}/runs":      {`{}`},
-	"PUT /api/access/systems/{id}":            {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
-	"PUT /api/access/permissions/{key}":       true, "DELETE /api/access/permissions/{key}": true, "PUT /api/flags/{name}": true, "DELETE /api/flags/{name}": true, "GET /api/resources/{type}/{id}/history": true,
+	"PUT /api/access/permissions/{key}": true, "DELETE /api/access/permissions/{key}": true, "PUT /api/flags/{name}": true, "DELETE /api/flags/{name}": true, "GET /api/resources/{type}/{id}/history": true,
 	// Events are numbered from 0 in every log.
 	"GET /api/events/{id}": true, "GET /api/events/{id}/proof": true,
 	"GET /scim/v2/ResourceTypes/{id}": true, "GET /scim/v2/Schemas/{id}": true,
@@ -52,6 +45,13 @@ var required = map[string]string{
 
 // bodies are what is sent, with the foreign tenant's ids in braces, to operations that take a body.
 var bodies = map[string][]string{
+	"POST /api/access/reviews":                       {`{"name":"x","scope":{"kind":"user","value":"{user}"},"by":"named","reviewers":["{user}"],"days":14,"repeat_months":0,"remind_days":7,"auto_revoke":false}`},
+	"POST /api/access/reviews/{id}/decisions":        {`{"items":["x"],"decision":"revoke","reason":"x"}`},
+	"POST /api/access/reviews/{id}/close":            {`{}`},
+	"PUT /api/access/role-owners/{role}":             {`{"user_id":"{user}"}`},
+	"POST /api/access/systems":                       {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[{"role_id":"{role}","outside_role":"x"}],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
+	"POST /api/access/systems/{id}/runs":             {`{}`},
+	"PUT /api/access/systems/{id}":                   {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
 	"POST /api/access/break-glass":                   {`{"justification":"a patient is unconscious and unknown","minutes":5}`},
 	"POST /api/access/elevations":                    {`{"purpose":"who opened the file","case":"{user}","minutes":5}`},
 	"PUT /api/access/permissions/{key}":              {`{"description":"mine"}`},
