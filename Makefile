@@ -74,6 +74,7 @@ fmt: $(LINT) ## format the Go files
 bench: ## measure the ledger beside a PostgreSQL table (5 million events; about half an hour)
 	@scripts/need.sh go cc postgres
 	go run ./test/bench $(BENCH)
+	go run ./test/bench -only decisions
 
 .PHONY: bench/quick
 bench/quick: ## the same table from 500,000 events, within about a minute

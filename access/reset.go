@@ -76,11 +76,19 @@ func (s *Service) AnswerForgotten(ctx context.Context) error {
 	}
 	var all error
 	for _, r := range list {
-		if err := s.answer(ctx, r); err != nil && !errors.Is(err, errAnswered) {
+		do := s.answer
+		if s.o.Now().Sub(time.UnixMicro(r.createdAt)) > resetFor { // it could not be answered for so long that the person has asked again
+			do = s.drop
+		}
+		if err := do(ctx, r); err != nil && !errors.Is(err, errAnswered) {
 			all = errors.Join(all, err)
 		}
 	}
 	return all
+}
+
+func (s *Service) drop(ctx context.Context, r requestRow) error {
+	return s.o.DB.Write(ctx, func(tx *sql.Tx) error { return takeRequest(ctx, tx, r.id) })
 }
 
 // errAnswered says that another server has looked into a request.
@@ -104,7 +112,7 @@ func (s *Service) answer(ctx context.Context, r requestRow) error {
 			return err
 		}
 		if tenant == "" {
-			return s.o.DB.Write(ctx, func(tx *sql.Tx) error { return take(ctx, tx) })
+			return s.drop(ctx, r)
 		}
 		e := s.forgottenEvent(ctx, tenant, from)
 		e.Outcome = event.Outcome{Status: "denied", Reason: "unknown account"}
@@ -165,6 +173,8 @@ func (s *Service) noLink(ctx context.Context, q scoped, a account, open int) (st
 	switch {
 	case a.lockedAt.Valid:
 		return "account locked", nil
+	case s.shutOut(ctx, a.tenant):
+		return "tenant suspended", nil
 	case open >= maxResets:
 		return "enough links", nil
 	case a.hash != "":
@@ -240,6 +250,9 @@ func (s *Service) Redeem(ctx context.Context, token, password string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if s.shutOut(ctx, row.tenant) {
+		return errDeadLink
 	}
 	about := event.Resource{Type: "user", ID: row.account}
 	now := s.o.Now().UnixMicro()

@@ -32,13 +32,13 @@ func alertQuery(f alert.Filter) (ledger.Query, error) {
 }
 
 // Check implements alert.Source. A search for nothing finds out what no look at the members alone can.
-func (s alertSource) Check(ctx context.Context, tenantID string, f alert.Filter) error {
+func (s alertSource) Check(ctx context.Context, by actor.Principal, f alert.Filter) error {
 	q, err := alertQuery(f)
 	if err != nil {
 		return err
 	}
 	q.SeqFrom, q.SeqTo = 1, 1
-	_, err = s.a.Ledger.Facts(ctx, tenantID, q, 1, nil, func(ledger.Fact) error { return nil })
+	_, err = s.a.Ledger.Facts(ctx, by.TenantID, q, 1, s.a.masks.For(by), func(ledger.Fact) error { return nil })
 	return err
 }
 
@@ -48,7 +48,7 @@ func (s alertSource) Read(ctx context.Context, tenantID string, span alert.Span,
 	if err != nil {
 		return 0, at, err
 	}
-	q.SeqFrom, q.SeqTo = span.From, span.To
+	q.SeqFrom, q.SeqTo, q.Checked = span.From, span.To, true
 	if !span.Since.IsZero() {
 		q.Time, q.From = "recorded", span.Since
 	}

@@ -15,6 +15,7 @@ import (
 	"probity.dev/access/approval"
 	"probity.dev/access/decision"
 	"probity.dev/access/denial"
+	"probity.dev/access/disclosure"
 	"probity.dev/access/flag"
 	"probity.dev/access/mapping"
 	"probity.dev/access/oidc"
@@ -53,6 +54,7 @@ type App struct {
 	telemetry     *telemetry.Telemetry
 	policies      *Policies
 	masks         *masks
+	disclosure    *disclosure.Service
 	decisions     *decision.Service
 	verifier      *verifier
 	reads         *reads
@@ -137,7 +139,9 @@ func open(ctx context.Context, cfg *config.Config, key crypt.KMS, logs io.Writer
 	if err = a.openLedger(ctx); err != nil {
 		return a, err
 	}
-	a.masks = newMasks(a.Ledger, a.policies.Masking)
+	a.disclosure = disclosure.New(a.db, recorder{a.Ledger}, a.policies.Masking, nil)
+	a.disclosure.Find = find
+	a.masks = newMasks(a.Ledger, a.disclosure)
 	a.telemetry.Registry.MustRegister(gauges{a})
 	a.reads = newReads(a)
 	a.backups = newDailyBackup(a)

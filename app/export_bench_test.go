@@ -18,6 +18,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"probity.dev/access/disclosure"
 	"probity.dev/access/masking"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/actor"
@@ -185,7 +186,7 @@ func exporter(b testing.TB, box *ledgertest.Box) *export.Service {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := export.NewService(export.ServiceOptions{DB: box.DB, Source: &exportSource{ledger: box.Ledger, masks: newMasks(box.Ledger, masking.Builtin()), tracer: noop.NewTracerProvider().Tracer("")}, Recorder: silent{},
+	s, err := export.NewService(export.ServiceOptions{DB: box.DB, Source: &exportSource{ledger: box.Ledger, masks: newMasks(box.Ledger, disclosure.New(box.DB, nil, masking.Builtin(), nil)), tracer: noop.NewTracerProvider().Tracer("")}, Recorder: silent{},
 		Sealer: exportSealer{box.Ledger}, Tenants: exportTenants{box.Ledger}, Files: files, Queue: queueOfExports,
 		Jobs: jobs.New(jobs.Options{DB: box.DB, Owner: "bench", Queues: map[string]jobs.Queue{queueOfExports: {Workers: 1}}}), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

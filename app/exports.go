@@ -49,6 +49,15 @@ func Query(f export.Filter) (ledger.Query, error) {
 	return q, err
 }
 
+// Permit implements export.Source.
+func (s *exportSource) Permit(_ context.Context, _ string, f export.Filter, viewer actor.Principal) error {
+	q, err := Query(f)
+	if err != nil {
+		return err
+	}
+	return s.ledger.Permit(q, s.masks.For(viewer))
+}
+
 // Count implements export.Source. With conditions on values it counts what the other conditions leave, which is an upper bound.
 func (s *exportSource) Count(ctx context.Context, tenantID string, f export.Filter) (int64, error) {
 	q, err := Query(f)

@@ -18,8 +18,8 @@ import (
 	"probity.dev/internal/api"
 )
 
-// canary is in every text that is made in the tenant that must not be seen.
-const canary = "zkanary"
+// foreign is in every text that is made in the tenant that must not be seen.
+const foreign = "zkanary"
 
 // occupant is a tenant with an administrator, a session of his and a key with every permission.
 type occupant struct {
@@ -180,7 +180,7 @@ func (o *occupant) first(path, field, name string) string {
 func (o *occupant) fill(a *App) {
 	o.t.Helper()
 	t := o.t
-	k, login := canary, newIssuer(t)
+	k, login := foreign, newIssuer(t)
 	people := func(name, role string) string {
 		u, err := a.Access.CreateUser(t.Context(), actor.System(o.id), access.NewUser{Email: name + "-" + k + "@a.example", Name: name + " " + k, Role: role, Password: NewPassword()})
 		if err != nil {
@@ -243,7 +243,7 @@ func (o *occupant) work(a *App) {
 	a.notify.Service.Start(ctx)
 	a.notify.Alerts.Start(ctx)
 	decided := a.runDecisions(ctx)
-	o.make("POST", "/api/events", `{"source":"src-`+canary+`","action":"act.`+canary+`","actor":{"type":"user","id":"actor-`+canary+`"}}`, "", "")
+	o.make("POST", "/api/events", `{"source":"src-`+foreign+`","action":"act.`+foreign+`","actor":{"type":"user","id":"actor-`+foreign+`"}}`, "", "")
 	o.first("/api/exports", "download_url", "download")
 	o.make("POST", "/api/exports/"+o.ids["export"]+"/links", "", "url", "url")
 	u, err := url.Parse(o.ids["url"])

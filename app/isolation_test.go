@@ -184,7 +184,7 @@ type replay struct {
 	said         string // by the other tenant so far
 }
 
-var idLike = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|"[^"\\]*` + canary + `[^"\\]*"`)
+var idLike = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|"[^"\\]*` + foreign + `[^"\\]*"`)
 
 // harvest collects what the foreign tenant sees of itself and no other tenant does.
 func (x *replay) harvest() []string {

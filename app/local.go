@@ -46,14 +46,25 @@ func (s as) Authenticate(context.Context, *http.Request) (actor.Principal, error
 // MaskedHeader with the value true asks for what the caller would see without the permission to read personal values as they are. It can only take away.
 const MaskedHeader = api.MaskedHeader
 
-// maskable authenticates like the authenticator within, and honours MaskedHeader.
-type maskable struct{ api.Authenticator }
+// maskable authenticates like the authenticator within, and honours MaskedHeader and what the data is said to be for.
+type maskable struct {
+	api.Authenticator
+	masks *masks
+}
 
 // Authenticate implements api.Authenticator.
 func (m maskable) Authenticate(ctx context.Context, r *http.Request) (actor.Principal, error) {
 	p, err := m.Authenticator.Authenticate(ctx, r)
-	if err != nil || r.Header.Get(MaskedHeader) != "true" || !p.Unmasked() {
+	if err != nil || p.TenantID == "" {
 		return p, err
+	}
+	if p.Purpose = r.Header.Get(api.PurposeHeader); p.Purpose != "" {
+		if err := m.masks.knows(ctx, p.TenantID, p.Purpose); err != nil {
+			return actor.Principal{}, err
+		}
+	}
+	if r.Header.Get(MaskedHeader) != "true" || !p.Unmasked() {
+		return p, nil
 	}
 	return p.Masked(), nil
 }

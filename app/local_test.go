@@ -33,7 +33,7 @@ func testMaskedHeaderOnlyTakesAway(t *testing.T) {
 	ask := func(p actor.Principal, value string) actor.Principal {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set(MaskedHeader, value)
-		got, err := maskable{fixed{p: p}}.Authenticate(r.Context(), r)
+		got, err := maskable{fixed{p: p}, nil}.Authenticate(r.Context(), r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func testMaskedHeaderOnlyTakesAway(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	no := errors.New("no")
-	if _, err := (maskable{fixed{err: no}}).Authenticate(t.Context(), httptest.NewRequest(http.MethodGet, "/", nil)); !errors.Is(err, no) {
+	if _, err := (maskable{fixed{err: no}, nil}).Authenticate(t.Context(), httptest.NewRequest(http.MethodGet, "/", nil)); !errors.Is(err, no) {
 		t.Errorf("%v", err)
 	}
 }

@@ -4,38 +4,82 @@ import (
 	"context"
 	"sync"
 
+	"probity.dev/access/disclosure"
 	"probity.dev/access/masking"
 	"probity.dev/catalog/field"
 	"probity.dev/internal/actor"
+	"probity.dev/internal/api"
+	"probity.dev/internal/errs"
+	"probity.dev/internal/evidence"
 	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 )
 
-// masks decides what each caller sees: the masking policy with the tenant's own key for pseudonyms.
+// masks decides what each caller sees: the tenant's masking policy with the tenant's own key for pseudonyms, for each purpose.
 type masks struct {
-	ledger  *ledger.Ledger
-	policy  masking.Policy
-	mu      sync.Mutex
-	engines map[string]*masking.Engine
+	ledger   *ledger.Ledger
+	policies *disclosure.Service
+	mu       sync.Mutex
+	engines  map[maskedFor]madeMasks
 }
 
-func newMasks(l *ledger.Ledger, p masking.Policy) *masks {
-	return &masks{ledger: l, policy: p, engines: map[string]*masking.Engine{}}
+// maskedFor is whose masks they are, and what for.
+type maskedFor struct{ tenant, purpose string }
+
+type madeMasks struct {
+	version int64
+	*masking.Engine
+	needsPurpose bool
 }
 
-func (m *masks) engine(ctx context.Context, tenantID string) (*masking.Engine, error) {
+// maxEngines bounds the memory of masks; each holds some hundred kilobytes.
+const maxEngines = 1000
+
+func newMasks(l *ledger.Ledger, p *disclosure.Service) *masks {
+	return &masks{ledger: l, policies: p, engines: map[maskedFor]madeMasks{}}
+}
+
+func (m *masks) engine(ctx context.Context, tenantID, purpose string) (madeMasks, error) {
+	policy, version, err := m.policies.Policy(ctx, tenantID)
+	if err != nil {
+		return madeMasks{}, err
+	}
+	which := maskedFor{tenantID, purpose}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e, ok := m.engines[tenantID]; ok {
+	if e, ok := m.engines[which]; ok && e.version == version {
 		return e, nil
+	}
+	if _, known := policy.Purposes[purpose]; !known && purpose != "" {
+		return madeMasks{}, errPurpose
 	}
 	key, err := m.ledger.PseudonymKey(ctx, tenantID)
 	if err != nil {
-		return nil, err
+		return madeMasks{}, err
 	}
-	e := masking.New(m.policy, key, masking.WithFinder(find))
-	m.engines[tenantID] = e
+	if policy.Purposes[purpose].Unlinked {
+		key = evidence.HMAC((*evidence.Hash)(&key), []byte("probity/mask/purpose/v1\x00"+purpose))
+	}
+	if len(m.engines) >= maxEngines {
+		clear(m.engines)
+	}
+	e := madeMasks{version, masking.New(policy.For(purpose), key, masking.WithFinder(find)), policy.RequirePurpose && purpose == ""}
+	m.engines[which] = e
 	return e, nil
+}
+
+var errPurpose = errs.Field("header/"+api.PurposeHeader, "unknown", "There is no such purpose; GET /api/settings/masking/purposes lists them.")
+
+// knows refuses a purpose that the tenant's policy does not have.
+func (m *masks) knows(ctx context.Context, tenantID, purpose string) error {
+	if purpose == "" {
+		return nil
+	}
+	policy, _, err := m.policies.Policy(ctx, tenantID)
+	if _, ok := policy.Purposes[purpose]; err == nil && !ok {
+		err = errPurpose
+	}
+	return err
 }
 
 func find(text string, yield func(start, end int, category string)) {
@@ -61,20 +105,30 @@ func rolesOf(p actor.Principal) []string {
 
 // For returns what p sees. Without the tenant's key nothing is shown.
 func (m *masks) For(p actor.Principal) event.Masker {
-	e, err := m.engine(context.Background(), p.TenantID)
+	e, err := m.engine(context.Background(), p.TenantID, p.Purpose)
 	if err != nil {
 		return nothing{}
 	}
-	return e.ForRoles(rolesOf(p), p.Unmasked())
+	return e.ForRoles(rolesOf(p), p.Unmasked() && (!e.needsPurpose || p.IsSystem()))
+}
+
+// Texts implements api.Texts.
+func (m *masks) Texts(p actor.Principal) func(category, text string) string {
+	if t, ok := m.For(p).(interface {
+		Text(category, text string) string
+	}); ok {
+		return t.Text
+	}
+	return func(string, string) string { return "" }
 }
 
 // Export returns what p sees in an export that is anonymised by mode.
 func (m *masks) Export(p actor.Principal, unmasked bool, mode masking.Mode) event.Masker {
-	e, err := m.engine(context.Background(), p.TenantID)
+	e, err := m.engine(context.Background(), p.TenantID, p.Purpose)
 	if err != nil {
 		return nothing{}
 	}
-	return e.ExportRoles(rolesOf(p), p.Unmasked() && unmasked, mode)
+	return e.ExportRoles(rolesOf(p), p.Unmasked() && unmasked && (!e.needsPurpose || p.IsSystem()), mode)
 }
 
 // nothing withholds everything.

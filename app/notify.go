@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"probity.dev/internal/actor"
 	"probity.dev/internal/outbound"
 	"probity.dev/notify"
 	"probity.dev/notify/alert"
@@ -42,13 +43,23 @@ func (a *App) openNotify() error {
 	a.notify = notifyPart{client: client, Service: notify.New(notify.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender,
 		Instance: a.Config.InstanceName, PublicURL: a.Config.PublicURL, Logger: a.telemetry.Logger,
 		Explain: func(ctx context.Context, tenantID, alertID string) (map[string]string, error) {
-			return a.notify.Alerts.Explain(ctx, tenantID, alertID)
+			said, err := a.notify.Alerts.Explain(ctx, tenantID, alertID)
+			hide := a.masks.Texts(outsider(tenantID))
+			for k, v := range said { // a rule may be named after somebody, and where this goes nobody knows who reads it
+				said[k] = hide("label", v)
+			}
+			return said, err
 		}}),
 		Streams: stream.New(stream.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Sender: sender, Source: streamSource{a}, Notify: func(ctx context.Context, tx *sql.Tx, tenantID string, n notify.Notification) error {
 			return a.notify.Service.Notify(ctx, tx, tenantID, n)
 		}, Instance: a.Config.InstanceName, Logger: a.telemetry.Logger})}
 	a.notify.Alerts = alert.New(alert.Options{DB: a.db, Recorder: recorder{a.Ledger}, Sealer: sealer{a.Ledger}, Source: alertSource{a}, Notifier: a.notify.Service, Logger: a.telemetry.Logger})
 	return nil
+}
+
+// outsider is somebody of whom nothing is known but that they are told something about a tenant: they see what an auditor sees.
+func outsider(tenantID string) actor.Principal {
+	return actor.Principal{TenantID: tenantID, KeyID: "outside", Roles: []string{actor.RoleAuditor}, Permissions: []string{actor.LedgerSearch}}
 }
 
 // verificationFailed tells of a verification that found something wrong, whoever asked for it, and runs the schedules that wait for one.

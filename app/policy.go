@@ -123,17 +123,12 @@ func (p *Policies) Masks() MaskingView {
 	return out
 }
 
-// Register adds the operations that show the policies to those who manage settings.
+// Register adds the operation that shows the field catalogue to those who manage settings.
 func (p *Policies) Register(a *api.API) {
 	needs := api.Needs(actor.SettingsManage)
 	huma.Register(a, api.Op("get-catalog", "GET /api/settings/catalog", "Which fields are personal", needs,
 		api.Describe("The field catalogue in effect: the rules of the operator's file, then the built-in ones. The first that matches an event's action and a field's path decides; without a match the field's name and value do.")),
 		func(context.Context, *struct{}) (*catalogOutput, error) { return &catalogOutput{p.Catalog()}, nil })
-	huma.Register(a, api.Op("get-masking", "GET /api/settings/masking", "What each role sees", needs,
-		api.Describe("The masking policy in effect: the operator's file over the built-in policy.")),
-		func(context.Context, *struct{}) (*maskingOutput, error) { return &maskingOutput{p.Masks()}, nil })
 }
 
 type catalogOutput struct{ Body CatalogView }
-
-type maskingOutput struct{ Body MaskingView }

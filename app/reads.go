@@ -3,15 +3,19 @@ package app
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"probity.dev/internal/actor"
+	"probity.dev/ledger"
 	"probity.dev/ledger/event"
 	"probity.dev/ledger/httpapi"
+	"probity.dev/ledger/selfaudit"
 )
 
 // readEvery is how often reading is summarised. An event for each search would make the log describe little but itself.
@@ -46,6 +50,52 @@ func (r *reads) Read(p actor.Principal, operation string, n int) {
 	}
 	s.requests++
 	s.found += n
+}
+
+// Reveal implements httpapi.Reads. A log that is frozen gets the event later.
+func (r *reads) Reveal(ctx context.Context, p actor.Principal, x httpapi.Revealed) error {
+	e := selfaudit.New(ctx, p, "security", httpapi.ActionReveal, "read", event.Resource{Type: "ledger", ID: "events"})
+	e.Data = []event.Member{selfaudit.Member("operation", x.Operation), selfaudit.Member("as", rolesOf(p))}
+	if p.Purpose != "" {
+		e.Data = append(e.Data, selfaudit.Member("purpose", p.Purpose))
+	}
+	if x.Events >= 0 {
+		e.Data = append(e.Data, selfaudit.Member("events", x.Events), selfaudit.Member("categories", x.Categories))
+	}
+	if x.Seq > 0 || x.Query == nil {
+		e.Data = append(e.Data, selfaudit.Member("seq", x.Seq))
+	}
+	if x.Query != nil {
+		e.Data = append(e.Data, selfaudit.Member("query", asked(x.Query)))
+	}
+	return r.app.Ledger.RecordLater(ctx, p.TenantID, e, nil)
+}
+
+// asked is what a query asks for, in one text, which may name people.
+func asked(q *ledger.Query) string {
+	var out []string
+	for _, x := range []struct {
+		name string
+		list []string
+	}{{"actor", q.Actor}, {"subject", q.Subject}, {"person", q.Person}, {"action", q.Action}, {"source", q.Source}, {"resource", q.Resource}, {"outcome", q.Outcome}, {"category", q.Category}, {"activity", q.Activity},
+		{"severity", q.Severity}, {"ip", q.IP}, {"correlation_id", q.CorrelationID}, {"id", q.EventID}} {
+		for _, v := range x.list {
+			out = append(out, x.name+"="+v)
+		}
+	}
+	for name, v := range q.Fields {
+		out = append(out, "field."+name+"="+v)
+	}
+	if q.Text != "" {
+		out = append(out, "text="+q.Text)
+	}
+	for name, at := range map[string]time.Time{"from": q.From, "to": q.To} {
+		if !at.IsZero() {
+			out = append(out, name+"="+at.UTC().Format(time.RFC3339))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "; ")
 }
 
 func (r *reads) run(ctx context.Context) {

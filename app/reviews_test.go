@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"probity.dev/access/mapping"
 	"probity.dev/access/review"
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
@@ -261,4 +262,46 @@ func TestKeptOutIsRecorded(t *testing.T) {
 		got := s.do(t, "ana", "GET", "/api/events?source=probity&action=session.login&outcome=denied", "", 200, nil)
 		return strings.Contains(got, "too many attempts") && strings.Contains(got, s.ids["dora"])
 	})
+}
+
+// TestReviewsOfAnotherTenant: nobody reaches a review or a system of another tenant by its id, whatever he may do in his own.
+func TestReviewsOfAnotherTenant(t *testing.T) {
+	s := newStaff(t)
+	var r reviewed
+	s.do(t, "ana", "POST", "/api/access/reviews", `{"name":"All","scope":{"kind":"all"},"by":"owners","days":1,"repeat_months":1,"remind_days":0,"auto_revoke":false}`, 201, &r)
+	var x mapped
+	s.do(t, "ana", "POST", "/api/access/systems", `{"name":"Shop","kind":"strapi","base":"https://shop.example.com","rules":[],"apply":true,"every_hours":0,"secret":"s"}`, 201, &x)
+	item := s.reviewItems(t, "ana", r.ID, "")[0].ID
+	other := actor.System("another-tenant")
+	other.UserID, other.SessionID = "u", "s"
+	for what, try := range map[string]func() error{
+		"read a review": func() error { _, err := s.reviews.Get(t.Context(), other, r.ID); return err },
+		"list its items": func() error {
+			_, _, err := s.reviews.Items(t.Context(), other, r.ID, review.Page{Limit: 10})
+			return err
+		},
+		"decide": func() error {
+			_, err := s.reviews.Decide(t.Context(), other, r.ID, review.Decision{Items: []string{item}, Revoke: true, Reason: "x"})
+			return err
+		},
+		"close":         func() error { _, err := s.reviews.CloseReview(t.Context(), other, r.ID, true); return err },
+		"stop":          func() error { _, err := s.reviews.StopRepeating(t.Context(), other, r.ID); return err },
+		"take evidence": func() error { _, _, err := s.reviews.Evidence(t.Context(), other, r.ID, "csv"); return err },
+		"read a system": func() error { _, err := s.mappings.Get(t.Context(), other, x.ID); return err },
+		"change a system": func() error {
+			_, err := s.mappings.Put(t.Context(), other, x.ID, mapping.Definition{Name: "x", Kind: "strapi", Base: "https://evil.example.com"}, new(string))
+			return err
+		},
+		"run it":         func() error { _, err := s.mappings.Sync(t.Context(), other, x.ID, true); return err },
+		"ask it":         func() error { _, err := s.mappings.Outside(t.Context(), other, x.ID); return err },
+		"read its drift": func() error { _, err := s.mappings.Drift(t.Context(), other, x.ID); return err },
+		"forget it":      func() error { return s.mappings.Delete(t.Context(), other, x.ID) },
+	} {
+		if err := try(); errs.CodeOf(err) != errs.NotFound {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if all, err := s.mappings.List(t.Context(), other); err != nil || len(all) != 0 {
+		t.Errorf("%v %v", all, err)
+	}
 }

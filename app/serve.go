@@ -20,7 +20,7 @@ import (
 
 // Handler builds the HTTP surface: API, health, metrics and console.
 func (a *App) Handler() (http.Handler, error) {
-	return a.handler(atWork{maskable{a.tokens.Authenticator(a.Access)}, a.tenants})
+	return a.handler(atWork{maskable{a.tokens.Authenticator(a.Access), a.masks}, a.tenants})
 }
 
 // handler builds the HTTP surface for callers that auth knows.
@@ -40,7 +40,7 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	}
 	h := api.New(api.Options{Version: Version, Logger: a.telemetry.Logger, Auth: auth, Observer: counting{a.telemetry.Observer(), a.status.meter}, Idempotency: &idempotency{db: a.db, ledger: a.Ledger},
 		Proxies: api.Proxies{Trusted: trusted, Forwarded: cfg.ForwardedHeader == "forwarded"}, PublicOrigin: cfg.PublicURL, MaxBody: cfg.MaxRequestBytes,
-		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure(), StepUp: a.Access.StepUpPolicy(), StillThere: a.stillThere})
+		CallerRate: caller, AnonymousRate: anonymous, HSTS: cfg.Secure(), Texts: a.masks.Texts, StepUp: a.Access.StepUpPolicy(), StillThere: a.stillThere})
 	(&httpapi.Handlers{Ledger: a.Ledger, Mask: a.masks.For, PublicURL: cfg.PublicURL, Verifier: a.verifier, Views: &views.Store{DB: a.db, Sealer: sealer{a.Ledger}}, Reads: a.reads, Master: masterKeys{a}}).Register(h)
 	a.Access.Register(h)
 	a.decisions.Register(h)
@@ -53,14 +53,15 @@ func (a *App) handler(auth api.Authenticator) (http.Handler, error) {
 	a.links.Register(h)
 	a.schedules.Register(h)
 	a.approvals.Register(h)
-	a.tenants.Register(h)
 	a.reviews.Register(h)
 	a.mappings.Register(h)
+	a.tenants.Register(h)
 	a.jobs.Register(h)
 	a.notify.Service.Register(h)
 	a.notify.Streams.Register(h)
 	a.notify.Alerts.Register(h)
 	a.policies.Register(h)
+	a.disclosure.Register(h)
 	a.status.register(h)
 	h.MountHealth(a.ready)
 	if cfg.MetricsListen == "" {

@@ -13,6 +13,7 @@ import (
 	"probity.dev/access/subscription"
 	"probity.dev/access/token"
 	"probity.dev/internal/actor"
+	"probity.dev/internal/errs"
 )
 
 func (a *App) openTokens() {
@@ -77,10 +78,15 @@ func (a *App) features(ctx context.Context, tenantID, subject string, roles []st
 
 // present returns the rights that somebody has now who asked for something earlier.
 func (a *App) present(ctx context.Context, asked actor.Principal) (actor.Principal, error) {
+	var p actor.Principal
+	var err error
 	if asked.IsService() {
-		return a.tokens.Present(ctx, asked)
+		p, err = a.tokens.Present(ctx, asked)
+	} else {
+		p, err = a.Access.Present(ctx, asked)
 	}
-	return a.Access.Present(ctx, asked)
+	p.Purpose = asked.Purpose
+	return p, err
 }
 
 // stillThere says whether the caller of a stream may go on: of a session or key, and of a service as long as its issuer is trusted.
@@ -92,5 +98,13 @@ func (a *App) stillThere(ctx context.Context, p actor.Principal) error {
 		_, err := a.tokens.Present(ctx, p)
 		return err
 	}
-	return a.Access.StillThere(ctx, p)
+	if err := a.Access.StillThere(ctx, p); err != nil || !p.Unmasked() || p.IsSystem() {
+		return err
+	}
+	// An elevation ends while a stream goes on.
+	now, err := a.Access.Now(ctx, p)
+	if err == nil && !now.Unmasked() {
+		err = errs.New(errs.Forbidden, "You no longer see values as they are; open the stream again.")
+	}
+	return err
 }

@@ -38,7 +38,7 @@ func (l *Ledger) Bundle(ctx context.Context, tenantID string, q Query, opt Bundl
 	if err != nil {
 		return 0, err
 	}
-	f, post, err := l.resolveQuery(ctx, t, q)
+	f, post, err := l.resolveQuery(ctx, t, q, opt.Mask)
 	if err != nil {
 		return 0, err
 	}

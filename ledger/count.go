@@ -33,7 +33,7 @@ func (l *Ledger) Count(ctx context.Context, tenantID string, q Query, spec query
 	if err != nil {
 		return nil, Counted{}, err
 	}
-	f, post, err := l.resolveQuery(ctx, t, q)
+	f, post, err := l.resolveQuery(ctx, t, q, mask)
 	if err != nil {
 		return nil, Counted{}, err
 	}

@@ -104,7 +104,7 @@ func testSeveralHandlesAreOnePerson(t *testing.T) {
 	for i, source := range []string{"shop", "crm", "shop"} {
 		b.Append(t, fmt.Sprintf(`{"id":"h%d","source":%q,"action":"order.create","actor":{"id":"u1","name":"Ana Lima","email":"ana@example.com"}}`, i, source))
 	}
-	found, err := b.People(ctx, ledgertest.Tenant, "ana lima", 10)
+	found, err := b.People(ctx, ledgertest.Tenant, "ana lima", 10, nil)
 	if err != nil || len(found) == 0 {
 		t.Fatal(found, err)
 	}

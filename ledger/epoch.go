@@ -35,7 +35,7 @@ func (t *tenant) epochOf(seq uint64) (epoch, error) {
 			return e, nil
 		}
 	}
-	return epoch{}, errs.New(errs.NotFound, "there is no event with seq %d", seq)
+	return epoch{}, errs.New(errs.NotFound, "there is no event with this seq")
 }
 
 // epochNo is the epoch with a number; Newest is the present one.

@@ -33,7 +33,7 @@ func (l *Ledger) Facts(ctx context.Context, tenantID string, q Query, limit int,
 	if err != nil {
 		return Found{}, err
 	}
-	f, post, err := l.resolveQuery(ctx, t, q)
+	f, post, err := l.resolveQuery(ctx, t, q, mask)
 	if err != nil {
 		return Found{}, err
 	}

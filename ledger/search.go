@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +30,8 @@ type Query struct {
 	Text string
 	// Fields are custom field values that must be equal, by name.
 	Fields map[string]string
+	// Checked says that the conditions on persons, addresses and ids were allowed to whoever wrote them, and are looked up whatever the mask shows; Text and Fields still match what it shows.
+	Checked bool
 	// SeqFrom and SeqTo bound the seq, half-open; 0 is open.
 	SeqFrom, SeqTo uint64
 }
@@ -64,7 +65,7 @@ func (l *Ledger) Search(ctx context.Context, tenantID string, q Query, page Page
 	if err != nil {
 		return Found{}, err
 	}
-	f, post, err := l.resolveQuery(ctx, t, q)
+	f, post, err := l.resolveQuery(ctx, t, q, mask)
 	if err != nil {
 		return Found{}, err
 	}
@@ -105,7 +106,7 @@ func (l *Ledger) Runs(ctx context.Context, tenantID string, q Query, mask event.
 	if err != nil {
 		return Found{}, err
 	}
-	f, post, err := l.resolveQuery(ctx, t, q)
+	f, post, err := l.resolveQuery(ctx, t, q, mask)
 	if err != nil {
 		return Found{}, err
 	}
@@ -158,7 +159,7 @@ func matchText(r *event.Record, folded string) bool {
 }
 
 // resolveQuery turns names into handles and splits off what only the opened record can answer.
-func (l *Ledger) resolveQuery(ctx context.Context, t *tenant, q Query) (query.Filter, *postFilter, error) {
+func (l *Ledger) resolveQuery(ctx context.Context, t *tenant, q Query, mask event.Masker) (query.Filter, *postFilter, error) {
 	f := query.Filter{SeqFrom: q.SeqFrom, SeqTo: q.SeqTo, Actions: q.Action, Sources: q.Source, Categories: q.Category, Activities: q.Activity,
 		Outcomes: q.Outcome, Severities: q.Severity, EventIDs: q.EventID, CorrelationIDs: q.CorrelationID}
 	switch q.Time {
@@ -172,12 +173,16 @@ func (l *Ledger) resolveQuery(ctx context.Context, t *tenant, q Query) (query.Fi
 	if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
 		return f, nil, errs.Field("/to", "invalid", "the end of the period lies before its begin")
 	}
+	sees := sightOf(mask, q.Checked)
+	if err := l.permit(q, sees); err != nil {
+		return f, nil, err
+	}
 	var err error
 	for _, x := range []struct {
 		terms []string
 		into  *[]int64
 	}{{q.Actor, &f.Actors}, {q.Subject, &f.Subjects}, {q.Person, &f.Persons}} {
-		if *x.into, err = l.handles(ctx, t, x.terms); err != nil {
+		if *x.into, err = l.handles(ctx, t, x.terms, sees); err != nil {
 			return f, nil, err
 		}
 	}
@@ -185,7 +190,7 @@ func (l *Ledger) resolveQuery(ctx context.Context, t *tenant, q Query) (query.Fi
 		f.IPs = append(f.IPs, t.people.Address(ip))
 	}
 	post := &postFilter{text: strings.ToLower(strings.TrimSpace(q.Text)), fields: q.Fields}
-	if err := l.resolveResources(ctx, t, q.Resource, &f, post); err != nil {
+	if err := l.resolveResources(ctx, t, q.Resource, &f, post, sees); err != nil {
 		return f, nil, err
 	}
 	if post.text == "" && len(post.fields) == 0 && post.resources == nil {
@@ -201,47 +206,8 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// nobody is a handle that no person has: a term that finds nobody must match nothing.
-const nobody = -1
-
-func (l *Ledger) handles(ctx context.Context, t *tenant, terms []string) ([]int64, error) {
-	var out []int64
-	for _, term := range terms {
-		if list, ok := strings.CutPrefix(term, "handle:"); ok {
-			for n := range strings.SplitSeq(list, ",") {
-				h, err := strconv.ParseInt(n, 10, 64)
-				if err != nil || h <= 0 {
-					return nil, errs.Field("/actor", "invalid", "a handle is a positive number, as in handle:123, or several, as in handle:123,456")
-				}
-				out = append(out, h)
-			}
-			continue
-		}
-		found, err := t.people.Find(ctx, term)
-		if err != nil {
-			return nil, err
-		}
-		if len(found) == 0 {
-			matches, err := t.people.Search(ctx, term, 50)
-			if err != nil {
-				return nil, err
-			}
-			for _, m := range matches {
-				if strings.EqualFold(m.Identity.Name, strings.TrimSpace(term)) {
-					found = append(found, m.Handle)
-				}
-			}
-		}
-		out = append(out, found...)
-	}
-	if len(terms) > 0 && len(out) == 0 {
-		out = []int64{nobody}
-	}
-	return out, nil
-}
-
 // resolveResources maps "type/id" to a handle for types that stand for persons, to the id column for others. Several resources must agree in kind.
-func (l *Ledger) resolveResources(ctx context.Context, t *tenant, terms []string, f *query.Filter, post *postFilter) error {
+func (l *Ledger) resolveResources(ctx context.Context, t *tenant, terms []string, f *query.Filter, post *postFilter, sees sight) error {
 	for _, term := range terms {
 		typ, id, _ := strings.Cut(term, "/")
 		typ = strings.ToLower(typ)
@@ -251,7 +217,7 @@ func (l *Ledger) resolveResources(ctx context.Context, t *tenant, terms []string
 		switch {
 		case id == "":
 		case typ != "" && l.opt.Classifier.PersonType(typ):
-			h, err := l.handles(ctx, t, []string{id})
+			h, err := l.handles(ctx, t, []string{id}, sees)
 			if err != nil {
 				return err
 			}

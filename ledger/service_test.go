@@ -376,7 +376,7 @@ func testTenantsAreApart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if people, err := b.People(ctx, "t-other", "bob", 5); n > 0 || len(people) > 0 || err != nil {
+	if people, err := b.People(ctx, "t-other", "bob", 5, nil); n > 0 || len(people) > 0 || err != nil {
 		t.Errorf("another tenant sees %d events and %d people (%v)", n, len(people), err)
 	}
 	if _, err := b.Get(ctx, "t-other", 0, nil); errs.CodeOf(err) != errs.NotFound {

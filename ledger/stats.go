@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +21,7 @@ func (l *Ledger) Stats(ctx context.Context, tenantID string, q Query, spec query
 	if err != nil {
 		return nil, err
 	}
-	f, post, err := l.resolveQuery(ctx, t, q)
+	f, post, err := l.resolveQuery(ctx, t, q, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -30,14 +32,39 @@ func (l *Ledger) Stats(ctx context.Context, tenantID string, q Query, spec query
 	return l.opt.Engine.Stats(ctx, t.snapshot(l.path, h.base+h.tree.Size()), f, spec)
 }
 
-// People finds persons by part of a name, e-mail or id.
-func (l *Ledger) People(ctx context.Context, tenantID, part string, limit int) ([]person.Match, error) {
+// People finds persons by part of a name, e-mail or id, of those that mask shows as they are; nil shows all. A reader to whom none is shown finds nobody, and nobody is looked for.
+func (l *Ledger) People(ctx context.Context, tenantID, part string, limit int, mask event.Masker) ([]person.Match, error) {
 	t, err := l.fresh(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
-	return t.people.Search(ctx, part, limit)
+	sees := sightOf(mask, false)
+	if sees.id && sees.name && sees.email {
+		return t.people.Search(ctx, part, limit)
+	}
+	if !sees.id && !sees.name && !sees.email {
+		return nil, nil
+	}
+	found, err := t.people.Search(ctx, part, hiddenFactor*limit)
+	found = slices.DeleteFunc(found, func(m person.Match) bool { return !sees.part(&m.Identity, part) })
+	// The order must not tell what is hidden.
+	shown := func(m person.Match) string {
+		switch {
+		case sees.name:
+			return m.Identity.Name
+		case sees.email:
+			return m.Identity.Email
+		}
+		return m.Identity.ID
+	}
+	slices.SortStableFunc(found, func(a, b person.Match) int {
+		return cmp.Or(strings.Compare(shown(a), shown(b)), cmp.Compare(a.Handle, b.Handle))
+	})
+	return found[:min(limit, len(found))], err
 }
+
+// hiddenFactor is how many more are looked at where some match by what the reader does not see.
+const hiddenFactor = 10
 
 // Who describes the person behind a handle as a reader may see it, by way of a record that holds nothing else.
 func (l *Ledger) Who(ctx context.Context, tenantID string, handle int64, mask event.Masker) string {

@@ -16,9 +16,9 @@ import (
 // Channel describes a channel without what it was set up with. Times are UTC.
 type Channel struct {
 	ID          string     `json:"id"`
-	Name        string     `json:"name"`
+	Name        string     `json:"name" mask:"label"`
 	Kind        string     `json:"kind" enum:"email,slack,discord,pagerduty,teams,webhook"`
-	Target      string     `json:"target" doc:"Where it leads, as far as that is no secret"`
+	Target      string     `json:"target" mask:"label" doc:"Where it leads, as far as that is no secret"`
 	Topics      []string   `json:"topics" doc:"Kinds of notification that go over it, * for any run of characters; empty for all"`
 	Paused      string     `json:"paused,omitempty" doc:"Why nothing goes over it; absent while it works"`
 	MutedUntil  *time.Time `json:"muted_until,omitempty"`

@@ -63,7 +63,7 @@ func TestKinds(t *testing.T) {
 		if err != nil || m.Title == "" || m.Text == "" || m.Severity == "" || strings.Contains(m.Title+m.Text, "{{") || strings.Contains(m.Title+m.Text, "<no value>") || m.Link != "" {
 			t.Errorf("%s: %+v %v", k.Name, m, err)
 		}
-		if k.Label == "" || k.About == "" || (m.Action == send.Resolve) != (k.Name == KindLogResumed || k.Name == KindAlertResolved || k.Name == KindApprovalEnded) {
+		if k.Label == "" || k.About == "" || (m.Action == send.Resolve) != (k.Name == KindLogResumed || k.Name == KindAlertResolved || k.Name == KindApprovalEnded || k.Name == KindReviewClosed) {
 			t.Errorf("%+v", k)
 		}
 	}

@@ -38,7 +38,7 @@ type Request struct {
 	// Requester is the user or API key that asked, Behind the person responsible for it: himself, or the maker of the key.
 	Requester     string `json:"requester"`
 	Behind        string `json:"requested_by"`
-	RequesterName string `json:"requested_by_name,omitempty"`
+	RequesterName string `json:"requested_by_name,omitempty" mask:"user.name,access.approve"`
 	// Summary is the change in a sentence, Change exactly as it will be made, Reason why it was asked for.
 	Summary string          `json:"summary"`
 	Change  json.RawMessage `json:"change"`
@@ -62,9 +62,9 @@ type Request struct {
 // Decision is what one person decided.
 type Decision struct {
 	UserID  string    `json:"user_id"`
-	Name    string    `json:"name,omitempty"`
+	Name    string    `json:"name,omitempty" mask:"user.name,access.approve"`
 	Approve bool      `json:"approve"`
-	Comment string    `json:"comment,omitempty"`
+	Comment string    `json:"comment,omitempty" mask:"label,access.approve"`
 	At      time.Time `json:"decided_at"`
 }
 

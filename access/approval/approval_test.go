@@ -449,6 +449,11 @@ func TestBreakGlass(t *testing.T) {
 	if err != nil || len(w.grants) != 1 || !w.grants[0].Critical {
 		t.Fatalf("%v %+v", err, w.grants)
 	}
+	for _, who := range []actor.Principal{user("ana"), manager("ana"), manager("bob")} {
+		if _, err := w.s.Cancel(t.Context(), who, r.ID); errs.CodeOf(err) != errs.Forbidden {
+			t.Errorf("%s takes the review back", who.UserID)
+		}
+	}
 	if _, err := w.s.Decide(t.Context(), user("ana"), r.ID, true, "it was"); errs.CodeOf(err) != errs.Forbidden {
 		t.Errorf("reviews himself: %v", err)
 	}

@@ -110,13 +110,15 @@ func (s *Service) end(ctx context.Context, tx *sql.Tx, r *Request, to State, at 
 	return s.o.Told(ctx, tx, &ended)
 }
 
-// Cancel takes a request back. Only who asked may, or those who manage access.
+// Cancel takes a request back. Only who asked may, or those who manage access; nobody takes back the review of what has been done.
 func (s *Service) Cancel(ctx context.Context, by actor.Principal, id string) (*Request, error) {
 	r, err := s.Get(ctx, by, id)
 	if err != nil {
 		return nil, err
 	}
 	switch {
+	case r.Kind == KindReview:
+		return nil, errs.New(errs.Forbidden, "A break-glass has been done; its review is not taken back.")
 	case by.ID() != r.Requester && by.UserID != r.Behind && !by.Can(actor.AccessManage):
 		return nil, errs.New(errs.Forbidden, "Only who asked for it takes a request back.")
 	case r.State == Cancelled:

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"probity.dev/internal/actor"
 	"probity.dev/internal/api"
 	"probity.dev/internal/errs"
@@ -353,12 +355,15 @@ func (s *Service) search(ctx context.Context, p actor.Principal, find string, bo
 			return nil, ctx.Err()
 		}
 	}
-	s.queue.put(p.TenantID, searched(ctx, p, find, &q.question, len(all), x.Version, c.version))
-	return page(find, r, all, q.Page.Token, q.Page.Limit), nil
+	e := searched(ctx, p, find, &q.question, len(all), x.Version, c.version)
+	s.queue.put(p.TenantID, e)
+	out := page(find, r, all, q.Page.Token, q.Page.Limit)
+	out["context"] = about{ID: e.ID, Version: x.Version}
+	return out, nil
 }
 
 // page cuts what was found. The token is the last name of the page before.
-func page(find string, r *Request, all []string, token string, limit int) any {
+func page(find string, r *Request, all []string, token string, limit int) map[string]any {
 	rest := all
 	if token != "" {
 		i, at := slices.BinarySearch(all, token)
@@ -401,7 +406,7 @@ func (c *compiled) ids(kind, typ string) (out []string) {
 
 func searched(ctx context.Context, p actor.Principal, find string, q *question, n int, roles, rules int64) *event.Event {
 	e := selfaudit.New(ctx, p, "access", actionSearch, "read", event.Resource{Type: "decision"})
-	e.Severity = "info"
+	e.ID, e.Severity = uuid.Must(uuid.NewV7()).String(), "info"
 	e.Data = []event.Member{selfaudit.Member("kind", find), selfaudit.Member("input", text(q)), selfaudit.Member("results", n), selfaudit.Member("policy", policyMark{engine, roles, rules})}
 	e.Personal = []string{"/data/input"}
 	return e

@@ -6,5 +6,6 @@
 // cannot judge, because an attribute is missing.
 //
 // Every answer has an evaluation_id. The event of that id holds the question, its hash, the version of roles and rules, and the reasons, so that the decision can be made again later from what was in force
-// then. The answer does not wait for the event, which joins one of the next commits; what finds the queue full, or is in it when the server is killed, is missing, and a full queue is counted in an event.
+// then. The answer does not wait for the event, which joins one of the next commits; what finds the queue full, or is in it when the server is killed, is missing. A full queue is counted in an event; what a kill loses shows as a gap, since
+// the events of a process number its answers to a tenant (members process and number of their data, and the producer in the leaf): all that is missing but the answers after the last event.
 package decision

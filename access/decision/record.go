@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 
 	"probity.dev/internal/actor"
 	"probity.dev/internal/errs"
@@ -33,7 +34,10 @@ type queue struct {
 	c    chan waiting
 	mu   sync.Mutex
 	lost map[string]int64 // by tenant
-	held atomic.Int64     // taken from c and not recorded yet
+	// process tells the answers of this process from those of others, given counts them by tenant: a number that is missing in the log is an answer whose event is.
+	process string
+	given   map[string]uint64
+	held    atomic.Int64 // taken from c and not recorded yet
 }
 
 type waiting struct {
@@ -41,15 +45,20 @@ type waiting struct {
 	e      *event.Event
 }
 
-func newQueue() *queue { return &queue{c: make(chan waiting, queueLength), lost: map[string]int64{}} }
+func newQueue() *queue {
+	return &queue{c: make(chan waiting, queueLength), lost: map[string]int64{}, process: uuid.NewString(), given: map[string]uint64{}}
+}
 
-// put never waits. What finds no room is counted.
+// put never waits. Each event gets the next number of its tenant in this process, in the order of the queue; what finds no room is counted.
 func (q *queue) put(tenant string, e *event.Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.given[tenant]++
+	e.Producer = &event.Producer{ID: "decisions", Boot: q.process, Seq: q.given[tenant]}
+	e.Data = append(e.Data, selfaudit.Member("process", q.process), selfaudit.Member("number", q.given[tenant]))
 	select {
 	case q.c <- waiting{tenant, e}:
 	default:
-		q.mu.Lock()
-		defer q.mu.Unlock()
 		q.lost[tenant]++
 	}
 }

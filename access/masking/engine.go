@@ -32,6 +32,9 @@ func WithFinder(find Finder) Option {
 // New returns an engine for a policy (see [Policy.Validate]) and the tenant's key for pseudonyms. The same key gives the same
 // pseudonyms for ever; whoever has it can test guesses, so it is a secret of the tenant.
 func New(policy Policy, key [32]byte, options ...Option) *Engine {
+	if policy.purpose.Default == Withhold {
+		policy = policy.For("")
+	}
 	e := &Engine{policy: policy, key: key, seed: maphash.MakeSeed(), made: new(renderings)}
 	for _, o := range options {
 		o(e)
@@ -63,11 +66,7 @@ func (e *Engine) Export(role string, unmasked bool, mode Mode) event.Masker {
 
 // ExportRoles is [Engine.Export] for a reader with several roles, who sees what any of them shows.
 func (e *Engine) ExportRoles(roles []string, unmasked bool, mode Mode) event.Masker {
-	r := e.policy.together(roles)
-	if r.Unmasked && unmasked && !r.Nothing {
-		r = Role{Default: Show, Unknown: Show}
-	}
-	return e.reader(r, mode)
+	return e.reader(e.policy.seen(roles, unmasked), mode)
 }
 
 func (e *Engine) reader(r Role, mode Mode) *reader {
@@ -76,7 +75,7 @@ func (e *Engine) reader(r Role, mode Mode) *reader {
 		m = modes[DropNames]
 		mode = DropNames
 	}
-	return &reader{e: e, role: r, mode: m, dropTies: mode == DropNames, unknown: stronger(clean(r.Unknown), m.Unknown)}
+	return &reader{e: e, role: r, mode: m, dropTies: mode == DropNames || e.policy.unlinked, unknown: stronger(stronger(clean(r.Unknown), m.Unknown), e.policy.purpose.Unknown)}
 }
 
 func clean(m Mask) Mask {
@@ -137,6 +136,9 @@ func (m *reader) MaskRest(r *event.Record) {
 	}
 }
 
+// HidesHandles implements [event.HandleHider].
+func (m *reader) HidesHandles() bool { return m.dropTies || m.role.Nothing }
+
 // Shows implements [event.Foreseer].
 func (m *reader) Shows(_, category string) bool { return category == "" && !m.role.Nothing }
 
@@ -195,7 +197,7 @@ func (m *reader) learn(category string) Mask {
 	}
 	mask := Withhold
 	if !isCredential(category) {
-		mask = stronger(m.role.mask(category), m.mode.mask(category))
+		mask = stronger(stronger(m.role.mask(category), m.mode.mask(category)), m.e.policy.purpose.mask(category))
 	}
 	for {
 		old := m.known.Load()
@@ -244,6 +246,48 @@ func plainWords(v jsontext.Value) bool {
 		}
 	}
 	return digits < 6
+}
+
+// Sample returns what a role is shown of a value of a category, and by which mask.
+func (e *Engine) Sample(role string, unmasked bool, category, value string) (shown, mask string) {
+	m := e.reader(e.policy.seen([]string{role}, unmasked), AsSeen)
+	how := m.unknown
+	switch {
+	case m.role.Nothing:
+		how = Withhold
+	case category != "unknown":
+		how = m.learn(category)
+	}
+	if how == Show {
+		return value, how.String()
+	}
+	shown, _ = e.text(how, value)
+	return shown, how.String()
+}
+
+// Text masks a text that is no part of an event: by its data category, "unknown" for what people write freely, or "label" for the name of a thing, in which only the personal data that is found is hidden. What must be withheld
+// is shown as a redacted value, since a text has no state of its own.
+func (m *reader) Text(category, s string) string {
+	mask := m.unknown
+	switch {
+	case m.role.Nothing:
+		mask = Withhold
+	case category == "label":
+		if m.learn("user") == Show {
+			return s
+		}
+		mask = Text
+	case category != "unknown":
+		mask = m.learn(category)
+	}
+	if mask == Show {
+		return s
+	}
+	out, ok := m.e.text(mask, s)
+	if !ok {
+		return dots
+	}
+	return out
 }
 
 // apply masks one field and whatever repeats it outside the fields.

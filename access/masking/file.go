@@ -23,6 +23,7 @@ func ParseFile(name string, text []byte, roles []string) (Policy, error) {
 			Default, Unknown  string
 			Categories        map[string]string
 		} `yaml:"roles"`
+		Purposes map[string]any `yaml:"purposes"`
 	}
 	if e := yaml.Unmarshal(text, &own); e != nil {
 		return p, yamlfile.Malformed(name, e)

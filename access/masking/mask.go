@@ -46,6 +46,15 @@ const (
 
 var maskNames = [maskCount]string{"withhold", "show", "text", "year", "ip_prefix", "phone", "email", "card_last4", "initials", "pseudonym", "hash", "redact", "drop"}
 
+// Masks returns the names of the masks, from the one that shows most to those that show nothing.
+func Masks() []string {
+	out := make([]string, maskCount)
+	for m, at := range strengths {
+		out[at] = maskNames[m]
+	}
+	return out
+}
+
 // strengths order the masks by how little they show; of two, the stronger applies.
 var strengths = [maskCount]uint8{Withhold: 11, Show: 0, Text: 1, Year: 2, IPPrefix: 3, Phone: 4, Email: 5, CardLast4: 6, Initials: 7, Pseudonym: 8, Hash: 9, Redact: 10, Drop: 12}
 

@@ -22,20 +22,27 @@ const (
 // Policy says what each role sees. A role that is not in it sees nothing.
 type Policy struct {
 	Roles map[string]Role `yaml:"roles"`
+	// Purposes are what readers may say that they read for; saying none is always allowed.
+	Purposes map[string]Purpose `yaml:"purposes"`
+	// RequirePurpose shows values as they are only to readers who have said what for.
+	RequirePurpose bool `yaml:"require_purpose"`
+
+	purpose  Role // what the purpose leaves, see [Policy.For]
+	unlinked bool
 }
 
 // Role is what one role sees.
 type Role struct {
 	// Unmasked allows the role to see personal values and unknown text as they are, when it asks to.
-	Unmasked bool `yaml:"unmasked"`
+	Unmasked bool `yaml:"unmasked" json:"unmasked"`
 	// Nothing hides every field, operational ones too.
-	Nothing bool `yaml:"nothing"`
+	Nothing bool `yaml:"nothing" json:"nothing"`
 	// Default is the mask of personal categories that Categories does not cover; withhold when absent.
-	Default Mask `yaml:"default"`
+	Default Mask `yaml:"default" json:"default"`
 	// Unknown is the mask of text that nobody has classified; withhold when absent.
-	Unknown Mask `yaml:"unknown"`
+	Unknown Mask `yaml:"unknown" json:"unknown"`
 	// Categories are masks by data category. A category covers those below it; the longest match applies.
-	Categories map[string]Mask `yaml:"categories"`
+	Categories map[string]Mask `yaml:"categories" json:"categories"`
 }
 
 // credentials are the categories that nobody is shown, whatever a policy says.
@@ -78,7 +85,7 @@ func Builtin() Policy {
 	all.Unmasked = true
 	viewer := but(map[string]Mask{"user.content": Text})
 	viewer.Unknown = Text
-	return Policy{Roles: map[string]Role{
+	return Policy{Purposes: builtinPurposes(), Roles: map[string]Role{
 		"owner":               all,
 		"admin":               all,
 		"compliance_officer":  all,
@@ -99,6 +106,15 @@ func Builtin() Policy {
 		"writer":              {Nothing: true},
 		"elevated_viewer":     all,
 	}}
+}
+
+// seen is what a reader with several roles sees, who may ask to see values as they are. What the purpose leaves comes on top.
+func (p Policy) seen(roles []string, unmasked bool) Role {
+	r := p.together(roles)
+	if r.Unmasked && unmasked && !r.Nothing {
+		return Role{Default: Show, Unknown: Show}
+	}
+	return r
 }
 
 // together is what a reader with several roles sees: of each category what the weakest of their masks shows. Roles that the policy does not know show nothing.
@@ -153,6 +169,8 @@ func ParsePolicy(text []byte) (Policy, error) {
 		return p, errs.Wrap(errs.Invalid, err, "The masking policy is not valid YAML of the expected form.")
 	}
 	maps.Copy(p.Roles, own.Roles)
+	maps.Copy(p.Purposes, own.Purposes)
+	p.RequirePurpose = own.RequirePurpose
 	return p, p.Validate()
 }
 
@@ -178,7 +196,7 @@ func (p Policy) Validate() error {
 			return errs.New(errs.Invalid, "Role %q of the masking policy has an invalid mask.", name)
 		}
 	}
-	return nil
+	return p.checkPurposes()
 }
 
 // within reports whether a category is parent or lies below it.

@@ -171,7 +171,6 @@ type Review struct {
 	changes                      int64
 	nextAt, overdueAt, remindsAt int64
 	sealed                       []byte
-	evidence                     []byte
 }
 
 // Counts are the items of a review by their state.

@@ -32,7 +32,7 @@ type Allowed struct {
 // What is what somebody may do.
 type What struct {
 	UserID      string    `json:"userId"`
-	UserName    string    `json:"userName,omitempty"`
+	UserName    string    `json:"userName,omitempty" mask:"user.name,access.manage"`
 	Locked      bool      `json:"locked" doc:"May do nothing of it while the account is locked"`
 	Roles       []Because `json:"roles" doc:"Assignments in force"`
 	Permissions []Allowed `json:"permissions"`
@@ -41,7 +41,7 @@ type What struct {
 // Who is somebody who may do something.
 type Who struct {
 	UserID   string    `json:"userId"`
-	UserName string    `json:"userName,omitempty"`
+	UserName string    `json:"userName,omitempty" mask:"user.name,access.manage"`
 	Because  []Because `json:"because"`
 }
 
@@ -93,7 +93,7 @@ func (s *Service) WhoCan(ctx context.Context, p actor.Principal, permission, res
 		return nil, err
 	}
 	if _, known := x.how[permission]; !known {
-		return nil, errs.Field("/permission", "not_found", "There is no permission %q.", permission)
+		return nil, errs.Field("/permission", "not_found", "There is no such permission; GET /api/access/permissions lists them.")
 	}
 	names, err := s.names(ctx, p.TenantID)
 	if err != nil {

@@ -161,14 +161,14 @@ func (s *Scope) check() error {
 type Assignment struct {
 	ID        string     `json:"assignmentId"`
 	UserID    string     `json:"userId"`
-	UserName  string     `json:"userName,omitempty"`
+	UserName  string     `json:"userName,omitempty" mask:"user.name,access.manage"`
 	RoleID    string     `json:"roleId"`
 	RoleName  string     `json:"roleName,omitempty"`
 	GrantedBy string     `json:"grantedBy" doc:"The user or API key that gave it, or system"`
 	GrantedAt time.Time  `json:"grantedAt"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	Scope     Scope      `json:"scope"`
-	Reason    string     `json:"reason,omitempty"`
+	Reason    string     `json:"reason,omitempty" mask:"unknown,access.manage"`
 	EndedAt   *time.Time `json:"endedAt,omitempty"`
 	EndedBy   string     `json:"endedBy,omitempty"`
 	Ended     string     `json:"ended,omitempty" enum:"revoked,expired" doc:"How it ended"`

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"probity.dev/client"
 	"probity.dev/cmd/probity/terminal"
 	"probity.dev/internal/config"
+	"probity.dev/internal/errs"
 )
 
 func newAPIKey() *cobra.Command {
@@ -114,11 +116,11 @@ func rotateAPIKey(c *cobra.Command, cl *client.Client, name string, overlap time
 		if err != nil {
 			return nil, err
 		}
-		for i := range all {
-			if strings.HasPrefix(name, all[i].Prefix) {
-				name = all[i].ID
-			}
+		i := slices.IndexFunc(all, func(k client.APIKey) bool { return name == k.Prefix || strings.HasPrefix(name, k.Prefix+"_") })
+		if i < 0 { // it may be a whole key, which must not get into an address
+			return nil, errs.New(errs.NotFound, "There is no API key that begins so.")
 		}
+		name = all[i].ID
 	}
 	return cl.RotateAPIKey(c.Context(), name, overlap)
 }

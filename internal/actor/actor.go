@@ -34,6 +34,8 @@ type Principal struct {
 	SteppedUpAt time.Time
 	// Restricted says that the session may only be looked at, proved anew and ended, because somebody doubts whose it is.
 	Restricted bool
+	// Purpose is what the caller says the data is for, "" when he says nothing.
+	Purpose string
 	// IP is the client's address as far as the trusted proxies vouch for it.
 	IP string
 	// UserAgent is the client's own description of itself, cut to a sane length.

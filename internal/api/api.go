@@ -85,6 +85,8 @@ type Options struct {
 	StillThere func(ctx context.Context, p actor.Principal) error
 	// StepUp says when a person has to prove anew who they are; when nil, nobody ever has to.
 	StepUp *StepUpPolicy
+	// Texts masks the personal values in answers; when nil, everybody sees everything.
+	Texts Texts
 	// HSTS adds Strict-Transport-Security; set it when the public address is https.
 	HSTS bool
 }
@@ -114,6 +116,7 @@ func New(o Options) *API {
 	}
 	a := &API{mux: http.NewServeMux(), options: o, log: o.Logger, callers: newLimiter("caller", o.CallerRate), anonymous: newLimiter("address", o.AnonymousRate)}
 	a.API = huma.NewAPI(huma.Config{
+		Transformers: []huma.Transformer{a.transform},
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info:    &huma.Info{Title: "Probity", Version: versionOr(o.Version), Description: description, License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},

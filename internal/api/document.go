@@ -5,6 +5,9 @@ import "strings"
 // MaskedHeader with the value true asks for what the caller would see without the permission to read personal values as they are. It can only take away.
 const MaskedHeader = "Probity-Masked"
 
+// PurposeHeader says what the data is read for: the name of a purpose of the tenant's masking policy.
+const PurposeHeader = "Probity-Purpose"
+
 // responseHeaders are the headers of responses that mean something to callers, by name. Those that only protect browsers are left out.
 var responseHeaders = map[string]map[string]any{
 	"X-Request-Id":         header("string", "Id of the request, as in `instance` of a problem and in the server's log."),
@@ -32,7 +35,9 @@ func describeHeaders(doc map[string]any) {
 	}
 	components["headers"] = headers
 	components["parameters"] = map[string]any{MaskedHeader: map[string]any{"name": MaskedHeader, "in": "header", "schema": map[string]any{"type": "string", "enum": []any{"true"}},
-		"description": "Asks for what an auditor would see, personal values masked, even with the permission to see more. It can only take away."}}
+		"description": "Asks for what an auditor would see, personal values masked, even with the permission to see more. It can only take away."},
+		PurposeHeader: map[string]any{"name": PurposeHeader, "in": "header", "schema": map[string]any{"type": "string", "maxLength": 40},
+			"description": "What the data is read for: a purpose of the masking policy (`GET /api/settings/masking/purposes`), which may show less, gives pseudonyms of its own, and is recorded where values are shown as they are."}}
 	if schemas, ok := components["schemas"].(map[string]any); ok {
 		schemas[stepUpSchema] = stepUpProblem()
 	}
@@ -56,7 +61,7 @@ func describeOperation(op map[string]any) {
 		}
 	}
 	if permission, _ := op["x-permission"].(string); strings.HasPrefix(permission, "ledger.") && permission != "ledger.append" || permission == "exports.create" {
-		op["parameters"] = append(parameters, map[string]any{"$ref": "#/components/parameters/" + MaskedHeader})
+		op["parameters"] = append(parameters, map[string]any{"$ref": "#/components/parameters/" + MaskedHeader}, map[string]any{"$ref": "#/components/parameters/" + PurposeHeader})
 	}
 	responses, _ := op["responses"].(map[string]any)
 	if op["x-step-up"] == true {

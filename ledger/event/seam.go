@@ -77,6 +77,12 @@ type Foreseer interface {
 	MaskRest(r *Record)
 }
 
+// HandleHider is a Masker that may hide the handles of persons and addresses, because they tie together what the reader must not.
+type HandleHider interface {
+	// HidesHandles reports whether it does.
+	HidesHandles() bool
+}
+
 // AlwaysText reports whether the value at a path is a JSON string in every event that has it.
 func AlwaysText(path string) bool {
 	switch path {

@@ -16,12 +16,12 @@ type holdView struct {
 	ID            string     `json:"id"`
 	FirstSeq      uint64     `json:"first_seq"`
 	EndSeq        uint64     `json:"end_seq" doc:"The seq after the last; 0 for a hold that covers what is recorded later too"`
-	Reason        string     `json:"reason"`
+	Reason        string     `json:"reason" mask:"unknown"`
 	PlacedAt      time.Time  `json:"placed_at"`
-	PlacedBy      string     `json:"placed_by"`
+	PlacedBy      string     `json:"placed_by" mask:"user.name"`
 	ReleasedAt    *time.Time `json:"released_at,omitempty"`
-	ReleasedBy    string     `json:"released_by,omitempty"`
-	ReleaseReason string     `json:"release_reason,omitempty"`
+	ReleasedBy    string     `json:"released_by,omitempty" mask:"user.name"`
+	ReleaseReason string     `json:"release_reason,omitempty" mask:"unknown"`
 	State         string     `json:"state" enum:"active,released"`
 	Objects       int        `json:"objects" doc:"Sealed files in the range"`
 	Pending       bool       `json:"pending" doc:"The object store does not reflect this yet, because it does not answer or a file was sealed just now"`

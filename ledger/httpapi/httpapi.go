@@ -72,6 +72,20 @@ type VerifyResult struct {
 type Reads interface {
 	// Read reports that p was given n events by an operation such as "search".
 	Read(p actor.Principal, operation string, n int)
+	// Reveal records that p was shown personal values as they are, once for a request. An error means that it is not recorded.
+	Reveal(ctx context.Context, p actor.Principal, r Revealed) error
+}
+
+// Revealed is what one request has shown as it is.
+type Revealed struct {
+	// Operation is such as "search"; Query is what was asked for, nil for single events.
+	Operation string
+	Query     *ledger.Query
+	// Events is how many events held such values, -1 where that is not known yet. Seq is the event where there is one.
+	Events int
+	Seq    uint64
+	// Categories are the data categories of the values.
+	Categories []string
 }
 
 // Register adds all operations.
@@ -91,6 +105,15 @@ func (h *Handlers) mask(p actor.Principal) event.Masker {
 		return nil
 	}
 	return h.Mask(p)
+}
+
+// reveal records what a request has shown, when there is anything.
+func (h *Handlers) reveal(ctx context.Context, p actor.Principal, t *tally, r Revealed) error {
+	if h.Reads == nil || t == nil || t.events == 0 {
+		return nil
+	}
+	r.Events, r.Categories = t.events, t.list()
+	return h.Reads.Reveal(context.WithoutCancel(ctx), p, r)
 }
 
 func (h *Handlers) read(p actor.Principal, operation string, n int) {

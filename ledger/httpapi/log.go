@@ -307,6 +307,11 @@ func (h *Handlers) proof(ctx context.Context, in *eventInput) (*proofOutput, err
 		return nil, err
 	}
 	h.read(p, "prove", 1)
+	if h.Reads != nil && newTally(p) != nil { // a disclosure opens what the reader may see
+		if err := h.Reads.Reveal(context.WithoutCancel(ctx), p, Revealed{Operation: "prove", Events: 1, Seq: seq}); err != nil {
+			return nil, err
+		}
+	}
 	return &proofOutput{Body: proofView{Seq: int64(pr.Seq), Leaf: Base64(pr.Leaf), LeafHash: Base64(pr.LeafHash[:]), LeafIndex: int64(pr.Index),
 		TreeSize: int64(pr.TreeSize), Checkpoint: pr.Checkpoint, Inclusion: base64List(pr.Inclusion), TLogProof: pr.TLogProof, Disclosures: d, VKey: pr.VKeys[0], VKeys: pr.VKeys}}, nil
 }

@@ -14,7 +14,7 @@ import (
 
 func (h *Handlers) registerPersons(a *api.API) {
 	huma.Register(a, api.Op("find-persons", "GET /api/persons", "Find persons by part of a name, e-mail or id", api.Needs(actor.LedgerSearch),
-		api.Describe("A person whom several applications call by the same type, id, name and e-mail address is one item with several handles; `actor=handle:1,2` searches for all of them.")), h.persons)
+		api.Describe("A person whom several applications call by the same type, id, name and e-mail address is one item with several handles; `actor=handle:1,2` searches for all of them. Only what the caller sees unmasked of names, addresses and ids is looked at.")), h.persons)
 }
 
 type personsInput struct {
@@ -47,12 +47,13 @@ func (h *Handlers) persons(ctx context.Context, in *personsInput) (*personsOutpu
 	if err != nil {
 		return nil, err
 	}
-	found, err := h.Ledger.People(ctx, p.TenantID, in.Q, perPerson*in.Limit)
+	mask := h.mask(p)
+	found, err := h.Ledger.People(ctx, p.TenantID, in.Q, perPerson*in.Limit, mask)
 	if err != nil {
 		return nil, err
 	}
 	out := &personsOutput{}
-	out.Body.Items = groupPersons(found, in.Limit, h.mask(p))
+	out.Body.Items = groupPersons(found, in.Limit, mask)
 	return out, nil
 }
 
@@ -66,7 +67,9 @@ func groupPersons(found []person.Match, limit int, mask event.Masker) []personVi
 		i, seen := at[who]
 		switch {
 		case seen:
-			items[i].Handles = append(items[i].Handles, m.Handle)
+			if shownHandle(mask, m.Handle) != 0 {
+				items[i].Handles = append(items[i].Handles, m.Handle)
+			}
 		case len(items) < limit:
 			at[who] = len(items)
 			items = append(items, viewPerson(m, mask))
@@ -80,5 +83,6 @@ func viewPerson(m person.Match, mask event.Masker) personView {
 	if mask != nil {
 		mask.Mask(r)
 	}
-	return personView{Handle: m.Handle, Handles: []int64{m.Handle}, Type: m.Identity.Type, ID: r.Text("/actor/id"), Name: r.Text("/actor/name"), Email: r.Text("/actor/email"), Kind: "person"}
+	handle := shownHandle(mask, m.Handle)
+	return personView{Handle: handle, Handles: []int64{handle}, Type: m.Identity.Type, ID: r.Text("/actor/id"), Name: r.Text("/actor/name"), Email: r.Text("/actor/email"), Kind: "person"}
 }

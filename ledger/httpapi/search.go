@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -192,8 +193,14 @@ func (h *Handlers) list(ctx context.Context, p actor.Principal, operation string
 	mask := h.mask(p)
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		w := newPageWriter(c, render)
-		found, err := h.Ledger.Search(ctx, p.TenantID, q, page, mask, w.add)
+		shown := newTally(p)
+		found, err := h.Ledger.Search(ctx, p.TenantID, q, page, mask, func(r *event.Record) error {
+			shown.add(r)
+			return w.add(r)
+		})
 		h.read(p, operation, w.n)
+		// Before the page ends: whoever has a whole page has left a trace.
+		err = errors.Join(err, h.reveal(ctx, p, shown, Revealed{Operation: operation, Query: &q}))
 		if !w.end(found, err) {
 			writeProblem(c, ctx, err)
 		}
@@ -224,7 +231,7 @@ func (h *Handlers) resolve(ctx context.Context, p actor.Principal, id string) (u
 
 func (h *Handlers) find(ctx context.Context, p actor.Principal, q ledger.Query) (uint64, error) {
 	var seqs []uint64
-	_, err := h.Ledger.Search(ctx, p.TenantID, q, ledger.Page{Limit: 2}, nil, func(r *event.Record) error {
+	_, err := h.Ledger.Search(ctx, p.TenantID, q, ledger.Page{Limit: 2}, h.mask(p), func(r *event.Record) error {
 		seqs = append(seqs, r.Seq)
 		return nil
 	})
@@ -274,6 +281,10 @@ func (h *Handlers) one(ctx context.Context, p actor.Principal, seq uint64) (*hum
 		return nil, err
 	}
 	h.read(p, "view", 1)
+	shown := newTally(p)
+	if shown.add(r); h.reveal(ctx, p, shown, Revealed{Operation: "view", Seq: seq}) != nil {
+		return nil, errs.New(errs.Unavailable, "what you would be shown cannot be recorded now; try again")
+	}
 	return raw(http.StatusOK, "application/json", append(r.AppendJSON(nil), '\n')), nil
 }
 
@@ -373,6 +384,14 @@ func (h *Handlers) stats(ctx context.Context, in *statsInput) (*statsOutput, err
 	return out, nil
 }
 
+// shownHandle is a handle as a reader may see it: 0 where it would tie together what he must not.
+func shownHandle(mask event.Masker, handle int64) int64 {
+	if h, ok := mask.(event.HandleHider); ok && h.HidesHandles() {
+		return 0
+	}
+	return handle
+}
+
 // autoBucket aims at some 30 to 120 bars.
 func autoBucket(from, to time.Time) query.Unit {
 	if to.IsZero() {
@@ -402,7 +421,7 @@ func (h *Handlers) viewStats(ctx context.Context, p actor.Principal, s *query.St
 	mask := h.mask(p)
 	for _, x := range s.Actors {
 		if x.Handle != 0 {
-			b.Actors = append(b.Actors, actorCount{Handle: x.Handle, Name: h.Ledger.Who(ctx, p.TenantID, x.Handle, mask), Count: x.Count})
+			b.Actors = append(b.Actors, actorCount{Handle: shownHandle(mask, x.Handle), Name: h.Ledger.Who(ctx, p.TenantID, x.Handle, mask), Count: x.Count})
 		}
 	}
 	counts := func(list []query.KeyCount) []countView {

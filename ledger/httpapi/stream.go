@@ -43,6 +43,9 @@ func (h *Handlers) stream(ctx context.Context, in *streamInput) (*huma.StreamRes
 	if err != nil {
 		return nil, err
 	}
+	if err := h.Ledger.Permit(q, h.mask(p)); err != nil { // before the stream has begun
+		return nil, err
+	}
 	head, err := h.Ledger.Head(ctx, p.TenantID)
 	if err != nil {
 		return nil, err
@@ -57,6 +60,12 @@ func (h *Handlers) stream(ctx context.Context, in *streamInput) (*huma.StreamRes
 			return nil, errs.Field("/after", "invalid", "after is a seq")
 		}
 		next = n + 1
+	}
+	// Once for the whole stream, at its beginning: an event for each event would never end.
+	if h.Reads != nil && newTally(p) != nil {
+		if err := h.Reads.Reveal(ctx, p, Revealed{Operation: "stream", Query: &q, Events: -1}); err != nil {
+			return nil, err
+		}
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", "text/event-stream")

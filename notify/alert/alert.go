@@ -87,6 +87,32 @@ func (f *Filter) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// MaskTexts implements api.Maskable.
+func (f Filter) MaskTexts(mask func(category, text string) string) any {
+	out := Filter{}
+	for name, list := range f {
+		category := "label"
+		switch name {
+		case "actor", "subject", "person":
+			category = "user.unique_id"
+		case "ip":
+			category = "user.device.ip_address"
+		case "text":
+			category = "unknown"
+		}
+		if strings.HasPrefix(name, "field.") {
+			category = "unknown"
+		}
+		for _, v := range list {
+			if !strings.HasPrefix(v, "handle:") {
+				v = mask(category, v)
+			}
+			out[name] = append(out[name], v)
+		}
+	}
+	return out
+}
+
 // Schema describes the filter in the OpenAPI document (huma asks for it).
 func (Filter) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, Description: "Query parameters of GET /api/events by name: a string or a list of alternatives each, a custom field as field.NAME. from, to, time and id are none of them. " +
@@ -126,9 +152,9 @@ type Match struct {
 type Source interface {
 	// Head returns the seq after the newest event.
 	Head(ctx context.Context, tenantID string) (uint64, error)
-	// Check says whether a filter can be used. Errors are Invalid and name the member.
-	Check(ctx context.Context, tenantID string, f Filter) error
-	// Read yields the matching events of a span, oldest first, as somebody may find them who sees personal values masked. Events without an actor, resource or address are left out where
+	// Check says whether somebody may use a filter. Errors are Invalid and name the member, or Forbidden for conditions on values that he sees masked.
+	Check(ctx context.Context, by actor.Principal, f Filter) error
+	// Read yields the matching events of a span, oldest first: conditions on texts match what somebody finds who sees personal values masked, the others were checked when the filter was written. Events without an actor, resource or address are left out where
 	// matches are counted by it, and so are those that this package records. It returns where to go on, the seq after the last event that was considered, and when that event was recorded.
 	Read(ctx context.Context, tenantID string, s Span, f Filter, by string, yield func(Match) error) (next uint64, at time.Time, err error)
 	// Label says what the match at seq was counted by, as the viewer may see it; "" when that cannot be said.

@@ -19,7 +19,7 @@ import (
 type Alert struct {
 	ID              string     `json:"id"`
 	RuleID          string     `json:"rule_id"`
-	Rule            string     `json:"rule" doc:"Name of the rule when the alert was raised"`
+	Rule            string     `json:"rule" mask:"label" doc:"Name of the rule when the alert was raised"`
 	Severity        string     `json:"severity" enum:"info,warning,error,critical"`
 	State           string     `json:"state" enum:"firing,acknowledged,resolved"`
 	GroupBy         string     `json:"group_by" enum:"none,actor,resource,address"`
@@ -33,8 +33,8 @@ type Alert struct {
 	LastSeq         int64      `json:"last_seq" format:"int53"`
 	Notified        bool       `json:"notified" doc:"false when the rule was muted"`
 	AcknowledgedAt  *time.Time `json:"acknowledged_at,omitempty"`
-	AcknowledgedBy  string     `json:"acknowledged_by,omitempty"`
-	Note            string     `json:"note,omitempty"`
+	AcknowledgedBy  string     `json:"acknowledged_by,omitempty" mask:"user.name"`
+	Note            string     `json:"note,omitempty" mask:"unknown"`
 	ResolvedAt      *time.Time `json:"resolved_at,omitempty"`
 	ResolvedBecause string     `json:"resolved_because,omitempty"`
 }

@@ -40,7 +40,7 @@ func (s *Service) Preview(ctx context.Context, by actor.Principal, d Draft, days
 		return nil, err
 	}
 	r := &rule{tenant: by.TenantID}
-	if err := s.condition(ctx, by.TenantID, &d, r); err != nil {
+	if err := s.condition(ctx, by, &d, r); err != nil {
 		return nil, err
 	}
 	now := s.o.Now().UTC()

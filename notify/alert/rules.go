@@ -18,7 +18,7 @@ import (
 // Rule describes a rule. Times are UTC.
 type Rule struct {
 	ID              string     `json:"id"`
-	Name            string     `json:"name"`
+	Name            string     `json:"name" mask:"label"`
 	Filter          Filter     `json:"filter"`
 	Threshold       *Threshold `json:"threshold,omitempty" doc:"Absent when every matching event is an alert"`
 	CoolDownSeconds int64      `json:"cool_down_seconds" format:"int53"`
@@ -149,7 +149,7 @@ func (s *Service) apply(ctx context.Context, by actor.Principal, d *Draft, r *ru
 			}
 		}
 	}
-	if err := s.condition(ctx, by.TenantID, d, r); err != nil {
+	if err := s.condition(ctx, by, d, r); err != nil {
 		return nil, err
 	}
 	r.severity, r.channels, r.enabled = d.Severity, slices.Clone(d.Channels), d.Enabled
@@ -157,14 +157,14 @@ func (s *Service) apply(ctx context.Context, by actor.Principal, d *Draft, r *ru
 }
 
 // condition checks what a draft looks for and fills it in.
-func (s *Service) condition(ctx context.Context, tenant string, d *Draft, r *rule) error {
+func (s *Service) condition(ctx context.Context, by actor.Principal, d *Draft, r *rule) error {
 	if d.Filter == nil {
 		d.Filter = Filter{}
 	}
 	if err := d.Filter.check(); err != nil {
 		return err
 	}
-	if err := s.o.Source.Check(ctx, tenant, d.Filter); err != nil {
+	if err := s.o.Source.Check(ctx, by, d.Filter); err != nil {
 		return err
 	}
 	r.moreThan, r.window, r.by, r.quiet = 0, 0, ByNone, defaultQuiet.Microseconds()
@@ -225,6 +225,9 @@ func (s *Service) Replace(ctx context.Context, by actor.Principal, id string, d 
 	r, old, err := s.find(ctx, by.TenantID, id)
 	if err != nil {
 		return nil, err
+	}
+	if err := s.o.Source.Check(ctx, by, old.Filter); err != nil {
+		return nil, err // whoever reads the rule masked would write the masked values back
 	}
 	before := *r
 	v, err := s.apply(ctx, by, &d, r)

@@ -95,7 +95,7 @@ func (w *world) Head(context.Context, string) (uint64, error) {
 	return uint64(len(w.log)), nil
 }
 
-func (w *world) Check(_ context.Context, _ string, f Filter) error {
+func (w *world) Check(_ context.Context, _ actor.Principal, f Filter) error {
 	for name := range f {
 		if name != "action" && name != "actor" {
 			return errs.Field("/filter", "unknown_field", "unknown")

@@ -79,7 +79,7 @@ func newEvent(ctx context.Context, action, activity string, by actor.Principal, 
 // Stream describes a stream without where it leads. Times are UTC.
 type Stream struct {
 	ID          string     `json:"id"`
-	Name        string     `json:"name"`
+	Name        string     `json:"name" mask:"label"`
 	Kind        string     `json:"kind" enum:"webhook,splunk,syslog,s3,nats"`
 	Format      string     `json:"format" enum:"native,ocsf"`
 	Filter      Filter     `json:"filter"`

@@ -22,6 +22,12 @@ func createEvent(ctx context.Context, by actor.Principal, j *job, r *Request) *e
 	if r.Title != "" {
 		e.Data = append(e.Data, selfaudit.Member("title", r.Title))
 	}
+	if by.Unmasked() {
+		e.Data = append(e.Data, selfaudit.Member("unmasked", true))
+	}
+	if by.Purpose != "" {
+		e.Data = append(e.Data, selfaudit.Member("purpose", by.Purpose))
+	}
 	if len(r.Columns) > 0 {
 		e.Data = append(e.Data, selfaudit.Member("columns", r.Columns))
 	}

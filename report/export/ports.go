@@ -12,6 +12,8 @@ import (
 
 // Source is where events come from. Implementations MUST apply the rights of viewer: what yield gets is what that person may see.
 type Source interface {
+	// Permit refuses, as Forbidden, a filter with conditions on values that the viewer does not see as they are. It reads no event.
+	Permit(ctx context.Context, tenantID string, f Filter, viewer actor.Principal) error
 	// Count returns how many events match, for showing progress; an estimate will do.
 	Count(ctx context.Context, tenantID string, f Filter) (int64, error)
 	// Records hands out the matching events in runs. work is called by several goroutines at once, each with another run; what it returns is called in the

@@ -246,6 +246,9 @@ func (s *Service) Check(ctx context.Context, by actor.Principal, r *Request) err
 	if r.Title = strings.TrimSpace(r.Title); len([]rune(r.Title)) > maxTitle {
 		return errs.Field("/title", "too_long", "The title is longer than %d characters.", maxTitle)
 	}
+	if err := s.o.Source.Permit(ctx, by.TenantID, r.Filter, by); err != nil {
+		return err
+	}
 	if r.Proof != "" && r.Proof != "range" && r.Proof != "inclusion" {
 		return errs.Field("/proof", "unknown", "The proof of a bundle is range or inclusion.")
 	}

@@ -109,6 +109,9 @@ func (w *world) stop(s *Service) {
 
 func (w *world) Next(context.Context, string) (uint64, error) { return 1 << 40, nil }
 
+// Permit implements Source.
+func (w *world) Permit(context.Context, string, Filter, actor.Principal) error { return nil }
+
 func (w *world) Count(context.Context, string, Filter) (int64, error) {
 	return int64(len(w.events) * w.repeat), nil
 }

@@ -4,6 +4,10 @@
 //	go run ./test/bench -quick              # 500,000 events, about a minute
 //	go run ./test/bench -events 10000000    # the figures that the documentation quotes
 //
+// It also measures how fast the server answers whether somebody may do something:
+//
+//	go run ./test/bench -only decisions     # 10,000 assignments, 2,000 questions a second for 15 seconds
+//
 // Both sides are driven the same way: package load makes the events, a few connections store them in batches of 1,000 of
 // which each is durable when it is acknowledged, then 64 connections store single events, then pages are searched. The two
 // servers never run at the same time; client and server share the machine in both cases. Where a measurement is repeated (-repeat), the

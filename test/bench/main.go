@@ -33,6 +33,8 @@ type options struct {
 	exportRows                      int
 	seed                            uint64
 	pgSet                           pgSettings
+	// prepare changes a data directory before its server is started; nil does nothing.
+	prepare func(ctx context.Context, data string) error
 }
 
 // pgSettings are settings of PostgreSQL that replace or add to those of package pg; it is a flag that may be repeated.
@@ -66,7 +68,7 @@ func parse() options {
 	flag.DurationVar(&o.single, "single", 10*time.Second, "how long to send single events")
 	flag.BoolVar(&o.spread, "spread", false, "scatter occurred_at over 18 months in place of letting it follow the order of events")
 	flag.BoolVar(&o.v7, "v7", false, "make event ids UUIDs of version 7 (ordered) in place of version 4 (random)")
-	flag.StringVar(&o.only, "only", "", "measure one side alone: pg or probity")
+	flag.StringVar(&o.only, "only", "", "measure one side alone, pg or probity, or only how fast decisions are: decisions")
 	flag.StringVar(&o.shape, "shape", embeddedShape, "what the ledger works on: embedded, or server (PostgreSQL with the peer's settings, and an S3 server; see scripts/minio.sh)")
 	flag.StringVar(&o.server, "server", "", "server binary; built from ./cmd/probity when empty")
 	flag.StringVar(&o.data, "dir", "", "where to put temporary directories (the system's place when empty)")
@@ -98,8 +100,21 @@ func run(ctx context.Context, o options) error {
 	if o.events < 5000 || o.repeat < 1 || o.runs < 1 || o.textRuns < 1 || o.conns < 1 || o.pgConns < 1 || o.singleConns < 1 {
 		return fmt.Errorf("at least 5,000 events, and one of everything else")
 	}
-	if o.only != "" && o.only != "pg" && o.only != "probity" {
-		return fmt.Errorf("-only takes pg or probity, not %q", o.only)
+	if o.only != "" && o.only != "pg" && o.only != "probity" && o.only != "decisions" {
+		return fmt.Errorf("-only takes pg, probity or decisions, not %q", o.only)
+	}
+	if o.only == "decisions" {
+		o.shape = embeddedShape
+		bin := o.server
+		if bin == "" {
+			built, clean, err := build(ctx, o.data)
+			if err != nil {
+				return err
+			}
+			defer clean()
+			bin = built
+		}
+		return decisions(ctx, bin, o)
 	}
 	if o.shape != embeddedShape && o.shape != serverShape {
 		return fmt.Errorf("-shape takes %s or %s, not %q", embeddedShape, serverShape, o.shape)

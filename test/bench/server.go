@@ -54,14 +54,14 @@ func startServer(ctx context.Context, bin string, o options) (*server, error) {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
 	}
-	if err := s.start(ctx, bin); err != nil {
+	if err := s.start(ctx, bin, o.prepare); err != nil {
 		_ = s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *server) start(ctx context.Context, bin string) error {
+func (s *server) start(ctx context.Context, bin string, prepare func(ctx context.Context, data string) error) error {
 	var stderr bytes.Buffer
 	initialise := exec.CommandContext(ctx, bin, "init", "--data", s.data, "--output", "json")
 	initialise.Stderr, initialise.Env = &stderr, append(os.Environ(), s.services.env()...)
@@ -71,6 +71,11 @@ func (s *server) start(ctx context.Context, bin string) error {
 	}
 	if s.key = findKey(out); s.key == "" {
 		return errors.New("probity init printed no api_key")
+	}
+	if prepare != nil {
+		if err := prepare(ctx, s.data); err != nil {
+			return err
+		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -91,7 +91,7 @@ describe('roles of other systems', { skip }, () => {
     await row().getByRole('button', { name: /^Apply/ }).click();
     await dialog.getByRole('button', { name: 'Apply' }).click();
     await dialog.waitFor({ state: 'hidden' });
-    await row().getByRole('cell', { name: 'Done' }).waitFor({ timeout: 30000 });
+    await row().getByRole('cell', { name: 'Given' }).waitFor({ timeout: 30000 });
     assert.deepEqual(people[1].roles, [{ id: 1 }]);
     assert.deepEqual(b.problems, []);
   });
@@ -103,7 +103,7 @@ describe('roles of other systems', { skip }, () => {
       await other.page.goto(`${url}/access?tab=systems`);
       const item = other.page.getByRole('list', { name: 'Systems' }).getByRole('listitem').filter({ hasText: name });
       await item.getByRole('button', { name: /^Differences/ }).click();
-      await item.getByRole('cell', { name: 'Done' }).waitFor();
+      await item.getByRole('cell', { name: 'Given' }).waitFor();
       await clean(other.page, `systems ${scheme} ${width}`);
       await other.close();
     });

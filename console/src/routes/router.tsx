@@ -201,12 +201,6 @@ const approvals = createRoute({
   component: lazyRouteComponent(() => import('../features/approvals/ApprovalsPage'), 'ApprovalsPage'),
 });
 
-const tenants = createRoute({
-  getParentRoute: () => app,
-  path: '/tenants',
-  component: lazyRouteComponent(() => import('../features/tenants/TenantsPage'), 'TenantsPage'),
-});
-
 const reviews = createRoute({
   getParentRoute: () => app,
   path: '/reviews',
@@ -222,6 +216,10 @@ const security = createRoute({
   path: '/security',
   validateSearch: parseSecuritySearch,
   component: lazyRouteComponent(() => import('../features/security/SecurityLogPage'), 'SecurityLogPage'),
+const tenants = createRoute({
+  getParentRoute: () => app,
+  path: '/tenants',
+  component: lazyRouteComponent(() => import('../features/tenants/TenantsPage'), 'TenantsPage'),
 });
 
 const status = createRoute({
@@ -232,7 +230,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, invitation, forgot, reset, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, reviews, security, tenants, settings, account])]);
+const tree = root.addChildren([signin, status, download, invitation, forgot, reset, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, reviews, security, settings, tenants, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

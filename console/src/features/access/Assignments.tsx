@@ -1,7 +1,7 @@
 import { Badge, Button, Checkbox, Group, Modal, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { Assignment } from '../../api/schemas';
 import { FormDialog } from '../../ui/dialogs';
@@ -83,6 +83,7 @@ function AssignDialog({ role, onClose }: { role: string; onClose: () => void }) 
     },
   });
   const [waiting, setWaiting] = useState('');
+  const navigate = useNavigate();
   const give = useAct(assign, accessKey, (made) => (made.approvalId ? setWaiting(made.approvalId) : onClose()));
   const chosen = roles.find((r) => r.roleId === form.values.role);
   if (waiting) {
@@ -91,10 +92,10 @@ function AssignDialog({ role, onClose }: { role: string; onClose: () => void }) 
         <Stack>
           <Text size="sm">{chosen?.name ?? 'This role'} is of high sensitivity: nothing is given until somebody else has approved it.</Text>
           <Group justify="flex-end">
-            <Link to="/approvals" search={{ id: waiting }}>
-              See the request
-            </Link>
-            <Button onClick={onClose}>Close</Button>
+            <Button variant="default" onClick={onClose}>
+              Close
+            </Button>
+            <Button onClick={() => void navigate({ to: '/approvals', search: { id: waiting } })}>See the request</Button>
           </Group>
         </Stack>
       </Modal>

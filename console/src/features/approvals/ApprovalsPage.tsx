@@ -120,7 +120,7 @@ function Row({ r, onDecide }: { r: ApprovalInfo; onDecide: (approve: boolean) =>
         <Group gap="xs">
           {r.may_decide && <RowAction label="Approve…" name={name} onClick={() => onDecide(true)} />}
           {r.may_decide && <RowAction label="Deny…" name={name} onClick={() => onDecide(false)} />}
-          {r.requested_by === me && <RowAction label="Take back" name={name} onClick={() => back.mutate(r.id)} loading={back.isPending} />}
+          {r.requested_by === me && r.kind !== 'access.break_glass_review' && <RowAction label="Take back" name={name} onClick={() => back.mutate(r.id)} loading={back.isPending} />}
         </Group>
       )}
     </li>

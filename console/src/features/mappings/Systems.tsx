@@ -109,7 +109,7 @@ function Drift({ x, run }: { x: SystemInfo; run: string }) {
     <section aria-label={`Differences of ${x.name}`} style={{ width: '100%' }}>
       <Group justify="space-between" mb="xs">
         <Text size="sm">
-          {items.length === 0 ? 'Nothing differs.' : plural(items.length, 'difference')} Compared {times.time(data.report.compared_at)} with {plural(data.report.people, 'account')} there.
+          {items.length === 0 ? 'Nothing differs.' : `${plural(items.length, 'difference')}.`} Compared {times.time(data.report.compared_at)} with {plural(data.report.people, 'account')} there.
         </Text>
         <Anchor size="sm" href={driftCsv(x.id)} download>
           <IconExport size={14} /> CSV
@@ -148,7 +148,7 @@ function DriftRow({ d }: { d: Difference }) {
         {d.user_name && d.email && <div className={classes.note}>{d.email}</div>}
       </Table.Td>
       <Table.Td>{d.outside_role_name || d.outside_role}</Table.Td>
-      <Table.Td>{d.done ? 'Done' : d.problem || 'Differs'}</Table.Td>
+      <Table.Td>{d.done ? (d.kind === 'missing' ? 'Given' : 'Taken away') : d.problem || 'Differs'}</Table.Td>
     </Table.Tr>
   );
 }
