@@ -47,6 +47,9 @@ func (s *Service) invited(ctx context.Context, token string) (row invitationRow,
 	if err != nil {
 		return row, nil, err
 	}
+	if s.shutOut(ctx, row.tenant) {
+		return row, nil, errDeadLink
+	}
 	if row.state != inviteOpen || row.expiresAt <= s.o.Now().UnixMicro() {
 		return row, nil, s.refuseLink(ctx, row.tenant, "user.invite_accept", event.Resource{Type: "invitation", ID: row.id}, "the link has been used or has expired")
 	}
@@ -66,6 +69,11 @@ func (s *Service) invited(ctx context.Context, token string) (row invitationRow,
 		return row, nil, s.refuseLink(ctx, row.tenant, "user.invite_accept", event.Resource{Type: "invitation", ID: row.id}, "the account can be signed in to, or is locked")
 	}
 	return row, &known, nil
+}
+
+// shutOut reports whether nobody may do anything in a tenant at the moment, or whether that cannot be found out.
+func (s *Service) shutOut(ctx context.Context, tenant string) bool {
+	return s.o.AtWork != nil && s.o.AtWork(ctx, tenant) != nil
 }
 
 // refuseLink records that somebody came with a link that does not work any more, and returns what he sees.

@@ -166,7 +166,7 @@ func (s *Service) Switch(ctx context.Context, p actor.Principal, tenantID, token
 const wayOfSwitch = "switch"
 
 func (s *Service) refusedSwitch(ctx context.Context, p actor.Principal) error {
-	e := aboutUser(newEvent(ctx, actionSessionSwitch, "auth", "deny", p), User{ID: p.UserID, Name: p.Name})
+	e := aboutUser(newEvent(ctx, actionSessionSwitch, "auth", "other", p), User{ID: p.UserID, Name: p.Name})
 	e.Severity, e.Outcome.Status, e.Outcome.Reason = "low", "denied", "no account within reach"
 	return s.o.Recorder.RecordLater(ctx, p.TenantID, e, nothing)
 }

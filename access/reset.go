@@ -173,6 +173,8 @@ func (s *Service) noLink(ctx context.Context, q scoped, a account, open int) (st
 	switch {
 	case a.lockedAt.Valid:
 		return "account locked", nil
+	case s.shutOut(ctx, a.tenant):
+		return "tenant suspended", nil
 	case open >= maxResets:
 		return "enough links", nil
 	case a.hash != "":
@@ -248,6 +250,9 @@ func (s *Service) Redeem(ctx context.Context, token, password string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if s.shutOut(ctx, row.tenant) {
+		return errDeadLink
 	}
 	about := event.Resource{Type: "user", ID: row.account}
 	now := s.o.Now().UnixMicro()

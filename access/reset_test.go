@@ -153,6 +153,28 @@ func TestForgottenDoesTheSameWork(t *testing.T) {
 	}
 }
 
+// TestLinksOfASuspendedTenant: none works, and none is made.
+func TestLinksOfASuspendedTenant(t *testing.T) {
+	w := newWorld(t)
+	box := w.mailed()
+	w.user("acme", "ana@acme.example", actor.RoleAuditor)
+	guest := &browser{w: w}
+	w.login("admin@acme.example").want(201, "POST", "/api/invitations", invitation("nia@acme.example", actor.RoleAuditor))
+	_, invited := box.letter(t, 1)
+	guest.forgot("ana@acme.example")
+	_, forgotten := box.letter(t, 2)
+	w.s.o.AtWork = func(context.Context, string) error { return errUnavailable }
+	guest.redeem(forgotten, newPassphrase, 404)
+	guest.want(404, "POST", "/api/session/invitation", map[string]string{"token": invited})
+	guest.want(404, "POST", "/api/session/invitation/accept", map[string]string{"token": invited, "password": newPassphrase})
+	guest.forgot("ana@acme.example")
+	if e := w.rec.last(t, "acme"); e.Outcome.Reason != "tenant suspended" || box.count() != 2 {
+		t.Errorf("%+v, %d letters", e, box.count())
+	}
+	w.s.o.AtWork = nil
+	guest.redeem(forgotten, newPassphrase, 204)
+}
+
 // TestRequestsDoNotPile: what cannot be answered is given up when the person has long asked again.
 func TestRequestsDoNotPile(t *testing.T) {
 	w := newWorld(t)

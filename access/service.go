@@ -56,10 +56,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Notice returns what everybody of a tenant should know, such as that the log takes no events; "" is nothing. May be nil.
 	Notice func(ctx context.Context, tenantID string) string
-	// Throttled records that somebody who had tried too often was kept out, unless nil. It counts floods rather than recording each attempt.
-	Throttled func(ctx context.Context, tenantID string, e *event.Event)
 	// AtWork refuses tenants in which nobody may do anything at the moment, see package tenant. May be nil.
 	AtWork func(ctx context.Context, tenantID string) error
+	// Throttled records that somebody who had tried too often was kept out, unless nil. It counts floods rather than recording each attempt.
+	Throttled func(ctx context.Context, tenantID string, e *event.Event)
 	// Now replaces the clock in tests.
 	Now func() time.Time
 }

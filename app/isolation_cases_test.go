@@ -7,12 +7,12 @@ import (
 
 // places says of which thing an id in a path is: the part of the path before it, and what of the foreign tenant is asked for there.
 var places = map[string]string{
-	"/api/access/decisions/": "decision", "/api/access/permissions/": "=" + canary + ".read", "/api/access/roles/": "role", "/api/access/users/": "user",
-	"/api/alert-rules/": "rule", "/api/alerts/": "alert", "/api/approvals/": "approval", "/api/custom-fields/": "=field_" + canary,
-	"/api/events/": "seq", "/api/evidence/holds/": "=hold-" + canary, "/api/exports/": "export", "/api/exports/{id}/links/": "link",
-	"/api/flags/": "=flag-" + canary, "/api/invitations/": "invitation", "/api/approval-rules/": "=role.assign", "/api/jobs/": "job", "/api/keys/": "key", "/api/log/": "log", "/api/log/{log_id}/epoch/": "=0", "/api/log/{log_id}/tile/": "=0/000.p/1", "/api/log/{log_id}/epoch/{epoch}/tile/": "=0/000.p/1",
+	"/api/access/decisions/": "decision", "/api/access/permissions/": "=" + foreign + ".read", "/api/access/roles/": "role", "/api/access/role-owners/": "role", "/api/access/reviews/": "review", "/api/access/systems/": "system", "/api/access/users/": "user",
+	"/api/alert-rules/": "rule", "/api/alerts/": "alert", "/api/approvals/": "approval", "/api/custom-fields/": "=field_" + foreign,
+	"/api/events/": "seq", "/api/evidence/holds/": "=hold-" + foreign, "/api/exports/": "export", "/api/exports/{id}/links/": "link",
+	"/api/flags/": "=flag-" + foreign, "/api/invitations/": "invitation", "/api/approval-rules/": "=role.assign", "/api/jobs/": "job", "/api/keys/": "key", "/api/log/": "log", "/api/log/{log_id}/epoch/": "=0", "/api/log/{log_id}/tile/": "=0/000.p/1", "/api/log/{log_id}/epoch/{epoch}/tile/": "=0/000.p/1",
 	"/api/notify/channels/": "channel", "/api/notify/dead-letters/": "delivery", "/api/notify/deliveries/": "delivery", "/api/notify/streams/": "stream",
-	"/api/oidc-providers/": "provider", "/api/resources/": "=thing", "/api/resources/{type}/": "=res-" + canary, "/api/schedules/": "schedule",
+	"/api/oidc-providers/": "provider", "/api/resources/": "=thing", "/api/resources/{type}/": "=res-" + foreign, "/api/schedules/": "schedule",
 	"/api/session/enrolment/": "factor", "/api/session/factors/": "factor", "/api/session/oidc/": "provider", "/api/sessions/": "session", "/api/tenants/": "tenant", "/api/token-issuers/": "issuer", "/api/users/": "user", "/api/views/": "view",
 	"/scim/v2/Users/": "scim-user", "/scim/v2/Groups/": "scim-group", "/scim/v2/ResourceTypes/": "=User", "/scim/v2/Schemas/": "=urn:ietf:params:scim:schemas:core:2.0:User",
 }
@@ -31,20 +31,27 @@ var ownNames = map[string]bool{
 
 // queries are the values that are sent in parameters of a query, by name: what of the foreign tenant is asked for; "-" leaves the parameter out because it names nothing.
 var queries = map[string]string{
-	"user_id": "user", "role_id": "role", "rule_id": "rule", "channel_id": "channel", "tenant_id": "tenant", "id": "=ev-" + canary + "-1", "source": "=src-" + canary, "actor": "=actor-" + canary, "subject": "=actor-" + canary,
-	"person": "=actor-" + canary, "action": "=act." + canary, "resource": "=thing/res-" + canary, "ip": "=203.0.113.77", "correlation_id": "=corr-" + canary, "text": "=" + canary, "q": "=" + canary, "permission": "=" + canary + ".read",
-	"dataset": "=src-" + canary, "resource_type": "=thing", "from": "-", "to": "-", "time": "-", "outcome": "-", "category": "-", "activity": "-", "severity": "-", "cursor": "-", "limit": "-", "order": "-", "after": "-", "before": "-", "ended": "=true",
-	"state": "-", "kind": "-", "status": "-", "bucket": "-", "tz": "-", "atomic": "-", "wait": "-", "dedupe": "-", "results": "-",
+	"user_id": "user", "role_id": "role", "rule_id": "rule", "channel_id": "channel", "tenant_id": "tenant", "id": "=ev-" + foreign + "-1", "source": "=src-" + foreign, "actor": "=actor-" + foreign, "subject": "=actor-" + foreign,
+	"person": "=actor-" + foreign, "action": "=act." + foreign, "resource": "=thing/res-" + foreign, "ip": "=203.0.113.77", "correlation_id": "=corr-" + foreign, "text": "=" + foreign, "q": "=" + foreign, "permission": "=" + foreign + ".read",
+	"dataset": "=src-" + foreign, "resource_type": "=thing", "from": "-", "to": "-", "time": "-", "outcome": "-", "category": "-", "activity": "-", "severity": "-", "cursor": "-", "limit": "-", "order": "-", "after": "-", "before": "-", "ended": "=true",
+	"state": "-", "kind": "-", "status": "-", "bucket": "-", "tz": "-", "atomic": "-", "wait": "-", "dedupe": "-", "results": "-", "mine": "=true", "format": "-",
 }
 
 // required are parameters without which the request means nothing; of the others each goes alone.
 var required = map[string]string{
-	"GET /api/log/{log_id}/consistency": "from=1&to=2", "GET /api/log/{log_id}/epoch/{epoch}/consistency": "from=1&to=2", "GET /api/event-lookup": "source=src-" + canary + "&id=ev-" + canary + "-1", "GET /api/access/who-can": "permission=ledger.search",
-	"GET /api/stats": "bucket=day", "GET /api/persons": "q=" + canary, "GET /api/session/oidc/{id}/callback": "code=x&state=" + canary,
+	"GET /api/log/{log_id}/consistency": "from=1&to=2", "GET /api/log/{log_id}/epoch/{epoch}/consistency": "from=1&to=2", "GET /api/event-lookup": "source=src-" + foreign + "&id=ev-" + foreign + "-1", "GET /api/access/who-can": "permission=ledger.search",
+	"GET /api/stats": "bucket=day", "GET /api/access/reviews/{id}/evidence": "format=csv", "GET /api/persons": "q=" + foreign, "GET /api/session/oidc/{id}/callback": "code=x&state=" + foreign,
 }
 
 // bodies are what is sent, with the foreign tenant's ids in braces, to operations that take a body.
 var bodies = map[string][]string{
+	"POST /api/access/reviews":                       {`{"name":"x","scope":{"kind":"user","value":"{user}"},"by":"named","reviewers":["{user}"],"days":14,"repeat_months":0,"remind_days":7,"auto_revoke":false}`},
+	"POST /api/access/reviews/{id}/decisions":        {`{"items":["x"],"decision":"revoke","reason":"x"}`},
+	"POST /api/access/reviews/{id}/close":            {`{}`},
+	"PUT /api/access/role-owners/{role}":             {`{"user_id":"{user}"}`},
+	"POST /api/access/systems":                       {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[{"role_id":"{role}","outside_role":"x"}],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
+	"POST /api/access/systems/{id}/runs":             {`{}`},
+	"PUT /api/access/systems/{id}":                   {`{"name":"x","kind":"medusa","base":"https://b.probity.invalid","rules":[],"apply":false,"every_hours":0,"per_second":50,"secret":"x"}`},
 	"POST /api/access/break-glass":                   {`{"justification":"a patient is unconscious and unknown","minutes":5}`},
 	"POST /api/access/elevations":                    {`{"purpose":"who opened the file","case":"{user}","minutes":5}`},
 	"PUT /api/access/permissions/{key}":              {`{"description":"mine"}`},
@@ -110,6 +117,8 @@ var bodies = map[string][]string{
 	"POST /api/tenants/{id}/take-back":               {`{"reason":"x"}`},
 	"DELETE /api/tenants/{id}":                       {`{"confirm":"a","reason":"x","grace_days":1}`},
 	"POST /api/session/token":                        {`{}`},
+	"PUT /api/settings/masking":                      {`{"version":0,"require_purpose":false,"roles":{"auditor":{"categories":{},"default":"redact","unknown":"redact","nothing":false,"unmasked":false}}}`},
+	"POST /api/settings/masking/preview":             {`{"role":"auditor"}`},
 	"PUT /api/settings":                              {`{"anonymise_exports":"none","event_classes":{},"export_formats":["csv","json","ndjson","pdf","parquet","ocsf","bundle"],"export_frequency":"none","retention_months":24,"timezone":"UTC"}`},
 	"PUT /api/subscriptions":                         {`{"subject":"mine","status":"cancelled"}`},
 	"POST /api/subscriptions/remove":                 {`{"subject":"sub-zkanary"}`},

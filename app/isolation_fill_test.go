@@ -18,8 +18,8 @@ import (
 	"probity.dev/internal/api"
 )
 
-// canary is in every text that is made in the tenant that must not be seen.
-const canary = "zkanary"
+// foreign is in every text that is made in the tenant that must not be seen.
+const foreign = "zkanary"
 
 // occupant is a tenant with an administrator, a session of his and a key with every permission.
 type occupant struct {
@@ -180,7 +180,7 @@ func (o *occupant) first(path, field, name string) string {
 func (o *occupant) fill(a *App) {
 	o.t.Helper()
 	t := o.t
-	k, login := canary, newIssuer(t)
+	k, login := foreign, newIssuer(t)
 	people := func(name, role string) string {
 		u, err := a.Access.CreateUser(t.Context(), actor.System(o.id), access.NewUser{Email: name + "-" + k + "@a.example", Name: name + " " + k, Role: role, Password: NewPassword()})
 		if err != nil {
@@ -207,6 +207,8 @@ func (o *occupant) fill(a *App) {
 	o.make("PUT", "/api/scim/settings", `{"default_role":"writer","roles":{"group `+k+`":"auditor"}}`, "", "")
 	o.make("POST", "/scim/v2/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"scim-`+k+`@a.example","displayName":"Scim `+k+`","externalId":"ext-`+k+`","emails":[{"value":"scim-`+k+`@a.example","primary":true}]}`, "id", "scim-user")
 	o.make("POST", "/scim/v2/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"other `+k+`","members":[{"value":"`+o.ids["scim-user"]+`"}]}`, "id", "scim-group")
+	o.make("POST", "/api/access/reviews", `{"name":"review `+k+`","scope":{"kind":"all"},"by":"named","reviewers":["`+o.ids["user"]+`"],"days":14,"repeat_months":3,"remind_days":7,"auto_revoke":false}`, "id", "review")
+	o.make("POST", "/api/access/systems", `{"name":"shop `+k+`","kind":"medusa","base":"`+login.url+`","rules":[{"role_id":"support","outside_role":"`+k+`"}],"apply":false,"every_hours":0,"per_second":50,"secret":"secret `+k+`"}`, "id", "system")
 	o.make("POST", "/api/invitations", `{"email":"invited-`+k+`@a.example","name":"Ivo `+k+`","roles":["auditor"]}`, "id", "invitation")
 	o.make("POST", "/api/session/factors", `{"kind":"totp","name":"phone `+k+`"}`, "id", "factor")
 	o.make("PUT", "/api/access/policy", `{"rules":[],"version":0}`, "", "")
@@ -241,7 +243,7 @@ func (o *occupant) work(a *App) {
 	a.notify.Service.Start(ctx)
 	a.notify.Alerts.Start(ctx)
 	decided := a.runDecisions(ctx)
-	o.make("POST", "/api/events", `{"source":"src-`+canary+`","action":"act.`+canary+`","actor":{"type":"user","id":"actor-`+canary+`"}}`, "", "")
+	o.make("POST", "/api/events", `{"source":"src-`+foreign+`","action":"act.`+foreign+`","actor":{"type":"user","id":"actor-`+foreign+`"}}`, "", "")
 	o.first("/api/exports", "download_url", "download")
 	o.make("POST", "/api/exports/"+o.ids["export"]+"/links", "", "url", "url")
 	u, err := url.Parse(o.ids["url"])

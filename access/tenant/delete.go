@@ -26,7 +26,7 @@ const rowsAtOnce = 5000
 
 // forgotten are the tables whose rows of a tenant are deleted, those that refer to others first.
 var forgotten = []string{
-	"session_reach", "oidc_session", "oidc_logout", "password_reset", "invitation", "approval_rule", "pending_login", "recovery_code", "factor", "session", "api_key", "role_assignment", "access_role", "access_permission", "access_policy", "access_version", "factor_demand",
+	"session_reach", "oidc_session", "oidc_logout", "password_reset", "invitation", "approval_rule", "access_review_item", "access_review", "access_role_owner", "access_system_run", "access_system", "pending_login", "recovery_code", "factor", "session", "api_key", "role_assignment", "access_role", "access_permission", "access_policy", "access_version", "factor_demand",
 	"approval_decision", "approval", "approval_tenant", "oidc_login", "oidc_identity", "oidc_provider", "scim_member", "scim_group", "scim_user", "scim_setting", "token_issuer", "token_key", "subscription", "feature_flag", "masking_policy",
 	"download_link", "schedule_run", "schedule", "alert", "alert_rule", "export", "notify_attempt", "notify_delivery", "notify_notification", "notify_channel", "notify_stream", "saved_view", "setting", "idempotency", "job_turn", "account",
 }
@@ -117,7 +117,7 @@ func (s *Service) blocked(ctx context.Context, by actor.Principal, r *row, why e
 	if r.Problem == problem {
 		return nil
 	}
-	e := newEvent(ctx, by, actionBlocked, "deny", r.ID)
+	e := newEvent(ctx, by, actionBlocked, "other", r.ID)
 	e.Resource.Name, e.Outcome = r.Name, event.Outcome{Status: "denied", Reason: "legal hold"}
 	return s.o.Recorder.Record(ctx, by.TenantID, e, func(ctx context.Context, tx *sql.Tx) error { return setProblem(ctx, tx, r.ID, problem) })
 }

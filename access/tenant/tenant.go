@@ -167,10 +167,10 @@ func (s *Service) mayManage(ctx context.Context, p actor.Principal, what string)
 	}
 	switch {
 	case !operates:
-		s.o.Denials.Note(ctx, p.TenantID, newEvent(ctx, p, what, "deny", p.TenantID), "tenant")
+		s.o.Denials.Note(ctx, p.TenantID, newEvent(ctx, p, what, "other", p.TenantID), "tenant")
 		return errs.New(errs.Forbidden, "The tenants of an installation are managed by the one that operates it.")
 	case !p.Can(actor.TenantsManage):
-		s.o.Denials.Note(ctx, p.TenantID, newEvent(ctx, p, what, "deny", p.TenantID), "permission")
+		s.o.Denials.Note(ctx, p.TenantID, newEvent(ctx, p, what, "other", p.TenantID), "permission")
 		return errs.New(errs.Forbidden, "This needs the permission %s.", actor.TenantsManage)
 	}
 	return nil

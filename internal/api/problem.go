@@ -42,8 +42,8 @@ var kinds = map[string]struct {
 }{
 	errs.StepUpRequired:    {errs.Unauthorized, "Prove who you are"},
 	errs.SessionRestricted: {errs.Forbidden, "This session is restricted"},
-	errs.MaskedFilter:      {errs.Forbidden, "You see these values masked"},
 	errs.TenantSuspended:   {errs.Forbidden, "The tenant is suspended"},
+	errs.MaskedFilter:      {errs.Forbidden, "You see these values masked"},
 }
 
 // maxFieldErrors bounds the errors listed in one problem.

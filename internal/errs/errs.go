@@ -29,8 +29,8 @@ const (
 const (
 	StepUpRequired    = "step_up_required"   // Unauthorized: signed in, and has to prove once more who is there
 	SessionRestricted = "session_restricted" // Forbidden: the session may hardly do anything
-	MaskedFilter      = "masked_filter"      // Forbidden: a condition on values that the caller sees masked
 	TenantSuspended   = "tenant_suspended"   // Forbidden: nobody may do anything in the tenant
+	MaskedFilter      = "masked_filter"      // Forbidden: a condition on values that the caller sees masked
 )
 
 // FieldError points at one wrong field of an input.

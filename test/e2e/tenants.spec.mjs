@@ -105,11 +105,12 @@ describe('tenants', { skip }, () => {
     const again = await open({ signedIn: false });
     await signIn(again.page, address, process.env.PROBITY_PASSWORD);
     const switcher = again.page.getByRole('button', { name: /^Tenant: / });
+    await clean(again.page, 'the switcher of tenants');
     await switcher.first().focus();
     const from = await switcher.first().innerText();
     await again.page.keyboard.press('Enter');
     await again.page.getByRole('menuitem', { disabled: false }).first().waitFor();
-    await clean(again.page, 'the switcher of tenants');
+    if (shots) await again.page.screenshot({ path: path.join(shots, 'the-switcher-of-tenants.png') });
     await again.page.keyboard.press('ArrowDown');
     await again.page.keyboard.press('Enter');
     await again.page.waitForFunction((t) => ![...document.querySelectorAll('button[aria-label^="Tenant:"]')].some((b) => b.textContent.trim() === t.trim()) && document.querySelector('button[aria-label^="Tenant:"]'), from);

@@ -107,6 +107,12 @@ export type ApprovalInfo = z.infer<typeof approvalSchema>;
 export const approvalRulesSchema = z.object({ items: list(z.object({ kind: id, title: text, needed: count, default: count })) });
 export const approvalsSchema = z.object({ items: list(approvalSchema), more: flag });
 
+export const tenantSchema = z.object({
+  id, name: text, created_at: text, operates: flag, state: z.enum(['active', 'suspended', 'leaving', 'deleted']), changed_at: text, reason: text, delete_at: text, problem: text, log_id: text, events: count, users: count,
+});
+export type Tenant = z.infer<typeof tenantSchema>;
+export const tenantsSchema = z.object({ items: list(tenantSchema) });
+export const foundedSchema = z.object({ tenant: tenantSchema, admin_password: text });
 export const reviewSchema = z.object({
   id, name: text, state: z.enum(['open', 'closed']), created_by: text, created_by_name: text, created_at: text, due_at: text, next_at: text, overdue_at: text, closed_at: text, sha256: text, auto_revoke: flag, mine: count,
   counts: z.object({ total: count, waiting: count, confirmed: count, revoked: count, gone: count, undecided: count }),
@@ -134,12 +140,6 @@ export const systemSchema = z.object({
 export type SystemInfo = z.infer<typeof systemSchema>;
 export const systemsSchema = z.object({ items: list(systemSchema) });
 export const outsideRolesSchema = z.object({ items: list(z.object({ id, name: text })) });
-export const tenantSchema = z.object({
-  id, name: text, created_at: text, operates: flag, state: z.enum(['active', 'suspended', 'leaving', 'deleted']), changed_at: text, reason: text, delete_at: text, problem: text, log_id: text, events: count, users: count,
-});
-export type Tenant = z.infer<typeof tenantSchema>;
-export const tenantsSchema = z.object({ items: list(tenantSchema) });
-export const foundedSchema = z.object({ tenant: tenantSchema, admin_password: text });
 
 /** Text of an event. A field that is withheld is null; one of another type, which producers may send, is shown as its JSON. */
 const wordsOf = (v: unknown): string => {

@@ -201,6 +201,12 @@ const approvals = createRoute({
   component: lazyRouteComponent(() => import('../features/approvals/ApprovalsPage'), 'ApprovalsPage'),
 });
 
+const tenants = createRoute({
+  getParentRoute: () => app,
+  path: '/tenants',
+  component: lazyRouteComponent(() => import('../features/tenants/TenantsPage'), 'TenantsPage'),
+});
+
 const reviews = createRoute({
   getParentRoute: () => app,
   path: '/reviews',
@@ -216,10 +222,6 @@ const security = createRoute({
   path: '/security',
   validateSearch: parseSecuritySearch,
   component: lazyRouteComponent(() => import('../features/security/SecurityLogPage'), 'SecurityLogPage'),
-const tenants = createRoute({
-  getParentRoute: () => app,
-  path: '/tenants',
-  component: lazyRouteComponent(() => import('../features/tenants/TenantsPage'), 'TenantsPage'),
 });
 
 const status = createRoute({
@@ -230,7 +232,7 @@ const status = createRoute({
   },
 });
 
-const tree = root.addChildren([signin, status, download, invitation, forgot, reset, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, reviews, security, settings, tenants, account])]);
+const tree = root.addChildren([signin, status, download, invitation, forgot, reset, app.addChildren([index, events, event, resource, exportsRoute, schedules, alerts, jobs, notifications, streams, log, access, approvals, reviews, security, tenants, settings, account])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

@@ -64,7 +64,7 @@ function Row({ t, onChange }: { t: Tenant; onChange: (what: Change | 'give-up') 
           {t.operates && <Badge color="gray">Operates the installation</Badge>}
         </Group>
         <div className={classes.note}>
-          {formatNumber(t.events)} events · {formatNumber(t.users)} {t.users === 1 ? 'account' : 'accounts'} · since {times.day(t.created_at)}
+          {formatNumber(t.events)} {t.events === 1 ? 'event' : 'events'} · {formatNumber(t.users)} {t.users === 1 ? 'account' : 'accounts'} · since {times.day(t.created_at)}
         </div>
         {t.state !== 'active' && t.changed_at && (
           <div className={classes.note}>
