@@ -64,7 +64,7 @@ type Scope struct {
 
 // Definition is what somebody enters about a review.
 type Definition struct {
-	Name      string   `json:"name" minLength:"1" maxLength:"120"`
+	Name      string   `json:"name" mask:"label,access.manage" minLength:"1" maxLength:"120"`
 	Scope     Scope    `json:"scope"`
 	By        string   `json:"by" enum:"named,owners" doc:"Named people, or the owner of each role; what nobody else can review falls to whoever began the review"`
 	Reviewers []string `json:"reviewers,omitempty" maxItems:"50" doc:"Ids of users, for named"`
@@ -157,7 +157,7 @@ type Review struct {
 	State       string     `json:"state" enum:"open,closed"`
 	Follows     string     `json:"follows,omitempty" doc:"The review before it, of which it is the repetition"`
 	CreatedBy   string     `json:"created_by"`
-	CreatorName string     `json:"created_by_name,omitempty"`
+	CreatorName string     `json:"created_by_name,omitempty" mask:"user.name,access.manage"`
 	CreatedAt   time.Time  `json:"created_at"`
 	DueAt       time.Time  `json:"due_at"`
 	NextAt      *time.Time `json:"next_at,omitempty" doc:"When the next one begins"`
@@ -200,4 +200,24 @@ type Item struct {
 
 	snapshot, reason []byte
 	reviewers        string
+}
+
+// MaskTexts implements api.Maskable. Whoever is to decide on an item sees whose it is.
+func (i *Item) MaskTexts(mask func(category, text string) string) any {
+	if i.MayDecide {
+		return i
+	}
+	out := *i
+	hide := func(category, text string) string {
+		if text == "" {
+			return ""
+		}
+		return mask(category, text)
+	}
+	out.UserName, out.DeciderName, out.What, out.Reason = hide("user.name", i.UserName), hide("user.name", i.DeciderName), hide("label", i.What), hide("unknown", i.Reason)
+	out.ReviewerNames = make([]string, len(i.ReviewerNames))
+	for n, name := range i.ReviewerNames {
+		out.ReviewerNames[n] = hide("user.name", name)
+	}
+	return &out
 }
