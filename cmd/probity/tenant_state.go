@@ -39,7 +39,9 @@ func newTenantChanges() []*cobra.Command {
 			do: func(ctx context.Context, c *client.Client, t client.Tenant, reason string, days int) (*client.Tenant, error) {
 				return c.GiveUpTenant(ctx, t.ID, t.Name, reason, days)
 			},
-			said: func(t *client.Tenant) string { return t.Name + " will be deleted from " + dayOr(t.DeleteAt, "?") + " on" }},
+			said: func(t *client.Tenant) string {
+				return t.Name + " will be deleted from " + dayOr(t.DeleteAt, "?") + " on"
+			}},
 		{use: "take-back", short: "Keep a tenant that was given up", long: "Keeps a tenant that was given up and is not deleted yet. It stays suspended.", do: changed("take-back"),
 			said: func(t *client.Tenant) string { return t.Name + " is kept; it is suspended" }},
 	}
