@@ -120,7 +120,8 @@ func (c *canaries) email(where, category string) string {
 func (c *canaries) phone(where, category string) string {
 	n := c.next()
 	line := fmt.Sprintf("55%05d", 10037+n*631)
-	return c.add(where, category, "+1 415 "+line[:3]+" "+line[3:], line, "1415"+line, line[:3]+"-"+line[3:])
+	// Seven digits alone would be found by chance among the ids of requests.
+	return c.add(where, category, "+1 415 "+line[:3]+" "+line[3:], "1415"+line, "415-"+line[:3]+"-"+line[3:], "415 "+line[:3]+" "+line[3:])
 }
 
 func (c *canaries) ip4(where, category string) string {

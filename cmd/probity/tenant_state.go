@@ -31,11 +31,11 @@ func changed(how string) func(context.Context, *client.Client, client.Tenant, st
 
 func newTenantChanges() []*cobra.Command {
 	list := []tenantChange{
-		{use: "suspend", short: "Shut a tenant out", long: "Refuses the sessions, keys and tokens of a tenant on every server within a second, and pauses its background work. Its log is kept, sealed and signed.", do: changed("suspend"),
+		{use: "suspend", short: "Shut a tenant out", long: "Refuses the sessions, keys and tokens of a tenant on every server within a second, and pauses its background\nwork. Its log is kept, sealed and signed.", do: changed("suspend"),
 			said: func(t *client.Tenant) string { return t.Name + " is suspended" }},
 		{use: "resume", short: "Let a suspended tenant go on", long: "Lets a suspended tenant go on, and what has waited.", do: changed("resume"), said: func(t *client.Tenant) string { return t.Name + " can go on" }},
 		{use: "give-up", short: "Suspend a tenant and delete it after a time", days: true,
-			long: "Suspends a tenant at once. When its days are over, a running server deletes its working copies, the keys of its persons, accounts and settings. Its evidence stays, without personal data, and can be verified. Refused while a legal hold keeps it.",
+			long: "Suspends a tenant at once. When its days are over, a running server deletes its working copies, the keys of its persons,\naccounts and settings. Its evidence stays, without personal data, and can be verified.\nRefused while a legal hold keeps it.",
 			do: func(ctx context.Context, c *client.Client, t client.Tenant, reason string, days int) (*client.Tenant, error) {
 				return c.GiveUpTenant(ctx, t.ID, t.Name, reason, days)
 			},

@@ -90,6 +90,20 @@ func (p *pageWriter) flush() {
 	}
 }
 
+// withdraw drops the page and reports that nothing of it has gone out; otherwise it does nothing.
+func (p *pageWriter) withdraw() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.started {
+		return false
+	}
+	p.ended = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	return true
+}
+
 // end writes the rest of the page. With an error and nothing sent, it returns false and leaves the answer to the caller.
 func (p *pageWriter) end(found ledger.Found, err error) bool {
 	p.mu.Lock()

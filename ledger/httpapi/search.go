@@ -190,21 +190,32 @@ func appendView(b []byte, r *event.Record) []byte { return r.AppendJSON(b) }
 // list runs a search and streams its page: the first results go out while later ones are still being looked for. An error after the first
 // byte ends the document with a member error.
 func (h *Handlers) list(ctx context.Context, p actor.Principal, operation string, q ledger.Query, page ledger.Page, render func([]byte, *event.Record) []byte) (*huma.StreamResponse, error) {
-	mask := h.mask(p)
 	return &huma.StreamResponse{Body: func(c huma.Context) {
-		w := newPageWriter(c, render)
-		shown := newTally(p)
-		found, err := h.Ledger.Search(ctx, p.TenantID, q, page, mask, func(r *event.Record) error {
-			shown.add(r)
-			return w.add(r)
-		})
-		h.read(p, operation, w.n)
-		// Before the page ends: whoever has a whole page has left a trace.
-		err = errors.Join(err, h.reveal(ctx, p, shown, Revealed{Operation: operation, Query: &q}))
-		if !w.end(found, err) {
-			writeProblem(c, ctx, err)
+		if !h.page(c, ctx, p, operation, q, page, render) {
+			c.SetHeader(api.MaskedHeader, "true")
+			h.page(c, ctx, p.Masked(), operation, q, page, render)
 		}
 	}}, nil
+}
+
+// page answers with a page of results. It returns false, and has answered nothing, when what p would be shown as it is cannot be recorded, because the log takes no events or the disk is full: the search must go on then, with values masked.
+func (h *Handlers) page(c huma.Context, ctx context.Context, p actor.Principal, operation string, q ledger.Query, page ledger.Page, render func([]byte, *event.Record) []byte) bool {
+	w := newPageWriter(c, render)
+	shown := newTally(p)
+	found, err := h.Ledger.Search(ctx, p.TenantID, q, page, h.mask(p), func(r *event.Record) error {
+		shown.add(r)
+		return w.add(r)
+	})
+	h.read(p, operation, w.n)
+	// Before the page ends: whoever has a whole page has left a trace.
+	unrecorded := h.reveal(ctx, p, shown, Revealed{Operation: operation, Query: &q})
+	if err == nil && unrecorded != nil && w.withdraw() {
+		return false
+	}
+	if err = errors.Join(err, unrecorded); !w.end(found, err) {
+		writeProblem(c, ctx, err)
+	}
+	return true
 }
 
 func writeProblem(c huma.Context, ctx context.Context, err error) {
@@ -282,8 +293,8 @@ func (h *Handlers) one(ctx context.Context, p actor.Principal, seq uint64) (*hum
 	}
 	h.read(p, "view", 1)
 	shown := newTally(p)
-	if shown.add(r); h.reveal(ctx, p, shown, Revealed{Operation: "view", Seq: seq}) != nil {
-		return nil, errs.New(errs.Unavailable, "what you would be shown cannot be recorded now; try again")
+	if shown.add(r); h.reveal(ctx, p, shown, Revealed{Operation: "view", Seq: seq}) != nil { // see page
+		return h.one(ctx, p.Masked(), seq)
 	}
 	return raw(http.StatusOK, "application/json", append(r.AppendJSON(nil), '\n')), nil
 }

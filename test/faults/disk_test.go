@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -67,8 +69,11 @@ func TestFullDisk(t *testing.T) {
 	s := instance.Start(t, dir, founded.APIKey, "--seal-after", "100ms")
 	full := fill(t, s, book)
 	refused(t, s)
-	if n := s.Count("source=filler&action=order.update&limit=1000"); n != book.Acked() {
+	if n := s.Masked().Count("source=filler&action=order.update&limit=1000"); n != book.Acked() {
 		t.Errorf("on the full disk %d of %d events are found", n, book.Acked())
+	}
+	if n := shown(t, s); n != 20 {
+		t.Errorf("on the full disk an admin is shown %d of 20 events", n)
 	}
 	signInFull(t, s, founded)
 	time.Sleep(1500 * time.Millisecond) // checkpoints and sealing fail as well, and must not break anything
@@ -165,4 +170,16 @@ func signInFull(t *testing.T, s *instance.Server, founded *app.InitResult) {
 	if a := browser.Do("GET", "/api/session", nil, "Cookie", cookie); a.Status != 401 {
 		t.Errorf("a session that was ended on a full disk: %d %s", a.Status, a.Body)
 	}
+}
+
+// shown is how many events of a short page an admin is shown while nothing can be recorded: masked, since what he would be shown as it is could not be recorded.
+func shown(t *testing.T, s *instance.Server) int {
+	t.Helper()
+	a := s.Do("GET", "/api/events?limit=20&source=filler", nil)
+	if a.Status != 200 || a.Header.Get("Probity-Masked") != "true" || bytes.Contains(a.Body, []byte(`"error"`)) {
+		t.Errorf("a page on the full disk: %d, masked %q: %.300s", a.Status, a.Header.Get("Probity-Masked"), a.Body)
+	}
+	var page struct{ Items []json.RawMessage }
+	a.JSON(s, &page)
+	return len(page.Items)
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"probity.dev/internal/api"
 	"probity.dev/internal/tlog"
 )
 
@@ -46,6 +47,9 @@ func (s *Server) Send(method, path string, body io.Reader, header ...string) (*A
 	}
 	if s.Key != "" {
 		r.Header.Set("Authorization", "Bearer "+s.Key)
+	}
+	if s.masked {
+		r.Header.Set(api.MaskedHeader, "true")
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -99,6 +103,13 @@ func (s *Server) Post(path string, status int, body, v any) {
 func (s *Server) As(key string) *Server {
 	c := *s
 	c.Key = key
+	return &c
+}
+
+// Masked returns a view of the same server that is shown personal values masked. That they are shown as they are is an event itself: the log grows under whoever reads it so. It must not be stopped.
+func (s *Server) Masked() *Server {
+	c := *s
+	c.masked = true
 	return &c
 }
 

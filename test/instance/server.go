@@ -107,6 +107,7 @@ type Server struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	client *http.Client
+	masked bool // see Masked
 }
 
 // Start starts a server on a data directory and waits until it says that it serves. It is stopped at the end of the test.
