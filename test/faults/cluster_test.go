@@ -188,7 +188,12 @@ func (l *clients) watch() {
 // query asks the database for one text; "" when there is no row.
 func (c *cluster) query(text string, args ...any) string {
 	c.t.Helper()
-	db, err := pgx.Connect(context.Background(), sqldbtest.Address(c.t, c.dirs[0]))
+	config, err := pgx.ParseConfig(sqldbtest.Address(c.t, c.dirs[0]))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	config.RuntimeParams["probity.tenant"] = "*" // or row-level security shows no jobs
+	db, err := pgx.ConnectConfig(context.Background(), config)
 	if err != nil {
 		c.t.Fatal(err)
 	}

