@@ -57,7 +57,8 @@ describe('console', { skip }, () => {
   });
 
   test('keys walk through the list', async () => {
-    await page.goto(`${url}/events?range=all`);
+    // Not all events: that an admin looks at values as they are is an event too, which comes in on top.
+    await page.goto(`${url}/events?range=all&action=*.update`);
     await rowsShown(page);
     await grid().focus();
     await page.keyboard.press('j');
