@@ -1,7 +1,7 @@
 import { Button, Text } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { request } from '../../api/client';
 import type { EventView } from '../../api/schemas';
 import { ElevationDialog } from '../approvals/dialogs';

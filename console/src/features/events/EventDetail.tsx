@@ -7,14 +7,15 @@ import { Copy } from '../../ui/Copy';
 import { Loading } from '../../ui/states';
 import { useTimes, words } from '../../ui/format';
 import { useMay } from '../auth/session';
-import { AskToSee } from './AskToSee';
 import { Changes } from './Changes';
 import { Facts } from './Facts';
-import { LockActor } from './LockActor';
 import { Related } from './Related';
 import classes from './EventDetail.module.css';
 
 const ProofPanel = lazy(() => import('../proof/ProofPanel'));
+// Not before an event is open.
+const LockActor = lazy(() => import('./LockActor').then((m) => ({ default: m.LockActor })));
+const AskToSee = lazy(() => import('./AskToSee').then((m) => ({ default: m.AskToSee })));
 
 /** Everything about one event: the sentence, who, what, where, when, what changed, what is around it, and the proof. */
 export function EventDetail({ view, standalone }: { view: EventView; standalone?: boolean }) {
@@ -38,7 +39,9 @@ export function EventDetail({ view, standalone }: { view: EventView; standalone?
           <StateBadge key={s} state={s} />
         ))}
       </div>
-      <AskToSee view={view} />
+      <Suspense fallback={null}>
+        <AskToSee view={view} />
+      </Suspense>
       <Tabs defaultValue="details" keepMounted={false} mt="sm">
         <Tabs.List aria-label="About this event">
           <Tabs.Tab value="details">Details</Tabs.Tab>
@@ -54,7 +57,9 @@ export function EventDetail({ view, standalone }: { view: EventView; standalone?
             </section>
           )}
           <Facts view={view} />
-          <LockActor view={view} />
+          <Suspense fallback={null}>
+            <LockActor view={view} />
+          </Suspense>
         </Tabs.Panel>
         <Tabs.Panel value="related" pt="md">
           <Related view={view} />

@@ -1,13 +1,15 @@
 import { Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
-import { useEffect, useRef } from 'react';
+import { Suspense, lazy, useEffect, useRef } from 'react';
 import { IconBell, IconCheck, IconExport, IconJobs, IconKey, IconLive, IconLog, IconMenu, IconSearch, IconSettings, IconShield, IconTenants, IconUser, IconWarn, Mark } from '../../ui/icons';
 import { useMay, useSession } from '../auth/session';
 import { StepUp } from '../auth/StepUp';
-import { TenantSwitcher } from './TenantSwitcher';
 import { UserMenu } from './UserMenu';
 import classes from './Shell.module.css';
+
+// Few people have several tenants.
+const TenantSwitcher = lazy(() => import('./TenantSwitcher').then((m) => ({ default: m.TenantSwitcher })));
 
 /** What surrounds every page: where one can go, whose log this is, who is looking. */
 export function Shell() {
@@ -82,7 +84,11 @@ function Brand() {
       <span>
         Probity
         {(session?.tenants.length ?? 0) < 2 && <span className={classes.tenant}>{session?.tenant.name}</span>}
-        {session && session.tenants.length > 1 && <TenantSwitcher session={session} />}
+        {session && session.tenants.length > 1 && (
+          <Suspense fallback={session.tenant.name}>
+            <TenantSwitcher session={session} />
+          </Suspense>
+        )}
       </span>
     </div>
   );
