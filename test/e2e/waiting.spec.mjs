@@ -92,13 +92,13 @@ describe('waiting', { skip }, () => {
 
   test('a role of high sensitivity waits, and says so', async () => {
     await hire('Second', 'admin');
-    await hire('Rita', 'auditor');
+    await hire('Walburga', 'auditor');
     const { page } = admin;
     await page.goto(`${url}/access?tab=assignments`);
     await page.getByRole('button', { name: 'Assign a role' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('combobox', { name: 'Person' }).click();
-    await page.getByRole('option', { name: /^Rita/ }).click();
+    await page.getByRole('option', { name: /^Walburga/ }).click();
     await dialog.getByRole('combobox', { name: 'Role' }).click();
     await page.getByRole('option', { name: 'Compliance officer' }).click();
     await dialog.getByLabel('Reason').fill('she takes over');
